@@ -1,0 +1,100 @@
+"""The interface every badge backend stands behind; everything above it is written once."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from lti_badges.crypto import KeyFolder
+from lti_badges.http import Http
+from lti_badges.store import Sessions
+from lti_badges.values.badge import AchievementRef, Issuance, Receipt
+from lti_badges.values.settings import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a backend can and needs. Pages offer only what the traits allow."""
+
+    needs_email: bool = True
+    needs_name: bool = False
+    needs_other_id: bool = False
+    finds: bool = True
+    revokes: bool = True
+    creates_achievements: bool = True
+    takes_evidence: bool = True
+    takes_expiry: bool = True
+    takes_score: bool = False
+    guards_duplicates: bool = False
+    sends_mail: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BackendConfig:
+    """One configured backend and its collaborators. `save_secrets` stores rotated secrets at
+    once (refresh tokens that work a single time)."""
+
+    id: str
+    name: str
+    base_url: str
+    http: Http
+    sessions: Sessions
+    keys: KeyFolder
+    settings: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    save_secrets: Callable[[Mapping[str, str]], None] = field(default=lambda _: None)
+
+
+@dataclass(frozen=True, slots=True)
+class AchievementDraft:
+    """A badge to be created: texts are plain or Markdown (criteria), `image` PNG or SVG or None."""
+
+    name: str
+    description: str
+    criteria: str
+    image: bytes | None = None
+    image_type: str | None = None
+
+
+class Backend(ABC):
+    """One vendor, one file. Methods raise only the BackendError family:
+
+    Refused, Unauthorized, NeedsRecipient (a person must act), Unavailable (nothing was stored,
+    repeat later), OutcomeUnknown (perhaps stored: `find` before any resend).
+    """
+
+    kind: ClassVar[str]
+    label: ClassVar[str]
+    docs: ClassVar[str] = ""
+    settings: ClassVar[tuple[Setting, ...]] = ()
+    traits: ClassVar[Traits] = Traits()
+
+    def __init__(self, config: BackendConfig) -> None:
+        self.config = config
+
+    @abstractmethod
+    def check(self) -> str:
+        """Prove that the connection works, without changing anything; a sentence that says what
+        was reached and as whom."""
+
+    @abstractmethod
+    def achievements(self) -> Iterator[AchievementRef]:
+        """All badges that can be awarded there, streamed. `id` is empty: ids are ours."""
+
+    @abstractmethod
+    def create(self, draft: AchievementDraft) -> AchievementRef:
+        """Create a badge there and return it as stored."""
+
+    @abstractmethod
+    def find(self, issuance: Issuance) -> Receipt | None:
+        """The award as the backend has it now, told by our marker, or None. Changes nothing."""
+
+    @abstractmethod
+    def issue(self, issuance: Issuance) -> Receipt:
+        """Issue it. Called only after `find` answered None or on a first attempt."""
+
+    @abstractmethod
+    def revoke(self, issuance: Issuance, receipt_ref: str, reason: str) -> None:
+        """Revoke it; silently done when it is revoked already."""

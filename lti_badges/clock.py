@@ -1,0 +1,26 @@
+"""The one source of the present moment: always UTC, always aware."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """The present moment, UTC-aware."""
+    return datetime.now(UTC)
+
+
+def from_epoch(seconds: float) -> datetime:
+    """The moment `seconds` after 1970-01-01T00:00Z, UTC-aware."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def iso(moment: datetime) -> str:
+    """RFC 3339 with a `Z`, whole seconds: `2026-05-03T10:02:00Z`."""
+    return moment.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def parse_iso(text: str) -> datetime:
+    """The moment an RFC 3339 text names; a text without zone counts as UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,94 @@
+"""How one value read from an LMS is judged against a threshold, in words.
+
+Meanings, fixed here and tested:
+- missing: nothing recorded for the learner yet: not met, progress 0;
+- excused: the item does not count for this learner: unknown, the instructor decides;
+- hidden: the learner can't see the grade yet: unknown until it is released;
+- pending: being graded or recalculated: unknown until it settles;
+- over-full: more points than the maximum: met, and shown as it is;
+- a maximum of zero or unknown: unknown, a share of nothing can't be judged;
+- never read: unknown.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from lti_badges.rules.facts import Facts
+from lti_badges.rules.verdict import Judgement, Outcome
+from lti_badges.values.course import Completion, Result, ResultState
+from lti_badges.values.score import percent, plain
+
+_UNKNOWN_STATES = {
+    ResultState.EXCUSED: "this learner is excused, so the instructor decides",
+    ResultState.HIDDEN: "graded, but not released to the learner yet",
+    ResultState.PENDING: "is being graded; the final value is not there yet",
+}
+
+
+def judge_result(
+    label: str, share: Fraction, result: Result | None, facts: Facts, key: str
+) -> Judgement:
+    """Points against a share of their maximum, compared exactly."""
+    needed, source = percent(share), facts.sources.get(key)
+    if result is None:
+        return _unread(label, needed, source)
+    seen: dict[str, Any] = {"needed": needed, "source": source, "read_at": result.read_at}
+    if result.state in _UNKNOWN_STATES:
+        text = f"{label}: {_UNKNOWN_STATES[result.state]}"
+        return Judgement(Outcome.UNKNOWN, label, text, value=result.state.value, **seen)
+    if result.state is ResultState.MISSING or result.score is None:
+        text = f"{label}: no grade yet, needs {needed}"
+        hint = f"Reach {needed} in {label}"
+        return Judgement(
+            Outcome.NOT_YET, label, text, hint, value="none", progress=Fraction(0), **seen
+        )
+    if not result.maximum or result.maximum <= 0:
+        text = f"{label}: {plain(result.score)} points, but the maximum is not known"
+        return Judgement(Outcome.UNKNOWN, label, text, value=plain(result.score), **seen)
+    return _judge_points(label, share, result.score, result.maximum, seen)
+
+
+def _judge_points(
+    label: str, share: Fraction, score: Fraction, maximum: Fraction, seen: dict[str, Any]
+) -> Judgement:
+    met = score >= share * maximum
+    value = f"{plain(score)} of {plain(maximum)} = {percent(score / maximum)}"
+    sign = "≥" if met else "<"
+    missing = share * maximum - score
+    return Judgement(
+        Outcome.MET if met else Outcome.NOT_YET,
+        label,
+        f"{label}: {value} {sign} {seen['needed']}",
+        hint="" if met else f"{plain(missing)} more points in {label}",
+        value=value,
+        progress=Fraction(1) if met else max(Fraction(0), score / (share * maximum)),
+        **seen,
+    )
+
+
+def judge_completion(label: str, completion: Completion | None, facts: Facts) -> Judgement:
+    """Completed or not; unknown when never read."""
+    source = facts.sources.get(completion.activity if completion else "")
+    if completion is None:
+        return _unread(label, "completed", source)
+    done = completion.completed
+    when = f" on {completion.completed_at:%-d %B %Y}" if done and completion.completed_at else ""
+    return Judgement(
+        Outcome.MET if done else Outcome.NOT_YET,
+        label,
+        f"{label}: {'completed' + when if done else 'not completed yet'}",
+        hint="" if done else f"Complete {'the course' if label == 'Course' else label}",
+        value="completed" if done else "not completed",
+        needed="completed",
+        progress=Fraction(int(done)),
+        source=source,
+        read_at=completion.read_at,
+    )
+
+
+def _unread(label: str, needed: str, source: str | None) -> Judgement:
+    return Judgement(
+        Outcome.UNKNOWN, label, f"{label} has not been read yet", needed=needed, source=source
+    )

@@ -1,0 +1,96 @@
+"""How a rule is judged: three outcomes, and a reason in words for each criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from lti_badges import clock
+from lti_badges.values.score import exact
+
+if TYPE_CHECKING:
+    from lti_badges.rules.criteria import Criterion
+    from lti_badges.rules.facts import Facts
+
+
+class Outcome(IntEnum):
+    """Ordered, so that ALL is the least and ANY the greatest of its parts."""
+
+    NOT_YET = 0
+    UNKNOWN = 1
+    MET = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One criterion judged for one member.
+
+    `text` is a whole sentence part ("Final quiz: 46 of 50 = 92 %, needs 80 %"), `hint` says what
+    is still missing, `progress` is the share of the way to the threshold from 0 to 1 where that
+    makes sense, `source` and `read_at` say where and when the value was seen.
+    """
+
+    outcome: Outcome
+    label: str
+    text: str
+    hint: str = ""
+    value: str | None = None
+    needed: str | None = None
+    progress: Fraction | None = None
+    source: str | None = None
+    read_at: datetime | None = None
+    parts: tuple[Judgement, ...] = ()
+
+    def leaves(self) -> Iterator[Judgement]:
+        """The judged criteria themselves, without the all/any around them, in the rule's order."""
+        if not self.parts:
+            yield self
+        for part in self.parts:
+            yield from part.leaves()
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back; kept with each award for ever."""
+        return {
+            "outcome": self.outcome.name.lower(),
+            "label": self.label,
+            "text": self.text,
+            "hint": self.hint,
+            "value": self.value,
+            "needed": self.needed,
+            "progress": None if self.progress is None else str(self.progress),
+            "source": self.source,
+            "read_at": None if self.read_at is None else self.read_at.isoformat(),
+            "parts": [part.to_json() for part in self.parts],
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Judgement:
+        """What `to_json` wrote."""
+        progress = stored["progress"]
+        return cls(
+            outcome=Outcome[stored["outcome"].upper()],
+            label=stored["label"],
+            text=stored["text"],
+            hint=stored["hint"],
+            value=stored["value"],
+            needed=stored["needed"],
+            progress=None if progress is None else _fraction(progress),
+            source=stored["source"],
+            read_at=None if stored["read_at"] is None else clock.parse_iso(stored["read_at"]),
+            parts=tuple(cls.from_json(part) for part in stored["parts"]),
+        )
+
+
+def evaluate(criterion: Criterion, facts: Facts) -> Judgement:
+    """Judge a member. A fact never read is UNKNOWN, not NOT_YET: a grade we could not see must
+    never look like a low one (and ANY can still be met). Pure; raises nothing."""
+    return criterion.judge(facts)
+
+
+def _fraction(text: str) -> Fraction:
+    numerator, _, denominator = text.partition("/")
+    return exact(int(numerator)) / (int(denominator) if denominator else 1)

@@ -1,0 +1,121 @@
+"""Settings from the environment (prefix `LTI_BADGES_`) and a TOML file; the environment wins."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
+
+from lti_badges.errors import SettingsError
+
+PREFIX = "LTI_BADGES_"
+DEFAULT_CONFIG = Path("config/lti-badges.toml")
+SECRET_PREFIX = "LTI_BADGES_SECRET_"  # noqa: S105 - `platforms connect --secret key` reads these
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Settings(BaseModel):
+    """All settings, checked. Build with `Settings.load()`; raises SettingsError with one line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str = "http://127.0.0.1:5000"
+    database_url: str = "sqlite:///var/lti-badges.db"
+    queue_url: str = ""
+    keys_dir: Path = Path("keys")
+    secret_key: SecretStr = SecretStr("")
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, url: str) -> str:
+        return checked_url(url.rstrip("/"), "the tool's own address")
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, url: str) -> str:
+        scheme, _, rest = url.partition("://")
+        if scheme in {"postgres", "postgresql", "postgresql+psycopg"} and rest:
+            return f"postgresql+psycopg://{rest}"
+        if scheme == "sqlite" and rest:
+            return url
+        raise ValueError(
+            "must begin with sqlite:/// or postgresql:// "
+            "(for example sqlite:///var/lti-badges.db or postgresql://user@host/name)"
+        )
+
+    @field_validator("queue_url")
+    @classmethod
+    def _check_queue_url(cls, url: str) -> str:
+        if url and url.partition("://")[0] not in {"sqlite", "redis", "rediss", "unix"}:
+            raise ValueError("must be empty, sqlite:///FILE or redis://HOST:PORT/N")
+        return url
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the tool over TLS; only loopback may do without."""
+        return self.base_url.startswith("https:")
+
+    def url(self, path: str) -> str:
+        """The public address of `path`, which begins with a slash."""
+        return f"{self.base_url}{path}"
+
+    @classmethod
+    def load(cls, environ: dict[str, str] | None = None, **overrides: Any) -> Self:
+        """Read file and environment. Raises SettingsError naming each wrong setting and why."""
+        environ = dict(os.environ) if environ is None else environ
+        values = _from_file(environ) | _from_environment(environ) | overrides
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise SettingsError(_sentence(error)) from None
+
+
+def checked_url(url: str, what: str) -> str:
+    """The address, if it is https, or http on a loopback host. Raises ValueError that says so."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return url
+    if parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS:
+        return url
+    raise ValueError(f"{what} must be an https:// address (http:// is for loopback hosts only)")
+
+
+def _from_file(environ: dict[str, str]) -> dict[str, Any]:
+    named = environ.get(f"{PREFIX}CONFIG")
+    path = Path(named) if named else DEFAULT_CONFIG
+    if not path.exists():
+        if named:
+            raise SettingsError(f"The settings file {path} that {PREFIX}CONFIG names is not there.")
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"The settings file {path} can't be read: {error}.") from None
+
+
+def _from_environment(environ: dict[str, str]) -> dict[str, Any]:
+    return {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and not _is_no_setting(name)
+    }
+
+
+def _is_no_setting(name: str) -> bool:
+    secret_of_a_command = name.startswith(SECRET_PREFIX) and name != f"{PREFIX}SECRET_KEY"
+    return secret_of_a_command or name == f"{PREFIX}CONFIG"
+
+
+def _sentence(error: ValidationError) -> str:
+    reasons = []
+    for problem in error.errors():
+        name = PREFIX + "_".join(str(part) for part in problem["loc"]).upper()
+        if problem["type"] == "extra_forbidden":
+            reasons.append(f"{name} is not a setting of lti-badges")
+        else:
+            reasons.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
+    return "; ".join(reasons) + "."

@@ -1,0 +1,48 @@
+"""The database: typed models, one file per aggregate, sessions and migrations."""
+
+from lti_badges.store.awarding import (
+    STANDING_STATES,
+    AuditEvent,
+    Award,
+    AwardRule,
+    Delivery,
+    RuleVersion,
+    Standing,
+    State,
+)
+from lti_badges.store.badges import Achievement, BackendRow, IssuedCredential
+from lti_badges.store.base import Base, new_id
+from lti_badges.store.courses import Course, CourseMember, LineItem, MemberResult, ResourceLink
+from lti_badges.store.migrate import is_current, upgrade
+from lti_badges.store.platforms import Deployment, Invitation, Login, Platform
+from lti_badges.store.session import Sessions, open_engine, open_sessions
+
+__all__ = [
+    "STANDING_STATES",
+    "Achievement",
+    "AuditEvent",
+    "Award",
+    "AwardRule",
+    "BackendRow",
+    "Base",
+    "Course",
+    "CourseMember",
+    "Delivery",
+    "Deployment",
+    "Invitation",
+    "IssuedCredential",
+    "LineItem",
+    "Login",
+    "MemberResult",
+    "Platform",
+    "ResourceLink",
+    "RuleVersion",
+    "Sessions",
+    "Standing",
+    "State",
+    "is_current",
+    "new_id",
+    "open_engine",
+    "open_sessions",
+    "upgrade",
+]

@@ -1,0 +1,191 @@
+"""Award rules, their versions, each member's standing, awards and the audit trail."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from lti_badges.store.badges import Achievement, BackendRow
+from lti_badges.store.base import Base, UtcDateTime, new_id, now
+from lti_badges.store.courses import Course, CourseMember
+
+
+class State(StrEnum):
+    """The states of an award (design: pending → sending → issued → revoking → revoked; aside:
+    unknown, needs_recipient, rejected)."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    ISSUED = "issued"
+    REVOKING = "revoking"
+    REVOKED = "revoked"
+    UNKNOWN = "unknown"
+    NEEDS_RECIPIENT = "needs_recipient"
+    REJECTED = "rejected"
+
+
+STANDING_STATES = frozenset(State) - {State.REVOKED}
+"""An award in one of these counts as held or on its way: no second one is made."""
+
+
+class AwardRule(Base):
+    """In a course: achievement + criteria + policy. `version` is the current one."""
+
+    __tablename__ = "award_rules"
+    __table_args__ = (Index(None, "course_id"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    course_id: Mapped[str] = mapped_column(ForeignKey("courses.id", ondelete="CASCADE"))
+    achievement_id: Mapped[str] = mapped_column(ForeignKey("achievements.id", ondelete="RESTRICT"))
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    active: Mapped[bool] = mapped_column(Boolean, default=True)
+    removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    pass_back_item: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+    course: Mapped[Course] = relationship()
+    achievement: Mapped[Achievement] = relationship()
+    versions: Mapped[list[RuleVersion]] = relationship(
+        back_populates="rule", cascade="all, delete-orphan", order_by="RuleVersion.version"
+    )
+
+
+class RuleVersion(Base):
+    """A rule as it stood: never changed once written. `criteria` is `rules.dump`'s form."""
+
+    __tablename__ = "rule_versions"
+
+    rule_id: Mapped[str] = mapped_column(
+        ForeignKey("award_rules.id", ondelete="CASCADE"), primary_key=True
+    )
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    criteria: Mapped[dict[str, Any]] = mapped_column(JSON)
+    description: Mapped[str] = mapped_column(Text)
+    on_fall: Mapped[str] = mapped_column(String(10), default="keep")
+    grace_days: Mapped[int] = mapped_column(Integer, default=7)
+    pass_back: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_by: Mapped[str] = mapped_column(String(255), default="")
+
+    rule: Mapped[AwardRule] = relationship(back_populates="versions")
+
+
+class Standing(Base):
+    """How a member stands under a rule now: the last judgement in words, and since when.
+
+    `fallen_at` is when a member who holds the badge was first seen below the threshold again;
+    `flagged` asks the instructor for a decision.
+    """
+
+    __tablename__ = "standings"
+
+    rule_id: Mapped[str] = mapped_column(
+        ForeignKey("award_rules.id", ondelete="CASCADE"), primary_key=True
+    )
+    member_id: Mapped[str] = mapped_column(
+        ForeignKey("members.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    version: Mapped[int] = mapped_column(Integer)
+    outcome: Mapped[str] = mapped_column(String(10))
+    judgement: Mapped[dict[str, Any]] = mapped_column(JSON)
+    judged_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    met_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    fallen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    flagged: Mapped[bool] = mapped_column(Boolean, default=False)
+
+
+class Award(Base):
+    """One member × one achievement in one course, through its states.
+
+    `number` counts from 1 and rises only when the award before it was revoked. What it was
+    granted for is kept for ever: rule version, judgement, recipient. Delivery uses `attempts`,
+    `next_attempt_at`, `lease_until` and `claim` (the token of whoever is sending it now).
+    """
+
+    __tablename__ = "awards"
+    __table_args__ = (
+        UniqueConstraint("achievement_id", "member_id", "number"),
+        Index(None, "state", "next_attempt_at"),
+        Index(None, "course_id", "state"),
+        Index(None, "backend_id", "achievement_id", "recipient_key"),
+        CheckConstraint("number >= 1", name="number_from_one"),
+    )
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    course_id: Mapped[str] = mapped_column(ForeignKey("courses.id", ondelete="RESTRICT"))
+    member_id: Mapped[str] = mapped_column(ForeignKey("members.id", ondelete="RESTRICT"))
+    achievement_id: Mapped[str] = mapped_column(ForeignKey("achievements.id", ondelete="RESTRICT"))
+    backend_id: Mapped[str] = mapped_column(ForeignKey("backends.id", ondelete="RESTRICT"))
+    rule_id: Mapped[str | None] = mapped_column(ForeignKey("award_rules.id", ondelete="SET NULL"))
+    rule_version: Mapped[int | None] = mapped_column(Integer)
+    number: Mapped[int] = mapped_column(Integer, default=1)
+    state: Mapped[str] = mapped_column(String(20), default=State.PENDING.value)
+    recipient_key: Mapped[str] = mapped_column(String(320))
+    judgement: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    explanation: Mapped[str] = mapped_column(Text)
+    granted_by: Mapped[str] = mapped_column(String(255), default="rule")
+    achieved_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    issued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revocation_reason: Mapped[str | None] = mapped_column(Text)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    backend_ref: Mapped[str | None] = mapped_column(String(500))
+    backend_url: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=now)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    claim: Mapped[str | None] = mapped_column(String(36))
+    passed_back: Mapped[str] = mapped_column(String(10), default="none")
+    passed_back_error: Mapped[str | None] = mapped_column(Text)
+
+    course: Mapped[Course] = relationship()
+    member: Mapped[CourseMember] = relationship()
+    achievement: Mapped[Achievement] = relationship()
+    backend: Mapped[BackendRow] = relationship()
+
+
+class Delivery(Base):
+    """One at a time per (backend, achievement, recipient): who holds this row may send."""
+
+    __tablename__ = "delivery_locks"
+
+    key: Mapped[str] = mapped_column(String(500), primary_key=True)
+    award_id: Mapped[str] = mapped_column(String(36))
+    claim: Mapped[str] = mapped_column(String(36))
+    lease_until: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class AuditEvent(Base):
+    """What happened, when, by whom; written in the same transaction as what it tells of."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (Index(None, "award_id"), Index(None, "course_id", "at"))
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    kind: Mapped[str] = mapped_column(String(40))
+    actor: Mapped[str] = mapped_column(String(255), default="lti-badges")
+    course_id: Mapped[str | None] = mapped_column(String(36))
+    member_id: Mapped[str | None] = mapped_column(String(36))
+    rule_id: Mapped[str | None] = mapped_column(String(36))
+    award_id: Mapped[str | None] = mapped_column(String(36))
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)

@@ -1,0 +1,82 @@
+"""Badge backends and the achievements that can be earned there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
+
+from lti_badges.store.base import Base, UtcDateTime, new_id, now
+
+
+class BackendRow(Base):
+    """A configured badge backend. `secrets` is sealed. `paused_until` holds all its deliveries
+    back (Retry-After, or a circuit opened by failures); `error` is why, as a sentence."""
+
+    __tablename__ = "backends"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    secrets: Mapped[str | None] = mapped_column(Text)
+    is_default: Mapped[bool] = mapped_column(Boolean, default=False)
+    paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    error: Mapped[str | None] = mapped_column(Text)
+    error_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class Achievement(Base):
+    """A badge to be earned. `ref` is the backend's own id; `image` an uploaded picture, or None
+    for a generated one. `course_id` is set when it was made inside a course."""
+
+    __tablename__ = "achievements"
+    __table_args__ = (UniqueConstraint("backend_id", "ref"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    backend_id: Mapped[str] = mapped_column(ForeignKey("backends.id", ondelete="RESTRICT"))
+    ref: Mapped[str] = mapped_column(String(500))
+    name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str] = mapped_column(Text)
+    criteria: Mapped[str] = mapped_column(Text)
+    image: Mapped[bytes | None] = deferred(mapped_column(LargeBinary))
+    image_type: Mapped[str | None] = mapped_column(String(40))
+    url: Mapped[str | None] = mapped_column(Text)
+    course_id: Mapped[str | None] = mapped_column(ForeignKey("courses.id", ondelete="SET NULL"))
+    archived: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
+
+    backend: Mapped[BackendRow] = relationship()
+
+
+class IssuedCredential(Base):
+    """A credential of the built-in issuer, as signed. One per award, by primary key."""
+
+    __tablename__ = "credentials"
+    __table_args__ = (UniqueConstraint("status_list", "status_index"),)
+
+    award_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    backend_id: Mapped[str] = mapped_column(ForeignKey("backends.id", ondelete="RESTRICT"))
+    achievement_id: Mapped[str] = mapped_column(ForeignKey("achievements.id", ondelete="RESTRICT"))
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    jwt: Mapped[str] = mapped_column(Text)
+    ob2: Mapped[dict[str, Any]] = mapped_column(JSON)
+    status_list: Mapped[str] = mapped_column(String(36))
+    status_index: Mapped[int] = mapped_column(Integer)
+    issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revocation_reason: Mapped[str | None] = mapped_column(Text)

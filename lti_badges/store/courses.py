@@ -1,0 +1,148 @@
+"""Courses and what was read of them: members, grade items, results, completions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from lti_badges.store.base import Base, Exact, UtcDateTime, new_id, now
+from lti_badges.store.platforms import Deployment
+
+
+class Course(Base):
+    """An LTI context within a deployment, with the service addresses its launches named.
+
+    `next_sync_at` is when the schedule reads it again; `sync_error` is the last failure as a
+    sentence, standing since `sync_error_since`; `concluded` courses are no longer read.
+    """
+
+    __tablename__ = "courses"
+    __table_args__ = (UniqueConstraint("deployment_id", "context_id"), Index(None, "next_sync_at"))
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    deployment_id: Mapped[str] = mapped_column(ForeignKey("deployments.id", ondelete="CASCADE"))
+    context_id: Mapped[str] = mapped_column(String(255), index=True)
+    title: Mapped[str] = mapped_column(String(500), default="")
+    label: Mapped[str] = mapped_column(String(255), default="")
+    lineitems_url: Mapped[str | None] = mapped_column(Text)
+    memberships_url: Mapped[str | None] = mapped_column(Text)
+    scopes: Mapped[list[str]] = mapped_column(JSON, default=list)
+    custom: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    backend_id: Mapped[str | None] = mapped_column(ForeignKey("backends.id", ondelete="SET NULL"))
+    settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    last_launch_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_change_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    sync_started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    synced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    next_sync_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    sync_error: Mapped[str | None] = mapped_column(Text)
+    sync_error_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    sync_failures: Mapped[int] = mapped_column(Integer, default=0)
+    sync_token: Mapped[str | None] = mapped_column(String(36))
+    sync_lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    concluded: Mapped[bool] = mapped_column(Boolean, default=False)
+
+    deployment: Mapped[Deployment] = relationship()
+
+
+class ResourceLink(Base):
+    """A placed link of a course; `achievement_id` when deep linking placed one badge there."""
+
+    __tablename__ = "resource_links"
+    __table_args__ = (UniqueConstraint("course_id", "resource_link_id"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    course_id: Mapped[str] = mapped_column(ForeignKey("courses.id", ondelete="CASCADE"))
+    resource_link_id: Mapped[str] = mapped_column(String(255))
+    title: Mapped[str] = mapped_column(String(500), default="")
+    achievement_id: Mapped[str | None] = mapped_column(
+        ForeignKey("achievements.id", ondelete="SET NULL")
+    )
+    lineitem_url: Mapped[str | None] = mapped_column(Text)
+    last_launch_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class CourseMember(Base):
+    """A member of a course. `present` is false once the roster no longer lists them; awards stay.
+
+    `seen_in` is the token of the last sync that listed them, so that a roster can be read page
+    by page and leavers found at the end without holding it in memory.
+    """
+
+    __tablename__ = "members"
+    __table_args__ = (UniqueConstraint("course_id", "sub"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    course_id: Mapped[str] = mapped_column(ForeignKey("courses.id", ondelete="CASCADE"))
+    sub: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str | None] = mapped_column(String(500))
+    email: Mapped[str | None] = mapped_column(String(320))
+    sourcedid: Mapped[str | None] = mapped_column(String(255))
+    roles: Mapped[list[str]] = mapped_column(JSON, default=list)
+    status: Mapped[str] = mapped_column(String(20), default="Active")
+    can_earn: Mapped[bool] = mapped_column(Boolean, default=False)
+    present: Mapped[bool] = mapped_column(Boolean, default=True)
+    custom: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    seen_in: Mapped[str | None] = mapped_column(String(36))
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    last_launch_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    course: Mapped[Course] = relationship()
+
+
+class LineItem(Base):
+    """Something of a course that a rule can use. `kind`: item, course_grade, activity, completion.
+
+    `read_at` is when its results were last read in full; `error` why they can't be read now.
+    """
+
+    __tablename__ = "line_items"
+    __table_args__ = (UniqueConstraint("course_id", "kind", "key"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    course_id: Mapped[str] = mapped_column(ForeignKey("courses.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(20), default="item")
+    key: Mapped[str] = mapped_column(String(1000))
+    label: Mapped[str] = mapped_column(String(500))
+    maximum: Mapped[Fraction | None] = mapped_column(Exact)
+    source: Mapped[str] = mapped_column(String(255))
+    resource_link_id: Mapped[str | None] = mapped_column(String(255))
+    resource_id: Mapped[str | None] = mapped_column(String(255))
+    tag: Mapped[str | None] = mapped_column(String(255))
+    is_own: Mapped[bool] = mapped_column(Boolean, default=False)
+    present: Mapped[bool] = mapped_column(Boolean, default=True)
+    seen_in: Mapped[str | None] = mapped_column(String(36))
+    read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error: Mapped[str | None] = mapped_column(Text)
+    error_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class MemberResult(Base):
+    """A member's result in a line item, or completion of an activity (`state` completed/not).
+
+    `changed_at` moves only when the value does; `read_at` with each reading.
+    """
+
+    __tablename__ = "results"
+    __table_args__ = (
+        UniqueConstraint("line_item_id", "member_id"),
+        Index(None, "member_id"),
+    )
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    line_item_id: Mapped[str] = mapped_column(ForeignKey("line_items.id", ondelete="CASCADE"))
+    member_id: Mapped[str] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"))
+    state: Mapped[str] = mapped_column(String(20))
+    score: Mapped[Fraction | None] = mapped_column(Exact)
+    maximum: Mapped[Fraction | None] = mapped_column(Exact)
+    completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    read_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    seen_in: Mapped[str | None] = mapped_column(String(36))
+
+    line_item: Mapped[LineItem] = relationship()

@@ -1,0 +1,35 @@
+"""Bringing the schema up to date, by Alembic, from Python: no ini file to find or lose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+
+def upgrade(engine: Engine) -> None:
+    """Apply all migrations that are not there yet, in one transaction each."""
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # A migration waits briefly for its locks rather than stopping the whole service.
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '10s'")
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def is_current(engine: Engine) -> bool:
+    """Whether the schema is the one this version expects."""
+    with engine.connect() as connection:
+        applied = MigrationContext.configure(connection).get_current_heads()
+    return set(applied) == set(ScriptDirectory.from_config(_config()).get_heads())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    return config

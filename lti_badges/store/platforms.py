@@ -1,0 +1,94 @@
+"""Platforms (registered LMSes), their deployments, and logins under way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from lti_badges.store.base import Base, UtcDateTime, new_id, now
+
+
+class Platform(Base):
+    """An LMS registered with us, found by (issuer, client_id): issuers may be shared.
+
+    `lms` is the key of a vendor class; `connection` holds the sealed credentials of its REST API.
+    """
+
+    __tablename__ = "platforms"
+    __table_args__ = (UniqueConstraint("issuer", "client_id"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    lms: Mapped[str] = mapped_column(String(40))
+    name: Mapped[str] = mapped_column(String(255), default="")
+    issuer: Mapped[str] = mapped_column(String(500))
+    client_id: Mapped[str] = mapped_column(String(255))
+    auth_login_url: Mapped[str] = mapped_column(Text)
+    auth_token_url: Mapped[str] = mapped_column(Text)
+    key_set_url: Mapped[str] = mapped_column(Text)
+    auth_audience: Mapped[str | None] = mapped_column(Text)
+    trust_all_deployments: Mapped[bool] = mapped_column(Boolean, default=False)
+    guid: Mapped[str | None] = mapped_column(String(255))
+    product: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    connection: Mapped[str | None] = mapped_column(Text)
+    connection_error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
+    last_launch_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    deployments: Mapped[list[Deployment]] = relationship(
+        back_populates="platform", cascade="all, delete-orphan"
+    )
+
+
+class Deployment(Base):
+    """A deployment_id within a platform; `state` is `pending` until an admin approves it."""
+
+    __tablename__ = "deployments"
+    __table_args__ = (UniqueConstraint("platform_id", "deployment_id"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    platform_id: Mapped[str] = mapped_column(ForeignKey("platforms.id", ondelete="CASCADE"))
+    deployment_id: Mapped[str] = mapped_column(String(255))
+    state: Mapped[str] = mapped_column(String(20), default="pending")
+    guid: Mapped[str | None] = mapped_column(String(255))
+    first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    approved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    platform: Mapped[Platform] = relationship(back_populates="deployments")
+
+
+class Login(Base):
+    """A login under way: its state and nonce are used once, within ten minutes.
+
+    Hashes only: who reads the table can't continue a login. `stage` is `started` (sent to the
+    platform) or `waiting` (id_token accepted, the browser has yet to prove itself); `launch`
+    then holds the sealed launch. The row is deleted when the launch is done.
+    """
+
+    __tablename__ = "logins"
+    __table_args__ = (Index(None, "expires_at"),)
+
+    state_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    nonce_hash: Mapped[str] = mapped_column(String(64))
+    browser_hash: Mapped[str] = mapped_column(String(64))
+    platform_id: Mapped[str] = mapped_column(ForeignKey("platforms.id", ondelete="CASCADE"))
+    storage_target: Mapped[str | None] = mapped_column(String(255))
+    stage: Mapped[str] = mapped_column(String(20), default="started")
+    launch: Mapped[str | None] = mapped_column(Text)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Invitation(Base):
+    """A one-time dynamic-registration address; only the hash of its secret is kept."""
+
+    __tablename__ = "invitations"
+
+    secret_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    lms: Mapped[str | None] = mapped_column(String(40))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    platform_id: Mapped[str | None] = mapped_column(ForeignKey("platforms.id", ondelete="SET NULL"))
