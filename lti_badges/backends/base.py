@@ -33,8 +33,11 @@ class Traits:
 
 @dataclass(frozen=True, slots=True)
 class BackendConfig:
-    """One configured backend and its collaborators. `save_secrets` stores rotated secrets at
-    once (refresh tokens that work a single time)."""
+    """One configured backend and its collaborators.
+
+    `load_secrets` reads them anew (another worker may have rotated them), `save_secrets` stores
+    rotated ones at once: refresh tokens work a single time.
+    """
 
     id: str
     name: str
@@ -44,6 +47,7 @@ class BackendConfig:
     keys: KeyFolder
     settings: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
+    load_secrets: Callable[[], Mapping[str, str]] = field(default=dict)
     save_secrets: Callable[[Mapping[str, str]], None] = field(default=lambda _: None)
 
 

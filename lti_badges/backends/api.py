@@ -1,0 +1,149 @@
+"""A JSON API behind a bearer token, with every failure told in the BackendError family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from lti_badges.backends.tokens import TokenKeeper
+from lti_badges.errors import (
+    NotSent,
+    OutcomeUnknown,
+    Refused,
+    ReplyLost,
+    Unauthorized,
+    Unavailable,
+)
+from lti_badges.http import Http, Reply, host_of
+
+Explain = Callable[[Reply], str]
+"""Finds the server's own words for a refusal in its answer; empty when there are none."""
+
+
+def call(http: Http, method: str, url: str, *, writes: bool, **options: Any) -> Reply:
+    """One call. Raises Unavailable when nothing can have been stored, OutcomeUnknown when a
+    write may have been; 4xx answers are returned for the vendor to judge, save 408/425/429."""
+    try:
+        reply = http.request(method, url, **options)
+    except NotSent as error:
+        raise Unavailable(error.message, code=error.code) from error
+    except ReplyLost as error:
+        raise lost(error.message, writes=writes) from error
+    if reply.status == 429:
+        raise Unavailable(
+            f"{host_of(url)} asks us to slow down.", retry_after=reply.retry_after, code="throttled"
+        )
+    if reply.status >= 500 or reply.status in {408, 425}:
+        message = f"{host_of(url)} answered with the error {reply.status}."
+        if reply.status == 503 and reply.retry_after is not None:
+            raise Unavailable(message, retry_after=reply.retry_after)
+        raise lost(message, writes=writes)
+    if 300 <= reply.status < 400:
+        raise Refused(
+            f"{host_of(url)} redirects to another address; check the backend's address.",
+            code="redirected",
+        )
+    return reply
+
+
+def lost(message: str, *, writes: bool) -> OutcomeUnknown | Unavailable:
+    """The error for an answer that did not come or can't be read."""
+    return OutcomeUnknown(message) if writes else Unavailable(message)
+
+
+def parsed(reply: Reply, *, writes: bool) -> Any:
+    """The JSON of a 2xx answer; a web page in its place is named for what it is."""
+    try:
+        return reply.json()
+    except ReplyLost:
+        message = (
+            f"{host_of(reply.url)} answered with something that is not JSON; "
+            "check the backend's address."
+        )
+        raise lost(message, writes=writes) from None
+
+
+class BearerApi:
+    """Calls with the backend's token; renews it once when refused. `expired` are the statuses by
+    which this vendor says that a token no longer counts."""
+
+    def __init__(
+        self,
+        http: Http,
+        base_url: str,
+        tokens: TokenKeeper,
+        explain: Explain,
+        *,
+        expired: frozenset[int] = frozenset({401}),
+    ) -> None:
+        self._http = http
+        self._base_url = base_url.rstrip("/")
+        self._tokens = tokens
+        self._explain = explain
+        self._expired = expired
+        self.stops: Callable[[Any], None] = lambda _answer: None
+        """Looks at each refused answer and raises Refused for a cause only a person can mend."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json_body: Any = None,
+        writes: bool | None = None,
+    ) -> Reply:
+        """Any answer below 500 but 408, 425, 429 and 3xx. Raises Unauthorized when a fresh token
+        is refused too. `path` may be a whole address of the same host (next-page links)."""
+        writes = method != "GET" if writes is None else writes
+        token = self._tokens.token()
+        reply = self._send(method, path, token, params, json_body, writes=writes)
+        if reply.status in self._expired:
+            token = self._tokens.renewed(instead_of=token)
+            reply = self._send(method, path, token, params, json_body, writes=writes)
+        if reply.status in self._expired:
+            said = self._explain(reply)
+            raise Unauthorized(
+                f"{host_of(self._base_url)} refuses our login"
+                f"{f' (“{said}”)' if said else ''}. Check the connection's credentials and rights."
+            )
+        return reply
+
+    def json(self, method: str, path: str, **options: Any) -> Any:
+        """The parsed answer of a call that must succeed. Raises Refused with the server's words."""
+        reply = self.request(method, path, **options)
+        if not reply.ok:
+            raise self.refusal(reply)
+        return parsed(reply, writes=method != "GET")
+
+    def refusal(self, reply: Reply) -> Refused:
+        """The server's no, in its own words where it gave some."""
+        with suppress(ReplyLost):
+            self.stops(reply.json())
+        said = self._explain(reply) or f"error {reply.status}"
+        return Refused(f"{host_of(self._base_url)} refused: {said}.", code=f"http_{reply.status}")
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        token: str,
+        params: Mapping[str, str] | None,
+        json_body: Any,
+        *,
+        writes: bool,
+    ) -> Reply:
+        url = path if path.startswith("http") else f"{self._base_url}{path}"
+        if host_of(url) != host_of(self._base_url):
+            raise Refused("The server names a page on another host; our token does not go there.")
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        return call(
+            self._http,
+            method,
+            url,
+            writes=writes,
+            headers=headers,
+            params=params,
+            json_body=json_body,
+        )

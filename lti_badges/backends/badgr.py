@@ -1,0 +1,336 @@
+"""Badgr API v2, as badgr-server and its hosts speak it.
+
+Source: badgr-server (concentricsky, develop 2021-01) and its API description.
+Quirks: answers are wrapped in `{"status": …, "result": […]}`; a missing right is a 404; the
+duplicate guard is a plain query, so look up before each send and lower-case the address.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from lti_badges import clock
+from lti_badges.backends.api import BearerApi, call, parsed
+from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
+from lti_badges.backends.tokens import Grant, TokenKeeper
+from lti_badges.errors import (
+    LtiBadgesError,
+    NeedsRecipient,
+    OutcomeUnknown,
+    Refused,
+    Unauthorized,
+    Unavailable,
+)
+from lti_badges.http import Reply, host_of
+from lti_badges.links import next_page
+from lti_badges.values.badge import AchievementRef, Issuance, Receipt
+from lti_badges.values.settings import Setting
+
+SCOPE = "rw:issuer"  # without a scope the server grants only r:profile, and all else is a 404
+PAGE_SIZE = "100"
+# Servers refuse an issuedOn in the future: their clock may be behind ours.
+CLOCK_MARGIN = timedelta(seconds=60)
+
+
+class Badgr(Backend):
+    """A Badgr server, by password, or by a Connected App's refresh token."""
+
+    kind = "badgr"
+    label = "Badgr"
+    docs = "docs/backends/badgr.md"
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("url", "Server address", "For example https://api.badgr.io"),
+        Setting(
+            "issuer", "Issuer id", "Needed if the login may use several issuers", required=False
+        ),
+        Setting("username", "E-mail of the Badgr user", required=False),
+        Setting("password", "Password", secret=True, required=False),
+        Setting("client_id", "Connected App: client id", required=False),
+        Setting("client_secret", "Connected App: secret", secret=True, required=False),
+        Setting("refresh_token", "Connected App: refresh token", secret=True, required=False),
+        Setting("notify", "Let the server mail the learner", default="no", choices=("no", "yes")),
+    )
+    traits = Traits(guards_duplicates=True)
+
+    def __init__(self, config: BackendConfig) -> None:
+        super().__init__(config)
+        self.tokens = TokenKeeper(config, self._grant)
+        self.api = BearerApi(config.http, self.base_url(), self.tokens, explain)
+
+    def base_url(self) -> str:
+        """The API's address, without a trailing slash."""
+        return self.config.settings["url"].rstrip("/")
+
+    def check(self) -> str:
+        """Logs in and reads the issuers."""
+        issuers = [issuer.get("name", "?") for issuer in self._all("/v2/issuers")]
+        if not issuers:
+            raise Refused(
+                f"{host_of(self.base_url())} let us in, but this login has no issuer. "
+                "Create one there, or use a login that is on an issuer's staff."
+            )
+        return f"{host_of(self.base_url())} let us in; issuers: {', '.join(issuers)}."
+
+    def achievements(self) -> Iterator[AchievementRef]:
+        """All badge classes of the issuer, or of all issuers of this login."""
+        issuer = self.config.settings.get("issuer")
+        path = f"/v2/issuers/{_id(issuer)}/badgeclasses" if issuer else "/v2/badgeclasses"
+        for badge in self._all(path):
+            yield _achievement(badge)
+
+    def create(self, draft: AchievementDraft) -> AchievementRef:
+        """Creates the badge class; the server wants a picture."""
+        body = {
+            "name": draft.name,
+            "description": draft.description,
+            "criteriaNarrative": draft.criteria,
+            "image": _data_uri(draft),
+            **self.badge_extras(draft),
+        }
+        path = f"/v2/issuers/{_id(self._issuer())}/badgeclasses"
+        return _achievement(_first(self.api.json("POST", path, json_body=body)))
+
+    def find(self, issuance: Issuance) -> Receipt | None:
+        """Looked up by recipient, told apart by our evidence address; revoked ones count too."""
+        ours = (held for held in self._held(issuance) if issuance.url in _evidence_urls(held))
+        return next((_receipt(assertion) for assertion in ours), None)
+
+    def issue(self, issuance: Issuance) -> Receipt:
+        """Issues, with the server's own guard on. A learner who holds this badge already, from
+        elsewhere, keeps that one: the award then points to it."""
+        path = f"/v2/badgeclasses/{_id(issuance.achievement.ref)}/assertions"
+        reply = self.api.request("POST", path, json_body=self.order(issuance))
+        if reply.ok:
+            try:
+                return _receipt(_first(parsed(reply, writes=True)))
+            except (KeyError, ValueError) as error:
+                raise OutcomeUnknown(f"The answer to the award lacks {error}.") from error
+        if reply.status == 400:
+            live = [held for held in self._held(issuance) if not held.get("revoked")]
+            if live:
+                return _receipt(live[0])
+        raise self.api.refusal(reply)
+
+    def revoke(self, issuance: Issuance, receipt_ref: str, reason: str) -> None:
+        """The body key is `revocation_reason` and required, whatever the server's docs say."""
+        path = f"/v2/assertions/{_id(receipt_ref)}"
+        reply = self.api.request("DELETE", path, json_body={"revocation_reason": reason[:255]})
+        if reply.ok:
+            return
+        gone = self.find(issuance)
+        if gone is not None and gone.ref == receipt_ref and not gone.revoked:
+            raise self.api.refusal(reply)
+        if reply.status not in {400, 404}:
+            raise self.api.refusal(reply)
+
+    def order(self, issuance: Issuance) -> dict[str, Any]:
+        """The request body that issues one award."""
+        body: dict[str, Any] = {
+            "recipient": {"identity": _email(issuance), "type": "email", "hashed": True},
+            "issuedOn": _not_ahead(issuance.achieved_at),
+            "narrative": issuance.explanation,
+            "evidence": [{"url": issuance.url, "narrative": issuance.course_title or ""}],
+            "notify": self.config.settings.get("notify") == "yes",
+            "allowDuplicateAwards": False,
+        }
+        if issuance.expires_at:
+            body["expires"] = clock.iso(issuance.expires_at)
+        return body
+
+    def badge_extras(self, draft: AchievementDraft) -> dict[str, Any]:
+        """What else this vendor wants in a new badge class."""
+        return {}
+
+    def token_forms(self, secrets: Mapping[str, str]) -> Iterator[dict[str, str]]:
+        """The token requests to try in turn: a refresh token first, then the password."""
+        settings = self.config.settings
+        app = {
+            name: value
+            for name, value in (
+                ("client_id", settings.get("client_id", "")),
+                ("client_secret", secrets.get("client_secret", "")),
+            )
+            if value
+        }
+        if secrets.get("refresh_token"):
+            yield {
+                "grant_type": "refresh_token",
+                "refresh_token": secrets["refresh_token"],
+                **app,
+            }
+        if settings.get("username") and secrets.get("password"):
+            yield {
+                "username": settings["username"],
+                "password": secrets["password"],
+                "scope": SCOPE,
+            }
+
+    def _grant(self, secrets: Mapping[str, str]) -> Grant:
+        last: LtiBadgesError = Unauthorized(
+            "No login is set: give username and password, or client_id, client_secret and "
+            "refresh_token of a Connected App."
+        )
+        for form in self.token_forms(secrets):
+            try:
+                return self._granted(form)
+            except Unauthorized as refusal:
+                last = refusal
+        raise last
+
+    def _granted(self, form: dict[str, str]) -> Grant:
+        # Form-encoded only: JSON bodies and query strings are refused. No cookies are kept.
+        reply = call(
+            self.config.http, "POST", f"{self.base_url()}/o/token", writes=False, form=form
+        )
+        answer = parsed(reply, writes=False) if reply.status in {200, 201, 400, 401, 403} else {}
+        if not isinstance(answer, dict):
+            answer = {}
+        token, life = answer.get("access_token"), answer.get("expires_in", 3600)
+        if reply.ok and isinstance(token, str):
+            expires_at = clock.now() + timedelta(seconds=int(life))
+            return Grant(token, expires_at, answer.get("refresh_token"))
+        if reply.status in {400, 401, 403}:
+            said = answer.get("error_description") or answer.get("error") or f"error {reply.status}"
+            raise Unauthorized(f"{host_of(self.base_url())} refuses the login: {said}.")
+        raise Unavailable(
+            f"{host_of(self.base_url())} gave no token (answer {reply.status}); "
+            "check the backend's address."
+        )
+
+    def _issuer(self) -> str:
+        configured = self.config.settings.get("issuer")
+        if configured:
+            return configured
+        issuers = [str(issuer["entityId"]) for issuer in self._all("/v2/issuers")]
+        if len(issuers) != 1:
+            raise Refused(
+                f"This login has {len(issuers)} issuers; set “issuer” to the id of the one to use"
+                f"{': ' + ', '.join(issuers) if issuers else ''}."
+            )
+        return issuers[0]
+
+    def _held(self, issuance: Issuance) -> Iterator[dict[str, Any]]:
+        path = f"/v2/badgeclasses/{_id(issuance.achievement.ref)}/assertions"
+        params = {
+            "recipient": _email(issuance),
+            "include_expired": "1",
+            "include_revoked": "1",
+            "num": PAGE_SIZE,
+        }
+        return self._all(path, params)
+
+    def _all(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+        """Every item of a list, over all pages (`Link: rel="next"`)."""
+        following: str | None = path
+        query = {"num": PAGE_SIZE} if params is None else dict(params)
+        seen = set()
+        while following and following not in seen:
+            seen.add(following)
+            reply = self.api.request("GET", following, params=query)
+            if not reply.ok:
+                raise self.api.refusal(reply)
+            yield from _results(parsed(reply, writes=False))
+            following, query = next_page(reply.headers, reply.url), {}
+
+
+def explain(reply: Reply) -> str:
+    """The server's words: field errors of any nesting, validation errors, then the description."""
+    try:
+        answer = reply.json()
+    except LtiBadgesError:
+        return ""
+    if not isinstance(answer, dict):
+        return ""
+    said = [
+        *_flat(answer.get("fieldErrors")),
+        *_flat(answer.get("validationErrors")),
+        *_flat(answer.get("nonFieldErrors")),
+    ]
+    status = answer.get("status")
+    if isinstance(status, dict) and not said:
+        said = _flat(status.get("description"))
+    if reply.status == 404 and not said:
+        said = ["not found, or the login has no right to it"]
+    return "; ".join(said or _flat(answer.get("error_description") or answer.get("error")))[:500]
+
+
+def _flat(errors: Any, name: str = "") -> list[str]:
+    """Field errors come as text, list, dict, or lists of dicts."""
+    if not errors:
+        return []
+    if isinstance(errors, dict):
+        return [text for key, value in errors.items() for text in _flat(value, str(key))]
+    if isinstance(errors, list):
+        return [text for value in errors for text in _flat(value, name)]
+    prefix = f"{name}: " if name and name != "non_field_errors" else ""
+    return [f"{prefix}{errors}"]
+
+
+def _results(answer: Any) -> list[dict[str, Any]]:
+    results = answer.get("result") if isinstance(answer, dict) else None
+    if not isinstance(results, list):
+        raise Unavailable("The server answered with something that is not a Badgr list.")
+    return [item for item in results if isinstance(item, dict)]
+
+
+def _first(answer: Any) -> dict[str, Any]:
+    try:
+        return _results(answer)[0]
+    except (IndexError, Unavailable):
+        raise OutcomeUnknown("The server's answer names nothing that it made.") from None
+
+
+def _receipt(assertion: dict[str, Any]) -> Receipt:
+    issued = assertion.get("issuedOn") or assertion.get("createdAt")
+    return Receipt(
+        ref=str(assertion["entityId"]),
+        url=assertion.get("openBadgeId"),
+        issued_at=clock.parse_iso(issued) if isinstance(issued, str) else clock.now(),
+        revoked=bool(assertion.get("revoked")),
+    )
+
+
+def _achievement(badge: dict[str, Any]) -> AchievementRef:
+    return AchievementRef(
+        id="",
+        ref=str(badge["entityId"]),
+        name=str(badge.get("name") or ""),
+        description=str(badge.get("description") or ""),
+        criteria=str(badge.get("criteriaNarrative") or badge.get("criteriaUrl") or ""),
+        url=badge.get("openBadgeId"),
+    )
+
+
+def _evidence_urls(assertion: dict[str, Any]) -> set[str]:
+    evidence = assertion.get("evidence")
+    if not isinstance(evidence, list):
+        return set()
+    return {str(item.get("url") or item.get("id")) for item in evidence if isinstance(item, dict)}
+
+
+def _email(issuance: Issuance) -> str:
+    if not issuance.recipient.email:
+        raise NeedsRecipient("This backend needs the learner's e-mail, and the LMS sends none.")
+    return issuance.recipient.email.lower()
+
+
+def _not_ahead(moment: datetime) -> str:
+    return clock.iso(min(moment, clock.now() - CLOCK_MARGIN))
+
+
+def _data_uri(draft: AchievementDraft) -> str:
+    if not draft.image:
+        raise Refused("The server wants a picture (PNG or SVG) for each badge.")
+    media_type = draft.image_type or "image/png"
+    return f"data:{media_type};base64,{base64.b64encode(draft.image).decode()}"
+
+
+def _id(entity_id: str) -> str:
+    """An id as one path segment: never empty, so that no address means “all of them”."""
+    if not entity_id:
+        raise Refused("The badge or award has no id at this server.")
+    return quote(entity_id, safe="")

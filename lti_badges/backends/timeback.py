@@ -1,0 +1,255 @@
+"""Timeback's OpenBadge API (1EdTech OB 3.0 host of the Alpha / Timeback platform).
+
+Source: its OpenAPI description (2025-09) and integration guides.
+Quirks: learners are OneRoster users, not e-mails; the definitions are `/achievements`, whatever
+the seed guide says; a repeated issue makes a second badge, and nothing of ours can be planted in
+it, so (achievement, learner) is the marker; nothing revokes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from lti_badges import clock
+from lti_badges.backends.api import BearerApi, call, parsed
+from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
+from lti_badges.backends.tokens import Grant, TokenKeeper
+from lti_badges.errors import (
+    LtiBadgesError,
+    NeedsRecipient,
+    OutcomeUnknown,
+    Refused,
+    Unauthorized,
+    Unavailable,
+)
+from lti_badges.http import Reply, host_of
+from lti_badges.store import new_id
+from lti_badges.values.badge import AchievementRef, Issuance, Receipt
+from lti_badges.values.settings import Setting
+
+OB = "/ims/ob/v3p0"
+PAGE_SIZE = 100
+_COGNITO = "https://{}.auth.{}.amazoncognito.com/oauth2/token"
+GENERATIONS = {
+    "alpha": (
+        "https://api.alpha-1edtech.com",
+        _COGNITO.format("alpha-auth-production-idp", "us-west-2"),
+    ),
+    "alpha-staging": (
+        "https://api.staging.alpha-1edtech.com",
+        _COGNITO.format("alpha-auth-development-idp", "us-west-2"),
+    ),
+    "beyond": (
+        "https://api.alpha-1edtech.ai",
+        _COGNITO.format("prod-beyond-timeback-api-2-idp", "us-east-1"),
+    ),
+    "platform": (
+        "https://platform.timeback.com",
+        "https://platform.timeback.com/auth/1.0/token",
+    ),
+}
+USER_SOURCES = ("sourcedid", "sub", "custom", "oneroster")
+
+
+class Timeback(Backend):
+    """One Timeback environment."""
+
+    kind = "timeback"
+    label = "Timeback OpenBadge API"
+    docs = "docs/backends/timeback.md"
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("generation", "Environment", default="alpha", choices=tuple(GENERATIONS)),
+        Setting("url", "API address, if not the environment's", required=False),
+        Setting("token_url", "Token address, if not the environment's", required=False),
+        Setting("scope", "Scope to ask for", required=False),
+        Setting("client_id", "Client id"),
+        Setting("client_secret", "Client secret", secret=True),
+        Setting(
+            "user_id",
+            "Where the learner's OneRoster id comes from",
+            "sourcedid: what the LMS sends as person_sourcedid; sub: the LTI user id; "
+            "custom: the custom parameter named below; oneroster: looked up by e-mail",
+            default="sourcedid",
+            choices=USER_SOURCES,
+        ),
+        Setting("user_id_custom", "Name of the custom parameter", required=False),
+    )
+    traits = Traits(needs_email=False, needs_other_id=True, takes_evidence=False, revokes=False)
+
+    def __init__(self, config: BackendConfig) -> None:
+        super().__init__(config)
+        base, token_url = GENERATIONS[config.settings.get("generation", "alpha")]
+        self._base_url = (config.settings.get("url") or base).rstrip("/")
+        self._token_url = config.settings.get("token_url") or token_url
+        self.tokens = TokenKeeper(config, self._grant)
+        self.api = BearerApi(config.http, self._base_url, self.tokens, explain)
+
+    def check(self) -> str:
+        """Reads one achievement definition."""
+        answer = self.api.json("GET", f"{OB}/achievements/", params={"limit": "1", "offset": "0"})
+        total = answer.get("totalCount") if isinstance(answer, dict) else None
+        if total is None:
+            raise Refused(f"{host_of(self._base_url)} is no OpenBadge API: check the address.")
+        return f"{host_of(self._base_url)} let us in; it has {total} achievements."
+
+    def achievements(self) -> Iterator[AchievementRef]:
+        """All definitions, page by page."""
+        offset = 0
+        while True:
+            params = {"limit": str(PAGE_SIZE), "offset": str(offset)}
+            answer = self.api.json("GET", f"{OB}/achievements/", params=params)
+            rows = answer.get("achievements") if isinstance(answer, dict) else None
+            if not isinstance(rows, list):
+                raise Unavailable(f"{host_of(self._base_url)} sent a list that can't be read.")
+            yield from (_achievement(row) for row in rows if isinstance(row, dict))
+            offset += len(rows)
+            if len(rows) < PAGE_SIZE:
+                return
+
+    def create(self, draft: AchievementDraft) -> AchievementRef:
+        """Creates a definition under an id of our own; the server may allocate another."""
+        wished = new_id()
+        achievement = {
+            "sourcedId": wished,
+            "name": draft.name,
+            "description": draft.description,
+            "criteria": draft.criteria,
+            "achievementType": "Badge",
+        }
+        answer = self.api.json(
+            "POST", f"{OB}/achievements/", json_body={"achievement": achievement}
+        )
+        pair = answer.get("sourcedIdPairs") if isinstance(answer, dict) else None
+        ref = pair.get("allocatedSourcedId") if isinstance(pair, dict) else None
+        return AchievementRef("", str(ref or wished), draft.name, draft.description, draft.criteria)
+
+    def find(self, issuance: Issuance) -> Receipt | None:
+        """The learner's live badge of this achievement, whoever issued it."""
+        student = self._student(issuance)
+        path = f"{OB}/achievements/students/{quote(student, safe='')}"
+        reply = self.api.request("GET", path)
+        if reply.status == 404:  # "Student not found": nothing was ever issued to them
+            return None
+        if not reply.ok:
+            raise self.api.refusal(reply)
+        for badge in _issued(parsed(reply, writes=False), issuance.achievement.ref):
+            return badge
+        return None
+
+    def issue(self, issuance: Issuance) -> Receipt:
+        """`issue-badge`: the service signs; it takes neither e-mail, evidence nor score."""
+        order = {
+            "achievementId": issuance.achievement.ref,
+            "userId": self._student(issuance),
+            "awardedDate": clock.iso(issuance.achieved_at),
+            "validFrom": clock.iso(issuance.achieved_at),
+        }
+        if issuance.expires_at:
+            order["validUntil"] = clock.iso(issuance.expires_at)
+        answer = self.api.json("POST", f"{OB}/issue-badge/", json_body=order)
+        credential = answer.get("credential", answer) if isinstance(answer, dict) else {}
+        ref = credential.get("id") if isinstance(credential, dict) else None
+        if not isinstance(ref, str) or not ref:
+            raise OutcomeUnknown("The service's answer names no credential.")
+        return Receipt(ref, ref if ref.startswith("https:") else None, clock.now())
+
+    def revoke(self, issuance: Issuance, receipt_ref: str, reason: str) -> None:
+        """The API has no way to revoke; a person must do it in Timeback."""
+        raise Refused("Timeback's API can't revoke a badge; withdraw it in Timeback itself.")
+
+    def _student(self, issuance: Issuance) -> str:
+        recipient, source = issuance.recipient, self.config.settings.get("user_id", "sourcedid")
+        if source == "oneroster":
+            return self._student_by_email(recipient.email)
+        name = self.config.settings.get("user_id_custom", "")
+        found = {
+            "sourcedid": recipient.sourcedid,
+            "sub": recipient.lti_user_id,
+            "custom": recipient.custom.get(name),
+        }[source]
+        if not found:
+            what = f"the custom parameter “{name}”" if source == "custom" else "a person_sourcedid"
+            raise NeedsRecipient(f"The LMS sends no {what} for this learner.")
+        return found
+
+    def _student_by_email(self, email: str | None) -> str:
+        if not email:
+            raise NeedsRecipient("The LMS sends no e-mail to look the learner up by.")
+        params = {"filter": "email='{}'".format(email.replace("'", "")), "limit": "2"}
+        answer = self.api.json("GET", "/ims/oneroster/rostering/v1p2/users", params=params)
+        rows = answer.get("users") if isinstance(answer, dict) else None
+        users = [
+            user
+            for user in rows or ()
+            if isinstance(user, dict) and str(user.get("email", "")).lower() == email.lower()
+        ]
+        if len(users) != 1:
+            raise NeedsRecipient(f"OneRoster knows {len(users)} users with this learner's e-mail.")
+        return str(users[0]["sourcedId"])
+
+    def _grant(self, secrets: Mapping[str, str]) -> Grant:
+        settings = self.config.settings
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": settings["client_id"],
+            "client_secret": secrets.get("client_secret", ""),
+        }
+        if settings.get("scope"):
+            form["scope"] = settings["scope"]
+        reply = call(self.config.http, "POST", self._token_url, writes=False, form=form)
+        if reply.status in {400, 401, 403}:
+            raise Unauthorized(
+                f"{host_of(self._token_url)} refuses client id and secret for this environment."
+            )
+        answer = parsed(reply, writes=False) if reply.ok else None
+        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+            raise Unavailable(f"{host_of(self._token_url)} gave no token; check its address.")
+        life = timedelta(seconds=int(answer.get("expires_in") or 3600))
+        return Grant(answer["access_token"], clock.now() + life)
+
+
+def explain(reply: Reply) -> str:
+    """`imsx_description` and the field values of an Imsx_StatusInfo, or Cognito's `error`."""
+    try:
+        answer = reply.json()
+    except LtiBadgesError:
+        return ""
+    if not isinstance(answer, dict):
+        return ""
+    said = answer.get("imsx_description") or answer.get("message") or answer.get("error") or ""
+    return str(said)[:500]
+
+
+def _achievement(row: dict[str, Any]) -> AchievementRef:
+    criteria = row.get("criteria")
+    words = criteria.get("narrative") if isinstance(criteria, dict) else criteria
+    return AchievementRef(
+        id="",
+        ref=str(row.get("sourcedId") or row.get("id")),
+        name=str(row.get("name") or ""),
+        description=str(row.get("description") or ""),
+        criteria=str(words or ""),
+    )
+
+
+def _issued(answer: Any, achievement: str) -> Iterator[Receipt]:
+    rows = answer.get("achievementsWithIssuedBadges") if isinstance(answer, dict) else None
+    for row in rows or ():
+        if row.get("sourcedId") != achievement:
+            continue
+        for badge in row.get("issuedBadges") or ():
+            if badge.get("status", "active") != "active":
+                continue
+            stored = badge.get("data")
+            ref = stored.get("id") if isinstance(stored, dict) else None
+            yield Receipt(str(ref or achievement), None, _moment(badge.get("dateEarned")))
+
+
+def _moment(text: Any) -> datetime:
+    try:
+        return clock.parse_iso(str(text))
+    except ValueError:
+        return clock.now()

@@ -1,0 +1,138 @@
+"""Access tokens of backends: fetched once for all threads and workers, kept sealed in the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock
+
+from sqlalchemy import delete, update
+from sqlalchemy.exc import IntegrityError
+
+from lti_badges import clock
+from lti_badges.backends.base import BackendConfig
+from lti_badges.errors import Unavailable
+from lti_badges.store import Delivery, new_id
+
+RENEW_BEFORE = timedelta(seconds=60)
+LOCK_FOR = timedelta(seconds=90)
+WAIT_S = 45.0
+POLL_S = 0.2
+
+_process_locks: dict[str, Lock] = {}
+_process_locks_guard = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A token endpoint's answer: the token, when it ends, and the refresh token it gave, if any."""
+
+    access_token: str
+    expires_at: datetime
+    refresh_token: str | None = None
+
+
+Renew = Callable[[Mapping[str, str]], Grant]
+"""Fetches a token with the secrets as they are now. Raises BackendError."""
+
+
+class TokenKeeper:
+    """Hands out one backend's access token; renews it under a lock that all workers share.
+
+    A rotated refresh token is stored together with the access token it came with, before either
+    is used, so that a crash never leaves us with a refresh token that is already spent.
+    """
+
+    def __init__(
+        self, config: BackendConfig, renew: Renew, spacing: timedelta | None = None
+    ) -> None:
+        self._config = config
+        self._renew = renew
+        self._spacing = spacing
+
+    def token(self) -> str:
+        """The current token, fetched if there is none or it is about to end."""
+        held = _current(self._config.load_secrets())
+        return held or self.renewed(instead_of=None)
+
+    def renewed(self, instead_of: str | None) -> str:
+        """A token other than `instead_of`, which the server refused. Another worker's new token
+        is taken when there is one already."""
+        with self._alone():
+            secrets = dict(self._config.load_secrets())
+            held = _current(secrets)
+            if held and held != instead_of:
+                return held
+            self._keep_distance(secrets)
+            grant = self._renew(secrets)
+            secrets["access_token"] = grant.access_token
+            secrets["access_token_until"] = grant.expires_at.isoformat()
+            secrets["access_token_from"] = clock.now().isoformat()
+            if grant.refresh_token:
+                secrets["refresh_token"] = grant.refresh_token
+            self._config.save_secrets(secrets)
+            return grant.access_token
+
+    def _keep_distance(self, secrets: Mapping[str, str]) -> None:
+        fetched = secrets.get("access_token_from")
+        if not (self._spacing and fetched):
+            return
+        due = clock.parse_iso(fetched) + self._spacing
+        if due > clock.now():
+            wait = (due - clock.now()).total_seconds()
+            raise Unavailable(
+                "The server gives a new token only every few seconds.", retry_after=wait
+            )
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        key = f"token:{self._config.id}"
+        with _process_locks_guard:
+            lock = _process_locks.setdefault(key, Lock())
+        if not lock.acquire(timeout=WAIT_S):
+            raise Unavailable("Another delivery has been logging in to the backend for too long.")
+        try:
+            claim = self._claim(key)
+            try:
+                yield
+            finally:
+                with self._config.sessions.begin() as session:
+                    session.execute(
+                        delete(Delivery).where(Delivery.key == key, Delivery.claim == claim)
+                    )
+        finally:
+            lock.release()
+
+    def _claim(self, key: str) -> str:
+        claim, give_up = new_id(), time.monotonic() + WAIT_S
+        while not _claimed(self._config, key, claim):
+            if time.monotonic() > give_up:
+                raise Unavailable("Another worker has been logging in to the backend for too long.")
+            time.sleep(POLL_S)
+        return claim
+
+
+def _claimed(config: BackendConfig, key: str, claim: str) -> bool:
+    until = clock.now() + LOCK_FOR
+    try:
+        with config.sessions.begin() as session:
+            session.add(Delivery(key=key, award_id="", claim=claim, lease_until=until))
+    except IntegrityError:
+        with config.sessions.begin() as session:
+            taken_over = session.execute(
+                update(Delivery)
+                .where(Delivery.key == key, Delivery.lease_until < clock.now())
+                .values(claim=claim, lease_until=until)
+            )
+            return bool(getattr(taken_over, "rowcount", 0))
+    return True
+
+
+def _current(secrets: Mapping[str, str]) -> str | None:
+    until = secrets.get("access_token_until")
+    if not until or clock.parse_iso(until) - RENEW_BEFORE <= clock.now():
+        return None
+    return secrets.get("access_token")

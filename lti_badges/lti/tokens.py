@@ -1,0 +1,145 @@
+"""Service access tokens: client credentials with a signed assertion (LTI security 1.0 §4)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from threading import Lock
+from uuid import uuid4
+
+import jwt
+
+from lti_badges.crypto import KeyFolder
+from lti_badges.errors import HttpError, NoRight, PlatformDown
+from lti_badges.http import Http, Reply, host_of
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+DEPLOYMENT_CLAIM = "https://purl.imsglobal.org/spec/lti/claim/deployment_id"
+ASSERTION_LIFE_S = 240
+# Moodle checks `iat` without leeway: a clock a little ahead of its own must not matter.
+BACKDATED_S = 10
+RENEW_BEFORE_S = 60
+DEFAULT_LIFE_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformEndpoint:
+    """Where and as whom a platform's services are used. `audience` is what the assertion names;
+    the token address, unless the platform says otherwise (LTI security 1.0 §4.1.1)."""
+
+    platform_id: str
+    issuer: str
+    client_id: str
+    token_url: str
+    audience: str | None = None
+    deployment_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    token: str
+    until: float
+
+
+class ServiceTokens:
+    """Tokens of one process, per platform and scope set, shared by its threads.
+
+    Kept until shortly before they end; while one thread fetches, the others of the same key wait.
+    """
+
+    def __init__(self, http: Http, keys: KeyFolder) -> None:
+        self._http = http
+        self._keys = keys
+        self._held: dict[tuple[str, ...], _Held] = {}
+        self._locks: dict[tuple[str, ...], Lock] = {}
+        self._guard = Lock()
+
+    def get(self, endpoint: PlatformEndpoint, scopes: frozenset[str]) -> str:
+        """A token for the scopes. Raises NoRight (refused) or PlatformDown (no usable answer)."""
+        key = _key(endpoint, scopes)
+        with self._guard:
+            lock = self._locks.setdefault(key, Lock())
+        with lock:
+            held = self._held.get(key)
+            if held is None or held.until <= time.monotonic():
+                held = self._held[key] = self._fetch(endpoint, scopes)
+            return held.token
+
+    def forget(self, endpoint: PlatformEndpoint, scopes: frozenset[str], token: str) -> None:
+        """Drop a token that the platform refused; another thread's newer one stays."""
+        key = _key(endpoint, scopes)
+        held = self._held.get(key)
+        if held is not None and held.token == token:
+            self._held.pop(key, None)
+
+    def _fetch(self, endpoint: PlatformEndpoint, scopes: frozenset[str]) -> _Held:
+        form = {
+            "grant_type": "client_credentials",
+            "client_assertion_type": ASSERTION_TYPE,
+            "client_assertion": self._assertion(endpoint),
+            "scope": " ".join(sorted(scopes)),
+        }
+        try:
+            reply = self._http.post(
+                endpoint.token_url, form=form, headers={"Accept": "application/json"}
+            )
+        except HttpError as error:
+            raise PlatformDown(error.message, code=error.code) from error
+        return _held(reply, scopes)
+
+    def _assertion(self, endpoint: PlatformEndpoint) -> str:
+        key = self._keys.signing_key()
+        now = int(time.time())
+        claims = {
+            "iss": endpoint.client_id,
+            "sub": endpoint.client_id,
+            "aud": endpoint.audience or endpoint.token_url,
+            "iat": now - BACKDATED_S,
+            "exp": now + ASSERTION_LIFE_S,
+            "jti": str(uuid4()),
+        }
+        if endpoint.deployment_id:
+            claims[DEPLOYMENT_CLAIM] = endpoint.deployment_id
+        return jwt.encode(claims, key.private, "RS256", headers={"kid": key.kid})
+
+
+def _key(endpoint: PlatformEndpoint, scopes: frozenset[str]) -> tuple[str, ...]:
+    return (endpoint.platform_id, endpoint.deployment_id or "", *sorted(scopes))
+
+
+def _held(reply: Reply, scopes: frozenset[str]) -> _Held:
+    host = host_of(reply.url)
+    if reply.status == 429 or reply.status >= 500:
+        raise PlatformDown(
+            f"{host} gives no access token (error {reply.status}).", retry_after=reply.retry_after
+        )
+    try:
+        answer = reply.json()  # Moodle sends JSON as text/html, and sometimes broken JSON
+    except HttpError:
+        answer = None
+    if not reply.ok:
+        raise NoRight(_refusal(host, reply, answer), code="token_refused")
+    token = answer.get("access_token") if isinstance(answer, dict) else None
+    if not isinstance(token, str) or not token:
+        raise PlatformDown(f"{host} answered without an access token.", code="no_token")
+    granted = answer.get("scope")
+    if isinstance(granted, str) and granted.strip() and not scopes & set(granted.split()):
+        raise NoRight(
+            f"{host} granted none of the rights we asked for; the tool's services must be "
+            "switched on in its registration.",
+            code="scope",
+        )
+    life = answer.get("expires_in")
+    seconds = life if isinstance(life, (int, float)) and life > 0 else DEFAULT_LIFE_S
+    return _Held(token, time.monotonic() + max(5.0, seconds - RENEW_BEFORE_S))
+
+
+def _refusal(host: str, reply: Reply, answer: object) -> str:
+    said = ""
+    if isinstance(answer, dict):
+        said = str(answer.get("error_description") or answer.get("error") or "")[:200]
+    because = f" (“{said}”)" if said else ""
+    return (
+        f"{host} refuses us an access token with error {reply.status}{because}. Check that it can "
+        "reach the tool's key set and that its services are switched on for the tool."
+    )
