@@ -29,6 +29,7 @@ class Traits:
     takes_score: bool = False
     guards_duplicates: bool = False
     sends_mail: bool = False
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,26 @@ platform; a vendor's file overrides what differs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from lti_badges.errors import PlatformDown, PlatformError, Unsupported
 from lti_badges.http import Http
+from lti_badges.lti import ags, nrps
 from lti_badges.lti.service import Service
-from lti_badges.values.course import Gradable, Member, Reading
+from lti_badges.values.course import Gradable, Kind, Member, ReadInFull, Reading, Unread
 from lti_badges.values.settings import Setting
 
 
 @dataclass(frozen=True, slots=True)
 class CourseHandle:
-    """A course as its LMS knows it: LTI service addresses from launches, REST credentials."""
+    """A course as its LMS knows it: LTI service addresses from launches, REST credentials.
+
+    `custom` are the launch's resolved custom parameters; `connection` the unsealed settings and
+    secrets of the LMS's own REST API, empty when nobody has connected it.
+    """
 
     issuer: str
     context_id: str
@@ -30,6 +36,15 @@ class CourseHandle:
     save_connection: Callable[[Mapping[str, str]], None] = field(default=lambda _: None)
 
 
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One thing an instructor may want to use, and whether this platform tells it to us now."""
+
+    kind: Kind
+    available: bool
+    sentence: str
+
+
 class LMS:
     """Plain LTI Advantage. Methods raise only the PlatformError family and stream page by page."""
 
@@ -37,17 +52,56 @@ class LMS:
     label: ClassVar[str] = "Other LMS (LTI Advantage)"
     docs: ClassVar[str] = "docs/lms/other.md"
     connection_settings: ClassVar[tuple[Setting, ...]] = ()
+    default_audience: ClassVar[str | None] = None
+    """What service-token assertions name as audience, where it is not the token address."""
 
     def __init__(self, course: CourseHandle) -> None:
         self.course = course
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the LMS's own REST API can be used besides LTI."""
+        return bool(self.course.connection)
+
+    def capabilities(self) -> tuple[Capability, ...]:
+        """What rules can use here, in sentences for the instructor's page."""
+        return (
+            Capability(Kind.ITEM, True, "Grade items that the LMS shows to this tool."),
+            Capability(
+                Kind.COURSE_GRADE,
+                False,
+                "LTI does not tell course grades, and this LMS has no other connection here.",
+            ),
+            Capability(
+                Kind.COMPLETION,
+                False,
+                "LTI does not tell course completion, and this LMS has no other connection here.",
+            ),
+        )
+
+    def check(self) -> str:
+        """Proves the REST connection; a sentence. Plain LTI has none."""
+        raise Unsupported("This LMS has no connection besides LTI to check.")
+
     def members(self) -> Iterator[Member]:
         """Everybody in the course, active or not, each once. NRPS 2.0 §2."""
-        raise NotImplementedError
+        url = self.course.memberships_url
+        if not url:
+            raise Unsupported(
+                "The LMS does not share the list of members with this tool (Names and Role "
+                "service). Learners are known once they open it."
+            )
+        return nrps.members(self.course.service, url)
 
     def gradables(self) -> Iterator[Gradable]:
         """Every item a rule can use, with where it comes from."""
-        raise NotImplementedError
+        url = self.course.lineitems_url
+        if not url:
+            raise Unsupported(
+                "The LMS does not share its gradebook with this tool (Assignment and Grade "
+                "service). Ask the LMS admin to allow it."
+            )
+        return ags.line_items(self.course.service, url, self.course.scopes)
 
     def readings(
         self,
@@ -61,11 +115,40 @@ class LMS:
         `subs` lists the learners to ask for where the LMS answers per learner. Each gradable ends
         with `ReadInFull` or `Unread`; one that fails never stops the others.
         """
-        raise NotImplementedError
+        for gradable in wanted:
+            yield from self.read_item(gradable)
 
     def readings_of(self, sub: str, wanted: Sequence[Gradable]) -> Iterator[Reading]:
         """The same for one learner, in as few calls as possible: they are waiting for a page.
 
         `ReadInFull` then means that all of this learner was read.
         """
-        raise NotImplementedError
+        for gradable in wanted:
+            yield from self.read_item(gradable, sub)
+
+    def read_item(self, gradable: Gradable, sub: str | None = None) -> Iterator[Reading]:
+        """One line item's results by AGS."""
+        if gradable.kind is not Kind.ITEM:
+            yield unread(gradable, Unsupported(f"{gradable.label} can't be read over LTI."))
+            return
+        yield from guarded(gradable, ags.results(self.course.service, gradable.key, sub))
+
+    def score_extensions(self) -> dict[str, Any]:
+        """What this platform wants to be told with a score that passes a badge back."""
+        return {}
+
+
+def guarded(gradable: Gradable, values: Iterable[Reading]) -> Iterator[Reading]:
+    """The values, then `ReadInFull`, or `Unread` if reading them fails on the way."""
+    try:
+        yield from values
+    except PlatformError as error:
+        yield unread(gradable, error)
+    else:
+        yield ReadInFull(gradable.kind, gradable.key)
+
+
+def unread(gradable: Gradable, error: PlatformError) -> Unread:
+    """The failure as a value, so that it stands beside what could be read."""
+    wait = error.retry_after if isinstance(error, PlatformDown) else None
+    return Unread(gradable.kind, gradable.key, error.message, error.code, wait)

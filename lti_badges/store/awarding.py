@@ -89,7 +89,7 @@ class Standing(Base):
     """How a member stands under a rule now: the last judgement in words, and since when.
 
     `fallen_at` is when a member who holds the badge was first seen below the threshold again;
-    `flagged` asks the instructor for a decision.
+    `flagged` asks the instructor for a decision; `kept` is the decision to let the badge stand.
     """
 
     __tablename__ = "standings"
@@ -107,6 +107,7 @@ class Standing(Base):
     met_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     fallen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     flagged: Mapped[bool] = mapped_column(Boolean, default=False)
+    kept: Mapped[bool] = mapped_column(Boolean, default=False)
 
 
 class Award(Base):
@@ -136,6 +137,7 @@ class Award(Base):
     number: Mapped[int] = mapped_column(Integer, default=1)
     state: Mapped[str] = mapped_column(String(20), default=State.PENDING.value)
     recipient_key: Mapped[str] = mapped_column(String(320))
+    recipient: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     judgement: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     explanation: Mapped[str] = mapped_column(Text)
     granted_by: Mapped[str] = mapped_column(String(255), default="rule")
@@ -151,7 +153,7 @@ class Award(Base):
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=now)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    claim: Mapped[str | None] = mapped_column(String(36))
+    claim: Mapped[str | None] = mapped_column(String(80))
     passed_back: Mapped[str] = mapped_column(String(10), default="none")
     passed_back_error: Mapped[str | None] = mapped_column(Text)
 
@@ -168,7 +170,7 @@ class Delivery(Base):
 
     key: Mapped[str] = mapped_column(String(500), primary_key=True)
     award_id: Mapped[str] = mapped_column(String(36))
-    claim: Mapped[str] = mapped_column(String(36))
+    claim: Mapped[str] = mapped_column(String(80))
     lease_until: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

@@ -6,7 +6,17 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from lti_badges.store.base import Base, Exact, UtcDateTime, new_id, now
@@ -43,7 +53,9 @@ class Course(Base):
     sync_error: Mapped[str | None] = mapped_column(Text)
     sync_error_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     sync_failures: Mapped[int] = mapped_column(Integer, default=0)
-    sync_token: Mapped[str | None] = mapped_column(String(36))
+    sync_seconds: Mapped[float | None] = mapped_column(Float)
+    roster_error: Mapped[str | None] = mapped_column(Text)
+    sync_token: Mapped[str | None] = mapped_column(String(80))
     sync_lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     concluded: Mapped[bool] = mapped_column(Boolean, default=False)
 
@@ -71,11 +83,13 @@ class CourseMember(Base):
     """A member of a course. `present` is false once the roster no longer lists them; awards stay.
 
     `seen_in` is the token of the last sync that listed them, so that a roster can be read page
-    by page and leavers found at the end without holding it in memory.
+    by page and leavers found at the end without holding it in memory. `dirty` members have facts
+    that no rule has judged yet: set with each change, cleared by the evaluation, so that a crash
+    between the two forgets nobody.
     """
 
     __tablename__ = "members"
-    __table_args__ = (UniqueConstraint("course_id", "sub"),)
+    __table_args__ = (UniqueConstraint("course_id", "sub"), Index(None, "course_id", "dirty"))
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     course_id: Mapped[str] = mapped_column(ForeignKey("courses.id", ondelete="CASCADE"))
@@ -87,8 +101,9 @@ class CourseMember(Base):
     status: Mapped[str] = mapped_column(String(20), default="Active")
     can_earn: Mapped[bool] = mapped_column(Boolean, default=False)
     present: Mapped[bool] = mapped_column(Boolean, default=True)
+    dirty: Mapped[bool] = mapped_column(Boolean, default=True)
     custom: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
-    seen_in: Mapped[str | None] = mapped_column(String(36))
+    seen_in: Mapped[str | None] = mapped_column(String(80))
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     last_launch_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -116,7 +131,7 @@ class LineItem(Base):
     tag: Mapped[str | None] = mapped_column(String(255))
     is_own: Mapped[bool] = mapped_column(Boolean, default=False)
     present: Mapped[bool] = mapped_column(Boolean, default=True)
-    seen_in: Mapped[str | None] = mapped_column(String(36))
+    seen_in: Mapped[str | None] = mapped_column(String(80))
     read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     error: Mapped[str | None] = mapped_column(Text)
     error_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -143,6 +158,6 @@ class MemberResult(Base):
     completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     read_at: Mapped[datetime] = mapped_column(UtcDateTime)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-    seen_in: Mapped[str | None] = mapped_column(String(36))
+    seen_in: Mapped[str | None] = mapped_column(String(80))
 
     line_item: Mapped[LineItem] = relationship()

@@ -57,7 +57,7 @@ def upgrade() -> None:
         "delivery_locks",
         sa.Column("key", sa.String(length=500), nullable=False),
         sa.Column("award_id", sa.String(length=36), nullable=False),
-        sa.Column("claim", sa.String(length=36), nullable=False),
+        sa.Column("claim", sa.String(length=80), nullable=False),
         sa.Column("lease_until", lti_badges.store.base.UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_delivery_locks")),
     )
@@ -174,7 +174,9 @@ def upgrade() -> None:
             "sync_error_since", lti_badges.store.base.UtcDateTime(timezone=True), nullable=True
         ),
         sa.Column("sync_failures", sa.Integer(), nullable=False),
-        sa.Column("sync_token", sa.String(length=36), nullable=True),
+        sa.Column("sync_seconds", sa.Float(), nullable=True),
+        sa.Column("roster_error", sa.Text(), nullable=True),
+        sa.Column("sync_token", sa.String(length=80), nullable=True),
         sa.Column(
             "sync_lease_until", lti_badges.store.base.UtcDateTime(timezone=True), nullable=True
         ),
@@ -244,7 +246,7 @@ def upgrade() -> None:
         sa.Column("tag", sa.String(length=255), nullable=True),
         sa.Column("is_own", sa.Boolean(), nullable=False),
         sa.Column("present", sa.Boolean(), nullable=False),
-        sa.Column("seen_in", sa.String(length=36), nullable=True),
+        sa.Column("seen_in", sa.String(length=80), nullable=True),
         sa.Column("read_at", lti_badges.store.base.UtcDateTime(timezone=True), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("error_since", lti_badges.store.base.UtcDateTime(timezone=True), nullable=True),
@@ -271,8 +273,9 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("can_earn", sa.Boolean(), nullable=False),
         sa.Column("present", sa.Boolean(), nullable=False),
+        sa.Column("dirty", sa.Boolean(), nullable=False),
         sa.Column("custom", sa.JSON(), nullable=False),
-        sa.Column("seen_in", sa.String(length=36), nullable=True),
+        sa.Column("seen_in", sa.String(length=80), nullable=True),
         sa.Column("changed_at", lti_badges.store.base.UtcDateTime(timezone=True), nullable=False),
         sa.Column(
             "last_launch_at", lti_badges.store.base.UtcDateTime(timezone=True), nullable=True
@@ -286,6 +289,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_members")),
         sa.UniqueConstraint("course_id", "sub", name=op.f("uq_members_course_id_sub")),
     )
+    with op.batch_alter_table("members", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_members_course_id_dirty"), ["course_id", "dirty"], unique=False
+        )
+
     op.create_table(
         "award_rules",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -384,7 +392,7 @@ def upgrade() -> None:
         sa.Column("completed_at", lti_badges.store.base.UtcDateTime(timezone=True), nullable=True),
         sa.Column("read_at", lti_badges.store.base.UtcDateTime(timezone=True), nullable=False),
         sa.Column("changed_at", lti_badges.store.base.UtcDateTime(timezone=True), nullable=False),
-        sa.Column("seen_in", sa.String(length=36), nullable=True),
+        sa.Column("seen_in", sa.String(length=80), nullable=True),
         sa.ForeignKeyConstraint(
             ["line_item_id"],
             ["line_items.id"],
@@ -417,6 +425,7 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("recipient_key", sa.String(length=320), nullable=False),
+        sa.Column("recipient", sa.JSON(), nullable=False),
         sa.Column("judgement", sa.JSON(), nullable=True),
         sa.Column("explanation", sa.Text(), nullable=False),
         sa.Column("granted_by", sa.String(length=255), nullable=False),
@@ -434,7 +443,7 @@ def upgrade() -> None:
             "next_attempt_at", lti_badges.store.base.UtcDateTime(timezone=True), nullable=True
         ),
         sa.Column("lease_until", lti_badges.store.base.UtcDateTime(timezone=True), nullable=True),
-        sa.Column("claim", sa.String(length=36), nullable=True),
+        sa.Column("claim", sa.String(length=80), nullable=True),
         sa.Column("passed_back", sa.String(length=10), nullable=False),
         sa.Column("passed_back_error", sa.Text(), nullable=True),
         sa.CheckConstraint("number >= 1", name=op.f("ck_awards_number_from_one")),
@@ -521,6 +530,7 @@ def upgrade() -> None:
         sa.Column("met_since", lti_badges.store.base.UtcDateTime(timezone=True), nullable=True),
         sa.Column("fallen_at", lti_badges.store.base.UtcDateTime(timezone=True), nullable=True),
         sa.Column("flagged", sa.Boolean(), nullable=False),
+        sa.Column("kept", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["member_id"],
             ["members.id"],
@@ -564,6 +574,9 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_award_rules_course_id"))
 
     op.drop_table("award_rules")
+    with op.batch_alter_table("members", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_members_course_id_dirty"))
+
     op.drop_table("members")
     op.drop_table("line_items")
     op.drop_table("achievements")

@@ -1,0 +1,1 @@
+"""From what an LMS says to awards that a backend holds: sync, evaluation, delivery, explanation."""

@@ -1,0 +1,67 @@
+"""What follows from a judgement: pure, so that every case can be tested without a database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from lti_badges.rules import OnFall, Outcome, Policy
+
+
+class Action(StrEnum):
+    """GRANT an award; FLAG it for review; REVOKE it; or NOTHING."""
+
+    GRANT = "grant"
+    FLAG = "flag"
+    REVOKE = "revoke"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One member under one rule. `met_since` is since when the rule has been met without a break,
+    `fallen_at` since when a held badge's rule is no longer met; `revoked_at` of the last award;
+    `reviewed` when the fall has been flagged, or let stand, already."""
+
+    outcome: Outcome
+    can_earn: bool
+    holds: bool
+    granted_by_this_rule: bool
+    met_since: datetime | None
+    fallen_at: datetime | None
+    revoked_at: datetime | None
+    reviewed: bool
+
+
+def decide(situation: Situation, policy: Policy, now: datetime) -> Action:
+    """The action, by these rules:
+
+    - only a met rule grants, only to who can earn, and never a second badge beside a held one;
+    - after a revocation the rule must have been missed and met anew, else the revoked badge would
+      come back by itself;
+    - unknown changes nothing: nobody loses a badge because a grade could not be read;
+    - a fall acts only on awards that this rule granted, as its policy says.
+    """
+    if situation.outcome is Outcome.MET:
+        return _on_met(situation)
+    if situation.outcome is Outcome.UNKNOWN:
+        return Action.NOTHING
+    if not (situation.holds and situation.granted_by_this_rule):
+        return Action.NOTHING
+    if policy.on_fall is OnFall.FLAG and not situation.reviewed:
+        return Action.FLAG
+    grace = timedelta(days=policy.grace_days)
+    fallen_at = situation.fallen_at or now
+    if policy.on_fall is OnFall.REVOKE and now - fallen_at >= grace:
+        return Action.REVOKE
+    return Action.NOTHING
+
+
+def _on_met(situation: Situation) -> Action:
+    if situation.holds or not situation.can_earn:
+        return Action.NOTHING
+    revoked_at, met_since = situation.revoked_at, situation.met_since
+    if revoked_at is not None and (met_since is None or met_since <= revoked_at):
+        return Action.NOTHING
+    return Action.GRANT

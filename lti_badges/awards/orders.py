@@ -1,0 +1,82 @@
+"""From an award's row to the order a backend is given, and to the backend that takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from lti_badges.awards.engine import Engine
+from lti_badges.backends import Backend, open_backend
+from lti_badges.rules import Judgement
+from lti_badges.store import Achievement, Award, BackendRow, Course
+from lti_badges.values.badge import AchievementRef, Issuance, Measure, Recipient
+
+
+def issuance_of(engine: Engine, session: Session, award: Award) -> Issuance:
+    """The order, from what was kept with the award: not from what the course says today."""
+    achievement = session.get_one(Achievement, award.achievement_id)
+    course = session.get_one(Course, award.course_id)
+    return Issuance(
+        award_id=award.id,
+        url=engine.settings.url(f"/credentials/{award.id}"),
+        achievement=achievement_of(engine, achievement),
+        recipient=_recipient(award.recipient),
+        achieved_at=award.achieved_at,
+        explanation=award.explanation,
+        measures=_measures(award.judgement),
+        course_title=course.title or course.label or None,
+        expires_at=award.expires_at,
+        number=award.number,
+    )
+
+
+def achievement_of(engine: Engine, row: Achievement) -> AchievementRef:
+    """The badge as backends and pages see it, without its picture's bytes."""
+    return AchievementRef(
+        id=row.id,
+        ref=row.ref,
+        name=row.name,
+        description=row.description,
+        criteria=row.criteria,
+        image_type=row.image_type,
+        url=row.url or engine.settings.url(f"/achievements/{row.id}"),
+    )
+
+
+def backend_of(engine: Engine, row: BackendRow) -> Backend:
+    """The configured backend, opened with its secrets."""
+    return open_backend(
+        row,
+        base_url=engine.settings.base_url,
+        http=engine.http,
+        sessions=engine.sessions,
+        keys=engine.keys,
+        cipher=engine.cipher,
+    )
+
+
+def _recipient(kept: Mapping[str, Any]) -> Recipient:
+    return Recipient(
+        email=kept.get("email"),
+        name=kept.get("name"),
+        lti_user_id=str(kept["lti_user_id"]),
+        sourcedid=kept.get("sourcedid"),
+        custom=dict(kept.get("custom") or {}),
+    )
+
+
+def _measures(judgement: Mapping[str, Any] | None) -> tuple[Measure, ...]:
+    if judgement is None:
+        return ()
+    return tuple(
+        Measure(leaf.label, leaf.value, leaf.needed, leaf.text)
+        for leaf in Judgement.from_json(dict(judgement)).leaves()
+    )
+
+
+def spoken(moment: datetime) -> str:
+    """`3 May 2026 10:02 UTC`."""
+    return f"{moment:%-d %B %Y %H:%M} UTC"

@@ -1,0 +1,140 @@
+"""Opening a course of an LMS, and one writer at a time for what is stored of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lti_badges import lms
+from lti_badges.awards.engine import Engine
+from lti_badges.errors import NotFound
+from lti_badges.lti.service import Service
+from lti_badges.lti.tokens import PlatformEndpoint
+from lti_badges.store import AwardRule, Course, Deployment, LineItem, Platform, RuleVersion
+from lti_badges.values.course import (
+    COURSE_COMPLETION,
+    COURSE_GRADE_KEY,
+    Gradable,
+    Kind,
+)
+
+
+def platform_endpoint(platform: Platform, deployment_id: str | None) -> PlatformEndpoint:
+    """Where and as whom to call a platform's services."""
+    audience = platform.auth_audience or lms.of(platform.lms).default_audience
+    return PlatformEndpoint(
+        platform_id=platform.id,
+        issuer=platform.issuer,
+        client_id=platform.client_id,
+        token_url=platform.auth_token_url,
+        audience=audience,
+        deployment_id=deployment_id,
+    )
+
+
+def lms_of(engine: Engine, course_id: str) -> lms.LMS:
+    """The course, opened at its LMS. Raises NotFound."""
+    with engine.sessions() as session:
+        course = session.get(Course, course_id)
+        if course is None:
+            raise NotFound("There is no such course.")
+        deployment = session.get_one(Deployment, course.deployment_id)
+        platform = session.get_one(Platform, deployment.platform_id)
+    endpoint = platform_endpoint(platform, deployment.deployment_id)
+
+    def save_connection(values: Mapping[str, str]) -> None:
+        with engine.sessions.begin() as session:
+            session.get_one(Platform, platform.id).connection = engine.cipher.seal(dict(values))
+
+    handle = lms.CourseHandle(
+        issuer=platform.issuer,
+        context_id=course.context_id,
+        lineitems_url=course.lineitems_url,
+        memberships_url=course.memberships_url,
+        scopes=frozenset(course.scopes),
+        custom=course.custom,
+        service=Service(engine.http, engine.tokens, endpoint),
+        http=engine.http,
+        connection=engine.cipher.unseal(platform.connection),
+        save_connection=save_connection,
+    )
+    return lms.of(platform.lms)(handle)
+
+
+@contextmanager
+def writing(engine: Engine, course_id: str) -> Iterator[tuple[Session, Course]]:
+    """One transaction as the only writer of a course. Raises NotFound.
+
+    A learner's launch, the schedule and the instructor's save may meet in one course; on SQLite
+    the transaction itself is exclusive, on PostgreSQL the course's row is locked.
+    """
+    with engine.sessions.begin() as session:
+        course = session.scalar(select(Course).where(Course.id == course_id).with_for_update())
+        if course is None:
+            raise NotFound("There is no such course.")
+        yield session, course
+
+
+def current_versions(session: Session, course_id: str) -> list[tuple[AwardRule, RuleVersion]]:
+    """The course's rules that are in force, with their current versions, oldest first."""
+    rows = session.execute(
+        select(AwardRule, RuleVersion)
+        .join(
+            RuleVersion,
+            (RuleVersion.rule_id == AwardRule.id) & (RuleVersion.version == AwardRule.version),
+        )
+        .where(
+            AwardRule.course_id == course_id,
+            AwardRule.removed_at.is_(None),
+            AwardRule.active.is_(True),
+        )
+        .order_by(AwardRule.created_at, AwardRule.id)
+    )
+    return [(rule, version) for rule, version in rows]
+
+
+def wanted_gradables(session: Session, course_id: str) -> list[Gradable]:
+    """What the rules in force need to be read, as listed in the course."""
+    needed: set[tuple[str, str]] = set()
+    for _, version in current_versions(session, course_id):
+        needed |= _keys(version.criteria)
+    items = session.scalars(
+        select(LineItem).where(LineItem.course_id == course_id, LineItem.present.is_(True))
+    )
+    return [gradable_of(item) for item in items if (item.kind, item.key) in needed]
+
+
+def gradable_of(item: LineItem) -> Gradable:
+    """The value a stored line item stands for."""
+    return Gradable(
+        kind=Kind(item.kind),
+        key=item.key,
+        label=item.label,
+        maximum=item.maximum,
+        source=item.source,
+        is_own=item.is_own,
+        resource_link_id=item.resource_link_id,
+        resource_id=item.resource_id,
+        tag=item.tag,
+    )
+
+
+def _keys(criteria: Mapping[str, object]) -> set[tuple[str, str]]:
+    """(kind, key) of everything a stored criterion looks at."""
+    kind = criteria.get("is")
+    if kind == "score":
+        return {(Kind.ITEM.value, str(criteria["key"]))}
+    if kind == "course_grade":
+        return {(Kind.COURSE_GRADE.value, COURSE_GRADE_KEY)}
+    if kind == "course_completed":
+        return {(Kind.COMPLETION.value, COURSE_COMPLETION)}
+    if kind == "activity_completed":
+        return {(Kind.ACTIVITY.value, str(criteria["key"]))}
+    parts = criteria.get("of")
+    found: set[tuple[str, str]] = set()
+    for part in parts if isinstance(parts, list) else ():
+        found |= _keys(part)
+    return found

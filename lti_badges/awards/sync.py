@@ -1,0 +1,264 @@
+"""Reading a course: members, grade items and results page by page, then judging what changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import islice
+from typing import TypeVar
+
+from sqlalchemy import false, select, update
+
+from lti_badges import clock, lms
+from lti_badges.awards.engine import Engine
+from lti_badges.awards.evaluation import evaluate_dirty, evaluate_member
+from lti_badges.awards.gathering import (
+    note_leavers,
+    note_read_in_full,
+    note_read_of_one,
+    note_unread,
+    note_vanished,
+    store_gradables,
+    store_members,
+    store_readings,
+)
+from lti_badges.awards.grace import revoke_after_grace
+from lti_badges.awards.reading import lms_of, wanted_gradables, writing
+from lti_badges.awards.schedule import plan_after_failure, plan_next
+from lti_badges.awards.workers import is_gone, new_claim
+from lti_badges.errors import Gone, PlatformDown, PlatformError, Unsupported
+from lti_badges.store import Course, CourseMember
+from lti_badges.values.course import Completion, ReadInFull, Reading, Result, Unread
+
+BATCH = 200
+LEASE = timedelta(minutes=3)
+
+Progress = Callable[[str, int], None]
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What a sync did. `skipped` when another worker was at it."""
+
+    course_id: str
+    skipped: bool = False
+    members: int = 0
+    readings: int = 0
+    changed: int = 0
+    awards: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+class _LeaseLost(Exception):
+    """Another worker took the course over while this one was away."""
+
+
+def sync_course(engine: Engine, course_id: str, progress: Progress | None = None) -> SyncReport:
+    """Read a course, store what changed, judge it, plan the next time.
+
+    One worker at a time per course (a lease that each page renews). What could not be read is
+    noted for the instructor and tried again; the rest goes on. Raises NotFound.
+    """
+    report = SyncReport(course_id)
+    token = _take(engine, course_id)
+    if token is None:
+        report.skipped = True
+        return report
+    began = time.monotonic()
+    failure: PlatformError | None = None
+    try:
+        course = lms_of(engine, course_id)
+        run = _Run(engine, course_id, token, course, report, progress or _quiet)
+        failure = run.everything()
+        report.awards = evaluate_dirty(engine, course_id)
+        report.awards += revoke_after_grace(engine, course_id)
+    except _LeaseLost:
+        report.skipped = True
+        return report
+    _finish(engine, course_id, token, failure, time.monotonic() - began)
+    return report
+
+
+def sync_member(engine: Engine, course_id: str, sub: str) -> list[str]:
+    """Read and judge one learner, who is waiting for a page. Returns awards that are due."""
+    course = lms_of(engine, course_id)
+    with engine.sessions() as session:
+        wanted = wanted_gradables(session, course_id)
+        member_id = session.scalar(
+            select(CourseMember.id).where(
+                CourseMember.course_id == course_id, CourseMember.sub == sub
+            )
+        )
+    if member_id is None:
+        return []
+    readings = list(course.readings_of(sub, wanted)) if wanted else []
+    with writing(engine, course_id) as (session, row):
+        member = session.get_one(CourseMember, member_id)
+        values = [reading for reading in readings if isinstance(reading, (Result, Completion))]
+        store_readings(session, row, values, None)
+        for reading in readings:
+            if isinstance(reading, ReadInFull):
+                note_read_of_one(session, row, member, reading.kind, reading.key)
+    return evaluate_member(engine, course_id, member_id)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One sync under way: every write renews the lease, or finds it lost."""
+
+    engine: Engine
+    course_id: str
+    token: str
+    course: lms.LMS
+    report: SyncReport
+    progress: Progress
+
+    def everything(self) -> PlatformError | None:
+        """Members, grade items, values. Returns the failure that should bring us back soon."""
+        failures = [self._members(), self._gradables(), self._values()]
+        return next((failure for failure in failures if failure is not None), None)
+
+    def _members(self) -> PlatformError | None:
+        problem: PlatformError | None = None
+        try:
+            for batch in _batches(self.course.members()):
+                self.report.members += len(batch)
+                self._write(lambda s, c, b=batch: store_members(s, c, b, self.token))
+                self.progress("members", self.report.members)
+            self._write(lambda session, course: note_leavers(session, course, self.token))
+        except PlatformError as error:
+            problem = error
+        sentence = problem.message if problem else None
+        self._write(lambda _, course: setattr(course, "roster_error", sentence))
+        return self._noted(problem)
+
+    def _gradables(self) -> PlatformError | None:
+        try:
+            for batch in _batches(self.course.gradables()):
+                self._write(lambda s, c, b=batch: store_gradables(s, c, b, self.token))
+            self._write(lambda session, course: note_vanished(session, course, self.token))
+        except PlatformError as error:
+            return self._noted(error)
+        return None
+
+    def _values(self) -> PlatformError | None:
+        with self.engine.sessions() as session:
+            wanted = wanted_gradables(session, self.course_id)
+        if not wanted:
+            return None
+        problem: PlatformError | None = None
+        try:
+            for batch in _batches(self.course.readings(wanted, self._learners)):
+                problem = self._store(batch) or problem
+        except PlatformError as error:
+            problem = error
+        return self._noted(problem)
+
+    def _store(self, batch: list[Reading]) -> PlatformError | None:
+        values = [reading for reading in batch if isinstance(reading, (Result, Completion))]
+        problem: PlatformError | None = None
+        with writing(self.engine, self.course_id) as (session, course):
+            self._renew(course)
+            self.report.changed += store_readings(session, course, values, self.token)
+            session.flush()
+            for reading in batch:
+                if isinstance(reading, ReadInFull):
+                    note_read_in_full(session, course, reading.kind, reading.key, self.token)
+                elif isinstance(reading, Unread):
+                    note_unread(session, course, reading.kind, reading.key, reading.error)
+                    problem = PlatformDown(
+                        reading.error, retry_after=reading.retry_after, code=reading.code
+                    )
+        self.report.readings += len(values)
+        self.progress("results", self.report.readings)
+        return problem
+
+    def _learners(self) -> Iterator[str]:
+        """Everybody who can earn, a page at a time, by key: the class never stands in memory."""
+        last = ""
+        while True:
+            with self.engine.sessions() as session:
+                page = list(
+                    session.scalars(
+                        select(CourseMember.sub)
+                        .where(
+                            CourseMember.course_id == self.course_id,
+                            CourseMember.can_earn.is_(True),
+                            CourseMember.sub > last,
+                        )
+                        .order_by(CourseMember.sub)
+                        .limit(BATCH)
+                    )
+                )
+            yield from page
+            if len(page) < BATCH:
+                return
+            last = page[-1]
+
+    def _write(self, change: Callable[..., object]) -> None:
+        with writing(self.engine, self.course_id) as (session, course):
+            self._renew(course)
+            change(session, course)
+
+    def _renew(self, course: Course) -> None:
+        if course.sync_token != self.token:
+            raise _LeaseLost
+        course.sync_lease_until = clock.now() + LEASE
+
+    def _noted(self, problem: PlatformError | None) -> PlatformError | None:
+        if problem is None or isinstance(problem, Unsupported):
+            return None  # known and said on the page; coming back sooner changes nothing
+        self.report.errors.append(problem.message)
+        return problem
+
+
+def _take(engine: Engine, course_id: str) -> str | None:
+    token, now = new_claim(), clock.now()
+    with engine.sessions.begin() as session:
+        holder = session.scalar(select(Course.sync_token).where(Course.id == course_id))
+        taken = session.execute(
+            update(Course)
+            .where(
+                Course.id == course_id,
+                (Course.sync_lease_until.is_(None))
+                | (Course.sync_lease_until < now)
+                | ((Course.sync_token == holder) if is_gone(holder) else false()),
+            )
+            .values(sync_token=token, sync_lease_until=now + LEASE, sync_started_at=now)
+        )
+    return token if getattr(taken, "rowcount", 0) else None
+
+
+def _finish(
+    engine: Engine, course_id: str, token: str, failure: PlatformError | None, seconds: float
+) -> None:
+    with writing(engine, course_id) as (_, course):
+        if course.sync_token != token:
+            return
+        course.sync_lease_until = None
+        course.sync_seconds = seconds
+        if failure is None:
+            course.synced_at = clock.now()
+            course.sync_error, course.sync_error_since, course.sync_failures = None, None, 0
+            course.concluded = False
+            course.next_sync_at = plan_next(course)
+            return
+        course.sync_error = failure.message
+        course.sync_error_since = course.sync_error_since or clock.now()
+        course.sync_failures += 1
+        course.concluded = isinstance(failure, Gone) or failure.code == Gone.code
+        wait = failure.retry_after if isinstance(failure, PlatformDown) else None
+        course.next_sync_at = plan_after_failure(course, wait)
+
+
+def _batches(values: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(values)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch
+
+
+def _quiet(_what: str, _count: int) -> None:
+    """Nobody is watching."""

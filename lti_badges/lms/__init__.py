@@ -1,0 +1,23 @@
+"""One file per LMS behind one interface; this is the registry, and no other room names an LMS."""
+
+from lti_badges.errors import InvalidInput
+from lti_badges.lms.base import LMS, Capability, CourseHandle
+from lti_badges.lms.blackboard import Blackboard
+from lti_badges.lms.brightspace import Brightspace
+from lti_badges.lms.canvas import Canvas
+from lti_badges.lms.moodle import Moodle
+
+LMSES: dict[str, type[LMS]] = {
+    lms.key: lms for lms in (Canvas, Moodle, Blackboard, Brightspace, LMS)
+}
+
+
+def of(key: str) -> type[LMS]:
+    """The class for a platform's `lms`. Raises InvalidInput naming the known ones."""
+    try:
+        return LMSES[key]
+    except KeyError:
+        raise InvalidInput(f"“{key}” is not an LMS we know: {', '.join(LMSES)}.") from None
+
+
+__all__ = ["LMS", "LMSES", "Capability", "CourseHandle", "of"]

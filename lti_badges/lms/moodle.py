@@ -1,0 +1,332 @@
+"""Moodle: what its web services tell beyond LTI.
+
+Sources: Moodle 4.5 mod/lti, gradereport_user, completion/classes/external.php, and a running 4.5.6.
+Quirks: errors come as HTTP 200 with an `exception` key; a course without completion criteria never
+completes; completion is written by cron, later; the launch's `sub` is the user id and the
+context's id the course id; activities whose capabilities the token's user lacks are missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from fractions import Fraction
+from html import unescape
+from typing import Any, ClassVar
+
+from lti_badges import clock
+from lti_badges.errors import (
+    Gone,
+    HttpError,
+    NoRight,
+    NotConnected,
+    PlatformDown,
+    PlatformError,
+    Unsupported,
+)
+from lti_badges.http import host_of
+from lti_badges.lms.base import LMS, Capability, guarded, unread
+from lti_badges.values.course import (
+    COURSE_COMPLETION,
+    COURSE_GRADE_KEY,
+    Completion,
+    Gradable,
+    Kind,
+    Member,
+    ReadInFull,
+    Reading,
+    Result,
+    ResultState,
+)
+from lti_badges.values.score import exact
+from lti_badges.values.settings import Setting
+
+GRADES = "Moodle gradebook"
+COMPLETION = "Moodle completion"
+COMPLETE_STATES = frozenset({1, 2})  # 3 is "completed, but failed"
+ITEM_PREFIX, ACTIVITY_PREFIX = "moodle-item:", "moodle-cm:"
+
+_NO_RIGHT = frozenset(
+    {
+        "invalidtoken",
+        "accessexception",
+        "nopermissions",
+        "nopermissiontoviewgrades",
+        "cannotviewreport",
+        "requireloginerror",
+        "required_capability_exception",
+        "servicenotavailable",
+    }
+)
+_GONE = frozenset({"usernotenroled", "invalidrecord", "invalidcourseid", "notingroup"})
+
+
+class Moodle(LMS):
+    """Moodle by LTI, and by its web services once an admin has connected them."""
+
+    key = "moodle"
+    label = "Moodle"
+    docs = "docs/lms/moodle.md"
+    connection_settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("url", "Site address", "If it is not the registered issuer", required=False),
+        Setting(
+            "token",
+            "Web-service token",
+            "Of a service user whose role may view grades and completion; functions: "
+            "core_webservice_get_site_info, gradereport_user_get_grade_items, "
+            "core_completion_get_course_completion_status, "
+            "core_completion_get_activities_completion_status, core_course_get_contents",
+            secret=True,
+        ),
+    )
+
+    def capabilities(self) -> tuple[Capability, ...]:
+        """All of it with web services; own columns only without."""
+        if self.is_connected:
+            every = "Read from Moodle by its web services."
+            kinds = (Kind.ITEM, Kind.COURSE_GRADE, Kind.COMPLETION, Kind.ACTIVITY)
+            return tuple(Capability(kind, True, every) for kind in kinds)
+        rest = "Moodle tells this by its web services only; ask the admin to connect them."
+        own = "Without web services Moodle shows this tool its own activities' grades only."
+        return (
+            Capability(Kind.ITEM, True, own),
+            Capability(Kind.COURSE_GRADE, False, rest),
+            Capability(Kind.COMPLETION, False, rest),
+            Capability(Kind.ACTIVITY, False, rest),
+        )
+
+    def check(self) -> str:
+        """Which site and user the token belongs to."""
+        site = self._call("core_webservice_get_site_info")
+        return f"{site.get('sitename', 'Moodle')} let us in as {site.get('username', '?')}."
+
+    def gradables(self) -> Iterator[Gradable]:
+        """By web services all grade items, the course grade and completions; else by AGS."""
+        if not self.is_connected:
+            yield from super().gradables()
+            return
+        yield from self._grade_items()
+        yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, COMPLETION)
+        yield from self._activities()
+
+    def readings(
+        self,
+        wanted: Sequence[Gradable],
+        subs: Callable[[], Iterator[str]],
+        *,
+        since: datetime | None = None,
+    ) -> Iterator[Reading]:
+        """Grade items of all learners in one call; completion learner by learner."""
+        graded = [gradable for gradable in wanted if _by_gradebook(gradable)]
+        yield from self._graded(graded, sub=None)
+        for gradable in wanted:
+            if gradable.kind is Kind.COMPLETION:
+                yield from guarded(gradable, self._completions(subs()))
+        activities = [gradable for gradable in wanted if gradable.kind is Kind.ACTIVITY]
+        if activities:
+            yield from self._activity_completions(activities, subs())
+        yield from self._by_lti(wanted, None)
+
+    def readings_of(self, sub: str, wanted: Sequence[Gradable]) -> Iterator[Reading]:
+        """One call for all grade items, one for each sort of completion."""
+        yield from self._graded([g for g in wanted if _by_gradebook(g)], sub=sub)
+        for gradable in wanted:
+            if gradable.kind is Kind.COMPLETION:
+                yield from guarded(gradable, self._completions(iter((sub,))))
+        activities = [gradable for gradable in wanted if gradable.kind is Kind.ACTIVITY]
+        if activities:
+            yield from self._activity_completions(activities, iter((sub,)))
+        yield from self._by_lti(wanted, sub)
+
+    def _by_lti(self, wanted: Sequence[Gradable], sub: str | None) -> Iterator[Reading]:
+        for gradable in wanted:
+            if gradable.kind is Kind.ITEM and not gradable.key.startswith(ITEM_PREFIX):
+                yield from self.read_item(gradable, sub)
+
+    def _grade_items(self) -> Iterator[Gradable]:
+        """The items as one learner's report names them: Moodle has no call that just lists them."""
+        learner = self._any_learner()
+        if learner is None:
+            return
+        for item in self._report(learner):
+            if item.get("itemtype") == "course":
+                yield Gradable(
+                    Kind.COURSE_GRADE, COURSE_GRADE_KEY, "Course grade", _maximum(item), GRADES
+                )
+            elif item.get("itemtype") in {"mod", "manual"} and item.get("id") is not None:
+                yield Gradable(
+                    Kind.ITEM,
+                    f"{ITEM_PREFIX}{item['id']}",
+                    unescape(str(item.get("itemname") or "Untitled grade item")),
+                    _maximum(item),
+                    GRADES,
+                )
+
+    def _any_learner(self) -> str | None:
+        return next((member.sub for member in self.members() if member.can_earn), None)
+
+    def members(self) -> Iterator[Member]:
+        """By NRPS, like everywhere; a suspended enrolment is simply missing from it."""
+        return super().members()
+
+    def _report(self, sub: str) -> list[dict[str, Any]]:
+        answer = self._call("gradereport_user_get_grade_items", userid=sub)
+        return next((_items(report) for report in _list(answer, "usergrades")), [])
+
+    def _graded(self, graded: Sequence[Gradable], sub: str | None) -> Iterator[Reading]:
+        if not graded:
+            return
+        try:
+            answer = self._call("gradereport_user_get_grade_items", userid=sub or "0")
+            read_at = clock.now()
+            wanted = {gradable.key for gradable in graded}
+            for report in _list(answer, "usergrades"):
+                for item in _items(report):
+                    key = _key(item)
+                    if key in wanted:
+                        yield _result(key, str(report.get("userid")), item, read_at)
+        except PlatformError as error:
+            yield from (unread(gradable, error) for gradable in graded)
+            return
+        yield from (ReadInFull(gradable.kind, gradable.key) for gradable in graded)
+
+    def _completions(self, subs: Iterator[str]) -> Iterator[Reading]:
+        for sub in subs:
+            try:
+                answer = self._call("core_completion_get_course_completion_status", userid=sub)
+            except Gone:  # no longer enrolled, or a teacher: they complete nothing
+                continue
+            status = answer.get("completionstatus")
+            if not isinstance(status, dict):
+                raise PlatformDown("Moodle's completion status can't be read.", code="unreadable")
+            done = bool(status.get("completed"))
+            times = [_moment(part.get("timecompleted")) for part in _list(status, "completions")]
+            at = max((time for time in times if time), default=None) if done else None
+            yield Completion(sub, COURSE_COMPLETION, done, at, clock.now())
+
+    def _activities(self) -> Iterator[Gradable]:
+        for section in self._call("core_course_get_contents"):
+            for module in _list(section, "modules"):
+                if module.get("completion"):
+                    name = unescape(str(module.get("name") or "Activity"))
+                    key = f"{ACTIVITY_PREFIX}{module['id']}"
+                    yield Gradable(Kind.ACTIVITY, key, name, None, COMPLETION)
+
+    def _activity_completions(
+        self, wanted: Sequence[Gradable], subs: Iterator[str]
+    ) -> Iterator[Reading]:
+        keys = {gradable.key for gradable in wanted}
+        try:
+            for sub in subs:
+                yield from self._activities_of(sub, keys)
+        except PlatformError as error:
+            yield from (unread(gradable, error) for gradable in wanted)
+            return
+        yield from (ReadInFull(gradable.kind, gradable.key) for gradable in wanted)
+
+    def _activities_of(self, sub: str, keys: set[str]) -> Iterator[Reading]:
+        try:
+            answer = self._call("core_completion_get_activities_completion_status", userid=sub)
+        except Gone:
+            return
+        for status in _list(answer, "statuses"):
+            key = f"{ACTIVITY_PREFIX}{status.get('cmid')}"
+            if key in keys:
+                done = status.get("state") in COMPLETE_STATES
+                at = _moment(status.get("timecompleted")) if done else None
+                yield Completion(sub, key, done, at, clock.now())
+
+    def _call(self, function: str, **arguments: str) -> Any:
+        """One web-service call; the token travels in the body, where no log keeps it."""
+        token = self.course.connection.get("token")
+        if not token:
+            raise NotConnected("Moodle's web services are not connected; an admin can do that.")
+        base = (self.course.connection.get("url") or self.course.issuer).rstrip("/")
+        url = f"{base}/webservice/rest/server.php"
+        form = {"wsfunction": function, "moodlewsrestformat": "json", "wstoken": token, **arguments}
+        if function != "core_webservice_get_site_info":
+            form["courseid"] = self.course.context_id
+        try:
+            reply = self.course.http.post(url, form=form)
+            answer = reply.json() if reply.ok else None
+        except HttpError as error:
+            raise PlatformDown(error.message, code=error.code) from error
+        if reply.status == 403:
+            raise NoRight(f"{host_of(url)}: the REST protocol of the web services is switched off.")
+        if not reply.ok:
+            raise PlatformDown(
+                f"{host_of(url)} answered with the error {reply.status}.",
+                retry_after=reply.retry_after,
+            )
+        if isinstance(answer, dict) and "exception" in answer:
+            raise _refused(answer)
+        return answer
+
+
+def _refused(answer: dict[str, Any]) -> PlatformError:
+    code, said = str(answer.get("errorcode", "")), unescape(str(answer.get("message", "")))[:200]
+    if code == "nocriteriaset":
+        return Unsupported(
+            "This course has no completion criteria, so Moodle never completes it; set them in "
+            "the course's settings."
+        )
+    if code in _NO_RIGHT:
+        return NoRight(f"Moodle refuses the web-service token: {said} ({code}).")
+    if code in _GONE:
+        return Gone(f"Moodle: {said} ({code}).")
+    return PlatformDown(f"Moodle could not answer: {said} ({code}).", code=code or None)
+
+
+def _by_gradebook(gradable: Gradable) -> bool:
+    return gradable.kind is Kind.COURSE_GRADE or (
+        gradable.kind is Kind.ITEM and gradable.key.startswith(ITEM_PREFIX)
+    )
+
+
+def _key(item: dict[str, Any]) -> str:
+    return (
+        COURSE_GRADE_KEY if item.get("itemtype") == "course" else f"{ITEM_PREFIX}{item.get('id')}"
+    )
+
+
+def _result(key: str, sub: str, item: dict[str, Any], read_at: datetime) -> Result:
+    """Raw points above the minimum: the formatted texts are localised and rounded."""
+    maximum = _maximum(item)
+    raw, floor = _number(item.get("graderaw")), _number(item.get("grademin")) or Fraction(0)
+    score = None if raw is None else raw - floor
+    if item.get("gradeishidden"):
+        state = ResultState.HIDDEN
+    elif item.get("gradeneedsupdate"):
+        state = ResultState.PENDING
+    elif score is None:
+        state = ResultState.MISSING
+    else:
+        state = ResultState.GRADED
+    return Result(key, sub, state, score, maximum, read_at)
+
+
+def _maximum(item: dict[str, Any]) -> Fraction | None:
+    top, floor = _number(item.get("grademax")), _number(item.get("grademin")) or Fraction(0)
+    return None if top is None else top - floor
+
+
+def _number(value: object) -> Fraction | None:
+    try:
+        return None if value is None else exact(value)
+    except ValueError:
+        return None
+
+
+def _moment(epoch: object) -> datetime | None:
+    return clock.from_epoch(epoch) if isinstance(epoch, int) and epoch > 0 else None
+
+
+def _items(report: dict[str, Any]) -> list[dict[str, Any]]:
+    return _list(report, "gradeitems")
+
+
+def _list(answer: Any, name: str) -> list[dict[str, Any]]:
+    found = answer.get(name) if isinstance(answer, dict) else None
+    if not isinstance(found, list):
+        raise PlatformDown(f"Moodle's answer has no “{name}”.", code="unreadable")
+    return [entry for entry in found if isinstance(entry, dict)]
