@@ -11,7 +11,7 @@ from lti_badges.errors import InvalidInput
 from lti_badges.rules.facts import Facts
 from lti_badges.rules.judging import judge_completion, judge_result
 from lti_badges.rules.verdict import Judgement, Outcome
-from lti_badges.values.course import COURSE_GRADE_KEY
+from lti_badges.values.course import COURSE_COMPLETION, COURSE_GRADE_KEY
 from lti_badges.values.score import exact, percent
 
 MAX_DEPTH = 5
@@ -77,7 +77,7 @@ class CourseCompleted:
 
     def judge(self, facts: Facts) -> Judgement:
         """Unknown when never read."""
-        return judge_completion("Course", facts.course_completion, facts)
+        return judge_completion("Course", facts.course_completion, facts, COURSE_COMPLETION)
 
     def describe(self) -> str:
         """In words."""
@@ -97,7 +97,7 @@ class ActivityCompleted:
 
     def judge(self, facts: Facts) -> Judgement:
         """Unknown when never read."""
-        return judge_completion(self.label, facts.completions.get(self.key), facts)
+        return judge_completion(self.label, facts.completions.get(self.key), facts, self.key)
 
     def describe(self) -> str:
         """In words."""
@@ -270,6 +270,13 @@ def _share(stored: dict[str, Any]) -> Fraction:
     return share
 
 
+def _count(stored: dict[str, Any]) -> int:
+    count = stored["n"]
+    if isinstance(count, bool) or not isinstance(count, (int, str)):
+        raise ValueError("n must be a whole number")
+    return int(count)
+
+
 _LEAVES: dict[str, Callable[[dict[str, Any]], Criterion]] = {
     "score": lambda at: ScoreAtLeast(_text(at, "key"), _text(at, "label"), _share(at)),
     "course_grade": lambda at: CourseGradeAtLeast(_share(at)),
@@ -280,7 +287,7 @@ _LEAVES: dict[str, Callable[[dict[str, Any]], Criterion]] = {
 _JOINS: dict[str, Callable[[tuple[Criterion, ...], dict[str, Any]], Criterion]] = {
     "all": lambda criteria, _: AllOf(criteria),
     "any": lambda criteria, _: AnyOf(criteria),
-    "at_least_n": lambda criteria, at: AtLeastN(int(at["n"]), criteria),
+    "at_least_n": lambda criteria, at: AtLeastN(_count(at), criteria),
 }
 
 

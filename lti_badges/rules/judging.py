@@ -12,7 +12,9 @@ Meanings, fixed here and tested:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from math import ceil, floor
 from typing import Any
 
 from lti_badges.rules.facts import Facts
@@ -57,20 +59,28 @@ def _judge_points(
     value = f"{plain(score)} of {plain(maximum)} = {percent(score / maximum)}"
     sign = "≥" if met else "<"
     missing = share * maximum - score
+    gone = Fraction(1) if met else max(Fraction(0), score / (share * maximum))
     return Judgement(
         Outcome.MET if met else Outcome.NOT_YET,
         label,
         f"{label}: {value} {sign} {seen['needed']}",
-        hint="" if met else f"{plain(missing)} more points in {label}",
+        hint="" if met else f"{plain(_rounded(missing, ceil))} more points in {label}",
         value=value,
-        progress=Fraction(1) if met else max(Fraction(0), score / (share * maximum)),
+        progress=_rounded(gone, floor),
         **seen,
     )
 
 
-def judge_completion(label: str, completion: Completion | None, facts: Facts) -> Judgement:
+def _rounded(number: Fraction, direction: Callable[[Fraction], int]) -> Fraction:
+    """To four places: what is shown must neither promise too much nor grow digits without end."""
+    return Fraction(direction(number * 10_000), 10_000)
+
+
+def judge_completion(
+    label: str, completion: Completion | None, facts: Facts, key: str
+) -> Judgement:
     """Completed or not; unknown when never read."""
-    source = facts.sources.get(completion.activity if completion else "")
+    source = facts.sources.get(key)
     if completion is None:
         return _unread(label, "completed", source)
     done = completion.completed
