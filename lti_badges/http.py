@@ -156,7 +156,8 @@ class Http:
     ) -> Reply:
         """One call, with GET redirects followed to addresses that pass the same checks.
 
-        `Authorization` and `Cookie` go to the first host only. `public_only` refuses addresses
+        A call with `Authorization` is never led to another host: the redirect itself is the answer
+        then, for the caller to refuse. `public_only` refuses addresses
         that are not on the public internet (the address checked is the address called).
         """
         deadline = time.monotonic() + self._total_s
@@ -178,12 +179,8 @@ class Http:
             if method != "GET" or reply.status not in _REDIRECTS or not target:
                 return reply
             following = urljoin(url, target)
-            if _origin(following) != _origin(url):
-                given = {
-                    name: value
-                    for name, value in given.items()
-                    if name.lower() not in {"authorization", "cookie"}
-                }
+            if _origin(following) != _origin(url) and "authorization" in map(str.lower, given):
+                return reply
             url, params = following, None
         raise NotSent(f"{host_of(url)} redirects in circles.", code="redirects")
 

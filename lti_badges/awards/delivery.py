@@ -157,7 +157,7 @@ def _write(award: Award, taken: Claimed, outcome: Outcome) -> None:
 def _next_attempt(taken: Claimed, outcome: Outcome) -> datetime | None:
     if outcome.state not in {State.PENDING, State.UNKNOWN, State.REVOKING}:
         return None
-    wait = FIRST_WAIT * 2 ** min(taken.attempts - 1, 12)
+    wait = FIRST_WAIT * (1 << min(max(taken.attempts - 1, 0), 12))
     wait = min(wait, LAST_WAIT) * random.uniform(0.7, 1.3)  # noqa: S311
     if isinstance(outcome.error, Unavailable) and outcome.error.retry_after:
         wait = max(wait, timedelta(seconds=outcome.error.retry_after))
@@ -185,4 +185,4 @@ def _note_backend(backend: BackendRow, error: LtiBadgesError | None) -> None:
         backend.paused_until = now + timedelta(seconds=retry_after)
     elif backend.failures >= OPEN_CIRCUIT_AFTER:
         exponent = min(backend.failures - OPEN_CIRCUIT_AFTER, 10)
-        backend.paused_until = now + min(FIRST_PAUSE * 2**exponent, LAST_PAUSE)
+        backend.paused_until = now + min(FIRST_PAUSE * (1 << exponent), LAST_PAUSE)

@@ -10,6 +10,7 @@ from sqlalchemy import Engine as DatabaseEngine
 
 from lti_badges.crypto import Cipher, KeyFolder
 from lti_badges.http import Http
+from lti_badges.lti.keysets import KeySets
 from lti_badges.lti.tokens import ServiceTokens
 from lti_badges.settings import LOOPBACK_HOSTS, Settings
 from lti_badges.store import Sessions, open_engine, open_sessions
@@ -33,6 +34,7 @@ class Engine:
     cipher: Cipher
     http: Http
     tokens: ServiceTokens
+    key_sets: KeySets
     nudge: Nudge = no_nudge
 
     @classmethod
@@ -51,6 +53,7 @@ class Engine:
             cipher=Cipher(secret),
             http=http,
             tokens=ServiceTokens(http, keys),
+            key_sets=KeySets(http),
         )
 
     def nudged_by(self, nudge: Nudge) -> Self:

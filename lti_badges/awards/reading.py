@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from sqlalchemy import select
@@ -13,7 +13,15 @@ from lti_badges.awards.engine import Engine
 from lti_badges.errors import NotFound
 from lti_badges.lti.service import Service
 from lti_badges.lti.tokens import PlatformEndpoint
-from lti_badges.store import AwardRule, Course, Deployment, LineItem, Platform, RuleVersion
+from lti_badges.store import (
+    AwardRule,
+    Course,
+    Deployment,
+    LineItem,
+    Platform,
+    ResourceLink,
+    RuleVersion,
+)
 from lti_badges.values.course import (
     COURSE_COMPLETION,
     COURSE_GRADE_KEY,
@@ -43,11 +51,24 @@ def lms_of(engine: Engine, course_id: str) -> lms.LMS:
             raise NotFound("There is no such course.")
         deployment = session.get_one(Deployment, course.deployment_id)
         platform = session.get_one(Platform, deployment.platform_id)
+        links = {
+            link.resource_link_id: link.title
+            for link in session.scalars(
+                select(ResourceLink).where(ResourceLink.course_id == course_id)
+            )
+        }
     endpoint = platform_endpoint(platform, deployment.deployment_id)
 
-    def save_connection(values: Mapping[str, str]) -> None:
+    def update_connection(
+        change: Callable[[Mapping[str, str]], Mapping[str, str]],
+    ) -> Mapping[str, str]:
         with engine.sessions.begin() as session:
-            session.get_one(Platform, platform.id).connection = engine.cipher.seal(dict(values))
+            row = session.scalars(
+                select(Platform).where(Platform.id == platform.id).with_for_update()
+            ).one()
+            changed = change(engine.cipher.unseal(row.connection))
+            row.connection = engine.cipher.seal(dict(changed))
+        return changed
 
     handle = lms.CourseHandle(
         issuer=platform.issuer,
@@ -56,10 +77,11 @@ def lms_of(engine: Engine, course_id: str) -> lms.LMS:
         memberships_url=course.memberships_url,
         scopes=frozenset(course.scopes),
         custom=course.custom,
+        links=links,
         service=Service(engine.http, engine.tokens, endpoint),
         http=engine.http,
         connection=engine.cipher.unseal(platform.connection),
-        save_connection=save_connection,
+        update_connection=update_connection,
     )
     return lms.of(platform.lms)(handle)
 
@@ -96,11 +118,13 @@ def current_versions(session: Session, course_id: str) -> list[tuple[AwardRule, 
     return [(rule, version) for rule, version in rows]
 
 
-def wanted_gradables(session: Session, course_id: str) -> list[Gradable]:
-    """What the rules in force need to be read, as listed in the course."""
-    needed: set[tuple[str, str]] = set()
+def wanted_gradables(
+    session: Session, course_id: str, also: frozenset[tuple[str, str]] = frozenset()
+) -> list[Gradable]:
+    """What the rules in force (and `also`, by kind and key) need, as listed in the course."""
+    needed = set(also)
     for _, version in current_versions(session, course_id):
-        needed |= _keys(version.criteria)
+        needed |= needed_keys(version.criteria)
     items = session.scalars(
         select(LineItem).where(LineItem.course_id == course_id, LineItem.present.is_(True))
     )
@@ -122,7 +146,7 @@ def gradable_of(item: LineItem) -> Gradable:
     )
 
 
-def _keys(criteria: Mapping[str, object]) -> set[tuple[str, str]]:
+def needed_keys(criteria: Mapping[str, object]) -> set[tuple[str, str]]:
     """(kind, key) of everything a stored criterion looks at."""
     kind = criteria.get("is")
     if kind == "score":
@@ -136,5 +160,5 @@ def _keys(criteria: Mapping[str, object]) -> set[tuple[str, str]]:
     parts = criteria.get("of")
     found: set[tuple[str, str]] = set()
     for part in parts if isinstance(parts, list) else ():
-        found |= _keys(part)
+        found |= needed_keys(part)
     return found

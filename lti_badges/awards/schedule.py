@@ -46,6 +46,6 @@ def plan_after_failure(course: Course, retry_after: float | None) -> datetime:
     """Exponential back-off with jitter, never before the time the LMS named."""
     if course.concluded:
         return clock.now() + EVERY_DORMANT
-    backoff = min(FIRST_RETRY * 2 ** min(course.sync_failures - 1, 12), LAST_RETRY)
+    backoff = min(FIRST_RETRY * (1 << min(max(course.sync_failures - 1, 0), 12)), LAST_RETRY)
     wait = max(backoff * random.uniform(0.8, 1.2), timedelta(seconds=retry_after or 0))  # noqa: S311
     return clock.now() + wait

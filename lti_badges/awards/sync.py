@@ -56,8 +56,14 @@ class _LeaseLost(Exception):
     """Another worker took the course over while this one was away."""
 
 
-def sync_course(engine: Engine, course_id: str, progress: Progress | None = None) -> SyncReport:
-    """Read a course, store what changed, judge it, plan the next time.
+def sync_course(
+    engine: Engine,
+    course_id: str,
+    progress: Progress | None = None,
+    also: frozenset[tuple[str, str]] = frozenset(),
+) -> SyncReport:
+    """Read a course, store what changed, judge it, plan the next time. `also` names gradables
+    (kind, key) to be read though no rule uses them yet.
 
     One worker at a time per course (a lease that each page renews). What could not be read is
     noted for the instructor and tried again; the rest goes on. Raises NotFound.
@@ -71,7 +77,7 @@ def sync_course(engine: Engine, course_id: str, progress: Progress | None = None
     failure: PlatformError | None = None
     try:
         course = lms_of(engine, course_id)
-        run = _Run(engine, course_id, token, course, report, progress or _quiet)
+        run = _Run(engine, course_id, token, course, report, progress or _quiet, also)
         failure = run.everything()
         report.awards = evaluate_dirty(engine, course_id)
         report.awards += revoke_after_grace(engine, course_id)
@@ -115,6 +121,7 @@ class _Run:
     course: lms.LMS
     report: SyncReport
     progress: Progress
+    also: frozenset[tuple[str, str]]
 
     def everything(self) -> PlatformError | None:
         """Members, grade items, values. Returns the failure that should bring us back soon."""
@@ -146,7 +153,7 @@ class _Run:
 
     def _values(self) -> PlatformError | None:
         with self.engine.sessions() as session:
-            wanted = wanted_gradables(session, self.course_id)
+            wanted = wanted_gradables(session, self.course_id, self.also)
         if not wanted:
             return None
         problem: PlatformError | None = None

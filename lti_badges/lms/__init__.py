@@ -20,4 +20,9 @@ def of(key: str) -> type[LMS]:
         raise InvalidInput(f"“{key}” is not an LMS we know: {', '.join(LMSES)}.") from None
 
 
-__all__ = ["LMS", "LMSES", "Capability", "CourseHandle", "of"]
+def of_family(family: str) -> type[LMS]:
+    """The class for the product code by which a platform introduces itself; plain LTI if none."""
+    return next((each for each in LMSES.values() if family.lower() in each.families), LMS)
+
+
+__all__ = ["LMS", "LMSES", "Capability", "CourseHandle", "of", "of_family"]

@@ -16,7 +16,7 @@ from lti_badges.values.course import Gradable, Kind, Member, ReadInFull, Reading
 from lti_badges.values.settings import Setting
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CourseHandle:
     """A course as its LMS knows it: LTI service addresses from launches, REST credentials.
 
@@ -32,8 +32,13 @@ class CourseHandle:
     custom: Mapping[str, str]
     service: Service
     http: Http
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Titles of the tool's placed links, by resource link id."""
     connection: Mapping[str, str] = field(default_factory=dict)
-    save_connection: Callable[[Mapping[str, str]], None] = field(default=lambda _: None)
+    update_connection: Callable[
+        [Callable[[Mapping[str, str]], Mapping[str, str]]], Mapping[str, str]
+    ] = field(default=lambda change: change({}))
+    """Changes the stored credentials, as their only writer, in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,42 @@ class LMS:
     connection_settings: ClassVar[tuple[Setting, ...]] = ()
     default_audience: ClassVar[str | None] = None
     """What service-token assertions name as audience, where it is not the token address."""
+    families: ClassVar[tuple[str, ...]] = ()
+    """The product codes by which it introduces itself."""
+    shared_issuers: ClassVar[tuple[str, ...]] = ()
+    """Issuers that all its customers share, whoever's host they are on."""
+    trusts_deployments: ClassVar[bool] = False
+    """Whether a client id belongs to one institution, so that its deployments are its own."""
+    custom_parameters: ClassVar[dict[str, str]] = {"context_history": "$Context.id.history"}
+    """Variables to be filled in with each launch."""
+    audience_hint: ClassVar[str] = ""
+    """What to do about a launch whose audience is not our client id."""
+    after_registration: ClassVar[tuple[str, ...]] = (
+        "Switch the tool on in your LMS, if it waits for that.",
+        "Open it once from a course: that proves the connection.",
+    )
+    """What is left for the admin to do in this LMS, as sentences."""
 
     def __init__(self, course: CourseHandle) -> None:
         self.course = course
+
+    @classmethod
+    def registration_messages(cls, launch_url: str) -> list[dict[str, Any]]:
+        """The messages the tool takes, and where this LMS should offer them."""
+        return [
+            {"type": "LtiResourceLinkRequest", "target_link_uri": launch_url, "label": "Badges"},
+            {"type": "LtiDeepLinkingRequest", "target_link_uri": launch_url, "label": "Badge"},
+        ]
+
+    @classmethod
+    def registration_extras(cls, base_url: str) -> dict[str, Any]:
+        """This LMS's own keys in the tool configuration."""
+        return {}
+
+    @classmethod
+    def key_configuration(cls, base_url: str) -> dict[str, Any] | None:
+        """A configuration document that an admin can point this LMS to, if it takes one."""
+        return None
 
     @property
     def is_connected(self) -> bool:
@@ -82,6 +120,13 @@ class LMS:
     def check(self) -> str:
         """Proves the REST connection; a sentence. Plain LTI has none."""
         raise Unsupported("This LMS has no connection besides LTI to check.")
+
+    def own_columns(self) -> frozenset[str]:
+        """Names of the columns that this tool wrote: other lists don't tell whose they are."""
+        try:
+            return frozenset(item.label for item in LMS.gradables(self) if item.is_own)
+        except PlatformError:
+            return frozenset()
 
     def members(self) -> Iterator[Member]:
         """Everybody in the course, active or not, each once. NRPS 2.0 §2."""

@@ -1,25 +1,105 @@
 """Blackboard Learn: one client id for all institutions, told apart by deployment.
 
 Source: docs.anthology.com (LTI 1.3, AGS) and the Learn OpenAPI description.
-Quirks: AGS lists only columns this tool made; comments need `<br/>` for line breaks.
+Quirks: AGS lists only columns this tool made; ids of the REST API are told apart by prefixes
+(`uuid:` is the LTI id); a grade is what `displayGrade` shows, `score` alone is an override; nothing
+tells course completion, only how much of the content was marked as reviewed.
 """
 
 from __future__ import annotations
 
-from lti_badges.lms.base import LMS, Capability
-from lti_badges.values.course import Kind
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from fractions import Fraction
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from lti_badges import clock
+from lti_badges.errors import Gone
+from lti_badges.http import Http
+from lti_badges.lms.base import LMS, Capability, CourseHandle, guarded
+from lti_badges.lms.rest import Rest, number, rows, token_request
+from lti_badges.values.course import (
+    COURSE_COMPLETION,
+    COURSE_GRADE_KEY,
+    Completion,
+    Gradable,
+    Kind,
+    Reading,
+    Result,
+    ResultState,
+)
+from lti_badges.values.settings import Setting
+
+API = "/learn/api/public"
+GRADES, REVIEWED = "Blackboard gradebook", "Blackboard content review"
+ITEM_PREFIX = "blackboard-column:"
+PAGE_SIZE = "200"
 
 
 class Blackboard(LMS):
-    """Blackboard Learn by LTI."""
+    """Blackboard Learn by LTI, and by its REST API once an admin has connected it."""
 
     key = "blackboard"
     label = "Blackboard"
     docs = "docs/lms/blackboard.md"
+    families = ("blackboardlearn", "blackboard")
+    shared_issuers = ("https://blackboard.com",)
+    custom_parameters: ClassVar[dict[str, str]] = {
+        "user_uuid": "@X@user.uuid@X@",
+        "course_id": "@X@course.pk_string@X@",
+        "context_history": "$Context.id.history",
+    }
+    after_registration = (
+        (
+            "In Administrator Panel, Integrations, LTI Tool Providers: register the tool by its "
+            "client id, allow grade and membership services, and send role, name and e-mail."
+        ),
+        "Approve each institution's deployment here: lti-badges deployments list.",
+        "Open the tool once from a course: that proves the connection.",
+    )
+    connection_settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("url", "Address of your Learn", "For example https://learn.uni.edu"),
+        Setting(
+            "application_key",
+            "REST application: key",
+            "Admin, REST API Integrations, bound to a user whose role may view the gradebook "
+            "(course.gradebook.MODIFY), course users (course.user.VIEW) and, for completion, the "
+            "performance dashboard (course.performance.dashboard.VIEW)",
+        ),
+        Setting("application_secret", "REST application: secret", secret=True),
+    )
+
+    def __init__(self, course: CourseHandle) -> None:
+        super().__init__(course)
+        self._subs: dict[str, str] | None = None
+
+    @property
+    def rest(self) -> Rest:
+        """The institution's API."""
+        return Rest(self.course, self.course.connection.get("url", ""), _grant)
+
+    def check(self) -> str:
+        """Reads the version, and with it proves the token."""
+        answer = self.rest.json(f"{API}/v1/system/version")
+        learn = answer.get("learn", {}) if isinstance(answer, dict) else {}
+        version = f"{learn.get('major', '?')}.{learn.get('minor', '?')}"
+        return f"{self.course.connection['url']} let us in; Learn {version}."
 
     def capabilities(self) -> tuple[Capability, ...]:
-        """Over LTI, columns of this tool only."""
-        rest = "Blackboard does not tell this over LTI."
+        """All but a true completion once connected; own columns only over LTI."""
+        if self.is_connected:
+            return (
+                Capability(Kind.ITEM, True, "Every gradebook column."),
+                Capability(Kind.COURSE_GRADE, True, "The overall grade of the course."),
+                Capability(
+                    Kind.COMPLETION,
+                    True,
+                    "Blackboard knows no course completion; all reviewable content reviewed "
+                    "counts as completed.",
+                ),
+            )
+        rest = "Blackboard does not tell this over LTI; an admin can connect its REST API."
         return (
             Capability(
                 Kind.ITEM, True, "Over LTI, Blackboard shows this tool its own columns only."
@@ -27,3 +107,137 @@ class Blackboard(LMS):
             Capability(Kind.COURSE_GRADE, False, rest),
             Capability(Kind.COMPLETION, False, rest),
         )
+
+    def gradables(self) -> Iterator[Gradable]:
+        """All columns, the overall grade and content review; over LTI alone our own columns."""
+        if not self.is_connected:
+            yield from super().gradables()
+            return
+        own = self.own_columns()
+        for row in self._pages(f"{self._path('v2')}/gradebook/columns"):
+            name = str(row.get("displayName") or row.get("name") or "Untitled column")
+            maximum = _possible(row.get("score"))
+            if row.get("externalGrade"):
+                yield Gradable(Kind.COURSE_GRADE, COURSE_GRADE_KEY, name, maximum, GRADES)
+            else:
+                key = f"{ITEM_PREFIX}{row['id']}"
+                yield Gradable(Kind.ITEM, key, name, maximum, GRADES, is_own=name in own)
+        label = "All reviewable content reviewed"
+        yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, label, None, REVIEWED)
+
+    def readings(
+        self,
+        wanted: Sequence[Gradable],
+        subs: Callable[[], Iterator[str]],
+        *,
+        since: datetime | None = None,
+    ) -> Iterator[Reading]:
+        """Column by column, all learners in a few pages each."""
+        for gradable in wanted:
+            if gradable.kind is Kind.COMPLETION:
+                yield from guarded(gradable, self._reviews(None))
+            elif self._is_column(gradable):
+                yield from guarded(gradable, self._column(gradable))
+            else:
+                yield from self.read_item(gradable)
+
+    def readings_of(self, sub: str, wanted: Sequence[Gradable]) -> Iterator[Reading]:
+        """One call a column."""
+        for gradable in wanted:
+            if gradable.kind is Kind.COMPLETION:
+                yield from guarded(gradable, self._reviews(sub))
+            elif self._is_column(gradable):
+                yield from guarded(gradable, self._one(gradable, sub))
+            else:
+                yield from self.read_item(gradable, sub)
+
+    def _is_column(self, gradable: Gradable) -> bool:
+        return gradable.kind is Kind.COURSE_GRADE or gradable.key.startswith(ITEM_PREFIX)
+
+    def _path(self, version: str) -> str:
+        return f"{API}/{version}/courses/uuid:{quote(self.course.context_id, safe='')}"
+
+    def _users(self, gradable: Gradable) -> str:
+        column = gradable.key.removeprefix(ITEM_PREFIX)
+        name = "finalGrade" if gradable.kind is Kind.COURSE_GRADE else column
+        return f"{self._path('v2')}/gradebook/columns/{quote(name, safe='')}/users"
+
+    def _column(self, gradable: Gradable) -> Iterator[Result]:
+        who = self._who()
+        for row in self._pages(self._users(gradable)):
+            if sub := who.get(str(row.get("userId"))):
+                yield _result(gradable, sub, row)
+
+    def _one(self, gradable: Gradable, sub: str) -> Iterator[Result]:
+        try:
+            row = self.rest.json(f"{self._users(gradable)}/uuid:{quote(sub, safe='')}")
+        except Gone:  # “grade detail values have not yet been populated”: nothing recorded
+            return
+        if isinstance(row, dict):
+            yield _result(gradable, sub, row)
+
+    def _reviews(self, sub: str | None) -> Iterator[Completion]:
+        who = self._who() if sub is None else {}
+        params = {} if sub is None else {"userId": f"uuid:{sub}"}
+        path = f"{self._path('v1')}/performance/contentReviewStatus"
+        for row in self._pages(path, params):
+            owner = sub or who.get(str(row.get("userId")))
+            total, done = row.get("reviewableCount"), row.get("reviewedCount")
+            if owner and isinstance(total, int) and total > 0:
+                yield Completion(owner, COURSE_COMPLETION, done == total, None, clock.now())
+
+    def _who(self) -> dict[str, str]:
+        """LTI ids by the API's own user ids."""
+        if self._subs is None:
+            params = {"expand": "user", "fields": "userId,user.uuid"}
+            self._subs = {}
+            for row in self._pages(f"{self._path('v1')}/users", params):
+                user = row.get("user")
+                if isinstance(user, dict) and user.get("uuid"):
+                    self._subs[str(row.get("userId"))] = str(user["uuid"])
+        return self._subs
+
+    def _pages(
+        self, path: str, params: Mapping[str, str] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """All rows, by `paging.nextPage`."""
+        following: str | None = path
+        query: Mapping[str, str] | None = {"limit": PAGE_SIZE, **(params or {})}
+        seen: set[str] = set()
+        while following and following not in seen:
+            seen.add(following)
+            answer = self.rest.json(following, query)
+            yield from rows(answer, "results")
+            paging = answer.get("paging")
+            following = paging.get("nextPage") if isinstance(paging, dict) else None
+            query = None
+
+
+def _grant(http: Http, values: Mapping[str, str]) -> Mapping[str, Any]:
+    return token_request(
+        http,
+        f"{values.get('url', '').rstrip('/')}{API}/v1/oauth2/token",
+        {"grant_type": "client_credentials"},
+        basic=(values.get("application_key", ""), values.get("application_secret", "")),
+    )
+
+
+def _result(gradable: Gradable, sub: str, row: Mapping[str, Any]) -> Result:
+    """What the learner sees (`displayGrade`), points of the column's own maximum."""
+    shown = row.get("displayGrade")
+    shown = shown if isinstance(shown, dict) else {}
+    score, maximum = number(shown.get("score")), number(shown.get("possible")) or gradable.maximum
+    state = ResultState.MISSING if score is None else ResultState.GRADED
+    if row.get("exempt"):
+        state = ResultState.EXCUSED
+    elif row.get("corrupt") or row.get("status") == "NeedsGrading":
+        state = ResultState.PENDING
+    elif score is not None and shown.get("scaleType") not in {"Score", "Percent"}:
+        state = ResultState.PENDING  # letters and ticks have no points to compare
+    if shown.get("scaleType") == "Percent" and "%" in str(shown.get("text", "")):
+        maximum = Fraction(100)
+    return Result(gradable.key, sub, state, score, maximum, clock.now())
+
+
+def _possible(score: object) -> Fraction | None:
+    return number(score.get("possible")) if isinstance(score, dict) else None

@@ -1,4 +1,4 @@
-"""Canvas: what its LTI services do differently.
+"""Canvas: what its LTI services do differently, and its own REST API.
 
 Source: Canvas LMS source (app/controllers/lti/ims) and its API documentation.
 Quirks: AGS lists only assignments of this tool, and a result exists only after a score of ours;
@@ -7,11 +7,42 @@ a score makes a new submission unless told not to; concluded courses answer 404.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from fractions import Fraction
+from itertools import chain
+from typing import Any, ClassVar
+from urllib.parse import quote, urlsplit
 
-from lti_badges.lms.base import LMS, Capability
-from lti_badges.values.course import Kind
+from lti_badges import clock
+from lti_badges.errors import PlatformDown, Unsupported
+from lti_badges.http import Http
+from lti_badges.lms.base import LMS, Capability, CourseHandle, guarded
+from lti_badges.lms.rest import Rest, number, rows, token_request
+from lti_badges.lti import nrps
+from lti_badges.lti.registration import SCOPES
+from lti_badges.values.course import (
+    COURSE_COMPLETION,
+    COURSE_GRADE_KEY,
+    Completion,
+    Gradable,
+    Kind,
+    Member,
+    Reading,
+    Result,
+    ResultState,
+)
+from lti_badges.values.settings import Setting
 
+EXTENSION = "https://canvas.instructure.com/lti"
+GRADES, PROGRESS = "Canvas gradebook", "Canvas module progress"
+ITEM_PREFIX = "canvas-assignment:"
+PICKERS = (
+    "link_selection",
+    "assignment_selection",
+    "editor_button",
+    "module_index_menu_modal",
+)
 SUBMISSION = "https://canvas.instructure.com/lti/submission"
 
 
@@ -21,10 +52,287 @@ class Canvas(LMS):
     key = "canvas"
     label = "Canvas"
     docs = "docs/lms/canvas.md"
+    families = ("canvas",)
+    # One per environment, for all institutions: production, beta, test.
+    shared_issuers = (
+        "https://canvas.instructure.com",
+        "https://canvas.beta.instructure.com",
+        "https://canvas.test.instructure.com",
+    )
+    # A developer key belongs to one root account; each place it is installed is a deployment.
+    trusts_deployments = True
+    custom_parameters: ClassVar[dict[str, str]] = {
+        "canvas_user_id": "$Canvas.user.id",
+        "canvas_course_id": "$Canvas.course.id",
+        "canvas_api_domain": "$Canvas.api.domain",
+        "canvas_enrollment_state": "$Canvas.enrollment.enrollmentState",
+        "context_history": "$Context.id.history",
+        "masquerading_user": "$Canvas.masqueradingUser.id",
+    }
+    after_registration = (
+        (
+            "Approve the placements that Canvas shows next, and keep the privacy level at “All "
+            "user data”: names and e-mail addresses stand on badges."
+        ),
+        ("Switch the tool on in the account, and in a course's navigation (Settings, Navigation)."),
+        "Open “Badges” once from a course: that proves the connection.",
+    )
+
+    @classmethod
+    def registration_messages(cls, launch_url: str) -> list[dict[str, Any]]:
+        """Course navigation, and the pickers of assignments, modules and the editor."""
+        return [
+            {
+                "type": "LtiResourceLinkRequest",
+                "target_link_uri": launch_url,
+                "label": "Badges",
+                "placements": ["course_navigation"],
+                "roles": [],
+                f"{EXTENSION}/course_navigation/default_enabled": False,
+                f"{EXTENSION}/visibility": "members",
+            },
+            {
+                "type": "LtiDeepLinkingRequest",
+                "target_link_uri": launch_url,
+                "label": "Badge",
+                "placements": list(PICKERS),
+            },
+        ]
+
+    @classmethod
+    def registration_extras(cls, base_url: str) -> dict[str, Any]:
+        """Canvas sends no names and addresses unless it is asked to."""
+        return {f"{EXTENSION}/privacy_level": "public", f"{EXTENSION}/tool_id": "lti-badges"}
+
+    @classmethod
+    def key_configuration(cls, base_url: str) -> dict[str, Any]:
+        """The developer key's configuration by address."""
+        launch_url, icon = f"{base_url}/lti/launch", f"{base_url}/static/medal.svg"
+        navigation = {
+            "placement": "course_navigation",
+            "message_type": "LtiResourceLinkRequest",
+            "target_link_uri": launch_url,
+            "text": "Badges",
+            "enabled": True,
+            "default": "disabled",
+            "visibility": "members",
+        }
+        pickers = [
+            {
+                "placement": placement,
+                "message_type": "LtiDeepLinkingRequest",
+                "target_link_uri": launch_url,
+                "text": "Badge",
+                "icon_url": icon,
+                "selection_width": 900,
+                "selection_height": 800,
+            }
+            for placement in PICKERS
+        ]
+        return {
+            "title": "Badges",
+            "description": "Awards Open Badges for grades and completion.",
+            "oidc_initiation_url": f"{base_url}/lti/login",
+            "target_link_uri": launch_url,
+            "public_jwk_url": f"{base_url}/lti/jwks.json",
+            "scopes": list(SCOPES),
+            "extensions": [
+                {
+                    "domain": urlsplit(base_url).netloc,
+                    "tool_id": "lti-badges",
+                    "platform": "canvas.instructure.com",
+                    "privacy_level": "public",
+                    "settings": {
+                        "text": "Badges",
+                        "icon_url": icon,
+                        "placements": [navigation, *pickers],
+                    },
+                }
+            ],
+            "custom_fields": dict(cls.custom_parameters),
+        }
+
+    connection_settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("url", "Address of your Canvas", "For example https://uni.instructure.com"),
+        Setting(
+            "token",
+            "Access token of a service user who may view all grades",
+            "or the three below; scopes (url:GET|/api/v1/…): courses/:course_id/assignments, "
+            "courses/:course_id/students/submissions, courses/:course_id/enrollments, "
+            "courses/:course_id/bulk_user_progress, courses/:course_id/users/:id, "
+            "courses/:course_id/users/:user_id/progress",
+            secret=True,
+            required=False,
+        ),
+        Setting("client_id", "API developer key: id", required=False),
+        Setting("client_secret", "API developer key: key", secret=True, required=False),
+        Setting("refresh_token", "Refresh token of the service user", secret=True, required=False),
+    )
+
+    def __init__(self, course: CourseHandle) -> None:
+        super().__init__(course)
+        self._subs: dict[str, str] | None = None
+
+    @property
+    def rest(self) -> Rest:
+        """The institution's API."""
+        return Rest(self.course, self.course.connection.get("url", ""), _grant)
+
+    def check(self) -> str:
+        """Who the token belongs to."""
+        me = self.rest.json("/api/v1/users/self")
+        name = me.get("name", "?") if isinstance(me, dict) else "?"
+        return f"{self.course.connection['url']} let us in as {name}."
+
+    def members(self) -> Iterator[Member]:
+        """By NRPS with the course's own link id: each member then carries the Canvas user id that
+        tells whose a submission is."""
+        url = self.course.memberships_url
+        if not url or not self.is_connected:
+            yield from super().members()
+            return
+        self._subs = {}
+        listed = nrps.members(self.course.service, url, rlid=self.course.context_id)
+        try:
+            first = next(listed, None)
+        except PlatformDown:  # a key that was installed without course navigation has no such link
+            yield from super().members()
+            return
+        for member in chain([first] if first else [], listed):
+            if user_id := member.custom.get("canvas_user_id"):
+                self._subs[user_id] = member.sub
+            yield member
+
+    def gradables(self) -> Iterator[Gradable]:
+        """Published assignments, course grade and completion; over LTI alone our own columns."""
+        if not self.is_connected:
+            yield from super().gradables()
+            return
+        own = self.own_columns()
+        for page in self.rest.linked(f"{self._path}/assignments", {"per_page": "100"}):
+            for item in rows(page):
+                if item.get("published") is False or item.get("grading_type") == "not_graded":
+                    continue
+                yield Gradable(
+                    Kind.ITEM,
+                    f"{ITEM_PREFIX}{item['id']}",
+                    str(item.get("name") or "Untitled assignment"),
+                    number(item.get("points_possible")),
+                    GRADES,
+                    is_own=str(item.get("name")) in own,
+                )
+        yield Gradable(Kind.COURSE_GRADE, COURSE_GRADE_KEY, "Course grade", Fraction(100), GRADES)
+        yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, PROGRESS)
+
+    def readings(
+        self,
+        wanted: Sequence[Gradable],
+        subs: Callable[[], Iterator[str]],
+        *,
+        since: datetime | None = None,
+    ) -> Iterator[Reading]:
+        """Submissions item by item, final scores and progress of all in a few pages each."""
+        yield from self._read(wanted, None)
+
+    def readings_of(self, sub: str, wanted: Sequence[Gradable]) -> Iterator[Reading]:
+        """The same of one learner."""
+        yield from self._read(wanted, sub)
+
+    def _read(self, wanted: Sequence[Gradable], sub: str | None) -> Iterator[Reading]:
+        for gradable in wanted:
+            if gradable.kind is Kind.COURSE_GRADE:
+                yield from guarded(gradable, self._grades(sub))
+            elif gradable.kind is Kind.COMPLETION:
+                yield from guarded(gradable, self._progress(sub))
+            elif gradable.key.startswith(ITEM_PREFIX):
+                yield from guarded(gradable, self._submissions(gradable, sub))
+            else:
+                yield from self.read_item(gradable, sub)
+
+    @property
+    def _path(self) -> str:
+        return f"/api/v1/courses/lti_context_id:{quote(self.course.context_id, safe='')}"
+
+    def _who(self, sub: str | None) -> dict[str, str]:
+        """LTI ids by Canvas user ids: of everybody, or of the one learner who is waiting."""
+        if sub is None:
+            if self._subs is None:
+                for _ in self.members():
+                    pass
+            return self._subs or {}
+        found = self.rest.json(f"{self._path}/users/lti_1_3_id:{quote(sub, safe='')}")
+        return {str(found.get("id")): sub} if isinstance(found, dict) else {}
+
+    def _submissions(self, gradable: Gradable, sub: str | None) -> Iterator[Result]:
+        who = self._who(sub)
+        params = {
+            "student_ids[]": next(iter(who), "0") if sub else "all",
+            "assignment_ids[]": gradable.key.removeprefix(ITEM_PREFIX),
+            "per_page": "100",
+        }
+        for page in self.rest.linked(f"{self._path}/students/submissions", params):
+            for row in rows(page):
+                if owner := who.get(str(row.get("user_id"))):
+                    state = _state(row)
+                    score = number(row.get("score"))
+                    yield Result(gradable.key, owner, state, score, gradable.maximum, clock.now())
+
+    def _grades(self, sub: str | None) -> Iterator[Result]:
+        """The final score counts what is not handed in as zero; an override wins. Two enrolments in
+        two sections show the same grade twice."""
+        who = self._who(sub)
+        params = {"type[]": "StudentEnrollment", "per_page": "100"}
+        if sub:
+            params["user_id"] = next(iter(who), "0")
+        seen: set[str] = set()
+        for page in self.rest.linked(f"{self._path}/enrollments", params):
+            for row in rows(page):
+                owner = who.get(str(row.get("user_id")))
+                grades = row.get("grades")
+                if owner is None or owner in seen or not isinstance(grades, dict):
+                    continue
+                seen.add(owner)
+                override = number(grades.get("override_score"))
+                score = number(grades.get("final_score")) if override is None else override
+                state = ResultState.MISSING if score is None else ResultState.GRADED
+                if score is None and "final_score" not in grades:
+                    state = ResultState.HIDDEN
+                yield Result(COURSE_GRADE_KEY, owner, state, score, Fraction(100), clock.now())
+
+    def _progress(self, sub: str | None) -> Iterator[Completion]:
+        """Module requirements: the only completion that Canvas knows."""
+        who = self._who(sub)
+        path = f"{self._path}/bulk_user_progress"
+        if sub:
+            user = next(iter(who), "0")
+            found = self.rest.json(f"{self._path}/users/{user}/progress")
+            yield from _completion(sub, found)
+            return
+        for page in self.rest.linked(path, {"per_page": "100"}):
+            _refuse_without_modules(page)
+            for row in rows(page):
+                if owner := who.get(str(row.get("id"))):
+                    yield from _completion(owner, row.get("progress"))
 
     def capabilities(self) -> tuple[Capability, ...]:
-        """Over LTI, assignments of this tool only."""
-        rest = "Canvas does not tell this over LTI."
+        """All of it once connected; own assignments only over LTI."""
+        if self.is_connected:
+            return (
+                Capability(
+                    Kind.ITEM, True, "Every published assignment, once its grade is posted."
+                ),
+                Capability(
+                    Kind.COURSE_GRADE,
+                    True,
+                    "The final score: what is not handed in counts as zero; an override wins.",
+                ),
+                Capability(
+                    Kind.COMPLETION,
+                    True,
+                    "Module requirements; a course without them can't be completed.",
+                ),
+            )
+        rest = "Canvas does not tell this over LTI; an admin can connect its own interface."
         return (
             Capability(
                 Kind.ITEM, True, "Over LTI, Canvas shows this tool its own assignments only."
@@ -42,3 +350,46 @@ class Canvas(LMS):
                 "prioritize_non_tool_grade": True,
             }
         }
+
+
+def _grant(http: Http, values: Mapping[str, str]) -> Mapping[str, Any]:
+    form = {
+        "grant_type": "refresh_token",
+        "client_id": values.get("client_id", ""),
+        "client_secret": values.get("client_secret", ""),
+        "refresh_token": values.get("refresh_token", ""),
+    }
+    return token_request(http, f"{values.get('url', '').rstrip('/')}/login/oauth2/token", form)
+
+
+def _state(row: Mapping[str, Any]) -> ResultState:
+    """A grade counts once it is posted: before, the learner can't see it."""
+    if row.get("excused"):
+        return ResultState.EXCUSED
+    if row.get("workflow_state") == "pending_review":
+        return ResultState.PENDING
+    if number(row.get("score")) is None:
+        return ResultState.MISSING
+    return ResultState.GRADED if row.get("posted_at") else ResultState.HIDDEN
+
+
+def _completion(sub: str, progress: Any) -> Iterator[Completion]:
+    _refuse_without_modules(progress)
+    if not isinstance(progress, dict):
+        return
+    at = progress.get("completed_at")
+    try:
+        moment = clock.parse_iso(at) if isinstance(at, str) else None
+    except ValueError:
+        moment = None
+    count = progress.get("requirement_count")
+    done = bool(at) and (not count or progress.get("requirement_completed_count") == count)
+    yield Completion(sub, COURSE_COMPLETION, done, moment if done else None, clock.now())
+
+
+def _refuse_without_modules(answer: Any) -> None:
+    if isinstance(answer, dict) and "error" in answer:
+        raise Unsupported(
+            "This course has no module requirements, so Canvas never completes it; set them in "
+            "its modules."
+        )

@@ -26,6 +26,7 @@ from lti_badges.errors import (
 )
 from lti_badges.http import host_of
 from lti_badges.lms.base import LMS, Capability, guarded, unread
+from lti_badges.lti import nrps
 from lti_badges.values.course import (
     COURSE_COMPLETION,
     COURSE_GRADE_KEY,
@@ -45,6 +46,7 @@ GRADES = "Moodle gradebook"
 COMPLETION = "Moodle completion"
 COMPLETE_STATES = frozenset({1, 2})  # 3 is "completed, but failed"
 ITEM_PREFIX, ACTIVITY_PREFIX = "moodle-item:", "moodle-cm:"
+LINK_PREFIX, ACCESS = "moodle-link:", "Moodle Restrict access"
 
 _NO_RIGHT = frozenset(
     {
@@ -67,6 +69,30 @@ class Moodle(LMS):
     key = "moodle"
     label = "Moodle"
     docs = "docs/lms/moodle.md"
+    families = ("moodle",)
+    # A registration belongs to one site, and gets one deployment.
+    trusts_deployments = True
+    # An activity made for LTI 1.1 sends its own consumer key as audience (seen on 4.5.6).
+    audience_hint = (
+        "If the activity still has a consumer key of its own from LTI 1.1, clear that field in the "
+        "activity's settings; or an admin lets the key stand for this tool: lti-badges platforms "
+        "add … --also-audience KEY"
+    )
+    after_registration = (
+        (
+            "Press “Activate” on the tool's card in Manage tools: until then Moodle keeps it "
+            "pending."
+        ),
+        (
+            "In its settings, let teachers add it in the activity chooser (“Show in activity "
+            "chooser and as a preconfigured tool”) and leave “New window” or “Embed” as you like."
+        ),
+        (
+            "For course grades, other activities and completion, connect the web services: "
+            "lti-badges platforms connect."
+        ),
+        "Open the tool once from a course: that proves the connection.",
+    )
     connection_settings: ClassVar[tuple[Setting, ...]] = (
         Setting("url", "Site address", "If it is not the registered issuer", required=False),
         Setting(
@@ -92,7 +118,12 @@ class Moodle(LMS):
             Capability(Kind.ITEM, True, own),
             Capability(Kind.COURSE_GRADE, False, rest),
             Capability(Kind.COMPLETION, False, rest),
-            Capability(Kind.ACTIVITY, False, rest),
+            Capability(
+                Kind.ACTIVITY,
+                True,
+                "Whether a learner may open one of this tool's links: in the activity's “Restrict "
+                "access” a teacher can ask for any grade or completion.",
+            ),
         )
 
     def check(self) -> str:
@@ -104,6 +135,9 @@ class Moodle(LMS):
         """By web services all grade items, the course grade and completions; else by AGS."""
         if not self.is_connected:
             yield from super().gradables()
+            for link, title in self.course.links.items():
+                label = f"Access condition of “{title or link}”"
+                yield Gradable(Kind.ACTIVITY, f"{LINK_PREFIX}{link}", label, None, ACCESS)
             return
         yield from self._grade_items()
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, COMPLETION)
@@ -140,15 +174,38 @@ class Moodle(LMS):
 
     def _by_lti(self, wanted: Sequence[Gradable], sub: str | None) -> Iterator[Reading]:
         for gradable in wanted:
-            if gradable.kind is Kind.ITEM and not gradable.key.startswith(ITEM_PREFIX):
+            if gradable.key.startswith(LINK_PREFIX):
+                yield from guarded(gradable, self._access(gradable.key, sub))
+            elif gradable.kind is Kind.ITEM and not gradable.key.startswith(ITEM_PREFIX):
                 yield from self.read_item(gradable, sub)
+
+    def _access(self, key: str, sub: str | None) -> Iterator[Completion]:
+        """Who may open one of the tool's links: Moodle's roster of a link leaves out whoever its
+        “Restrict access” keeps away, so a grade or completion set there decides, without any token.
+        A link that keeps nobody away proves nothing."""
+        url = self.course.memberships_url
+        if not url:
+            raise Unsupported("Moodle does not share the list of members with this tool.")
+        everybody = {m.sub for m in self.members() if m.can_earn}
+        link = key.removeprefix(LINK_PREFIX)
+        filtered = nrps.members(self.course.service, url, rlid=link)
+        listed = {m.sub for m in filtered if m.can_earn}
+        if listed >= everybody:
+            raise Unsupported(
+                "Every learner may open this link, so its access condition says nothing: set one in "
+                "the activity's “Restrict access”, for example a grade or a completion."
+            )
+        for each in everybody if sub is None else {sub} & everybody:
+            yield Completion(each, key, each in listed, None, clock.now())
 
     def _grade_items(self) -> Iterator[Gradable]:
         """The items as one learner's report names them: Moodle has no call that just lists them."""
         learner = self._any_learner()
         if learner is None:
             return
+        own = self.own_columns()
         for item in self._report(learner):
+            name = unescape(str(item.get("itemname") or "Untitled grade item"))
             if item.get("itemtype") == "course":
                 yield Gradable(
                     Kind.COURSE_GRADE, COURSE_GRADE_KEY, "Course grade", _maximum(item), GRADES
@@ -157,9 +214,10 @@ class Moodle(LMS):
                 yield Gradable(
                     Kind.ITEM,
                     f"{ITEM_PREFIX}{item['id']}",
-                    unescape(str(item.get("itemname") or "Untitled grade item")),
+                    name,
                     _maximum(item),
                     GRADES,
+                    is_own=name in own,
                 )
 
     def _any_learner(self) -> str | None:

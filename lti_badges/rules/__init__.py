@@ -11,6 +11,7 @@ from lti_badges.rules.criteria import (
     Criterion,
     ScoreAtLeast,
     dump,
+    leaves,
     load,
 )
 from lti_badges.rules.facts import Facts
@@ -34,5 +35,6 @@ __all__ = [
     "ScoreAtLeast",
     "dump",
     "evaluate",
+    "leaves",
     "load",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
@@ -226,6 +226,15 @@ class AnyOf:
     def to_json(self) -> dict[str, Any]:
         """Storage form."""
         return {"is": "any", "of": [criterion.to_json() for criterion in self.criteria]}
+
+
+def leaves(criterion: Criterion) -> Iterator[Criterion]:
+    """The single conditions of a rule, without the all/any around them, in their order."""
+    if isinstance(criterion, (AllOf, AnyOf, AtLeastN)):
+        for part in criterion.criteria:
+            yield from leaves(part)
+    else:
+        yield criterion
 
 
 def dump(criterion: Criterion) -> dict[str, Any]:

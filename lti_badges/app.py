@@ -1,0 +1,49 @@
+"""The application factory: settings, engine, queue and pages, wired."""
+
+from __future__ import annotations
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from lti_badges.awards.engine import Engine
+from lti_badges.backends import ensure_default
+from lti_badges.errors import SettingsError
+from lti_badges.jobs import Queue, open_queue
+from lti_badges.logs import configure_logs
+from lti_badges.settings import Settings
+from lti_badges.store import is_current, upgrade
+from lti_badges.web import common
+from lti_badges.web.health import health
+from lti_badges.web.instructor import instructor
+from lti_badges.web.launch import launch
+from lti_badges.web.learner import learner
+from lti_badges.web.picker import picker
+from lti_badges.web.public import public
+from lti_badges.web.registration import registration
+from lti_badges.web.services import Services
+
+MAX_REQUEST_BYTES = 3_000_000
+
+
+def create_app(settings: Settings | None = None, queue: Queue | None = None) -> Flask:
+    """The WSGI application. Brings a SQLite schema up to date itself; PostgreSQL's is the admin's
+    to upgrade (`lti-badges db upgrade`). Raises SettingsError."""
+    configure_logs()
+    if queue is None:
+        queue = open_queue(Engine.build(settings or Settings.load()))
+    engine = queue.engine
+    if engine.database.dialect.name == "sqlite":
+        upgrade(engine.database)
+        ensure_default(engine.sessions)
+    elif not is_current(engine.database):
+        raise SettingsError("The database is not up to date; run: lti-badges db upgrade")
+    app = Flask("lti_badges.web")
+    app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    # The proxy in front tells scheme and client; addresses in pages come from the settings.
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
+    Services.of(queue).attach(app)
+    common.prepare(app)
+    for blueprint in (launch, registration, instructor, learner, picker, public, health):
+        app.register_blueprint(blueprint)
+    return app

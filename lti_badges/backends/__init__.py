@@ -1,0 +1,90 @@
+"""One file per badge backend behind one small interface; this is the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import select
+
+from lti_badges.backends.badgr import Badgr
+from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
+from lti_badges.backends.builtin import Builtin
+from lti_badges.backends.canvas_credentials import CanvasCredentials
+from lti_badges.backends.obf import OBF
+from lti_badges.backends.oeb import OEB
+from lti_badges.backends.timeback import Timeback
+from lti_badges.backends.webhook import Webhook
+from lti_badges.crypto import Cipher, KeyFolder
+from lti_badges.errors import InvalidInput
+from lti_badges.http import Http
+from lti_badges.store import BackendRow, Sessions
+
+KINDS: dict[str, type[Backend]] = {
+    backend.kind: backend
+    for backend in (Builtin, Badgr, CanvasCredentials, OEB, OBF, Timeback, Webhook)
+}
+
+
+def kind_of(kind: str) -> type[Backend]:
+    """The class of a kind. Raises InvalidInput naming the known ones."""
+    try:
+        return KINDS[kind]
+    except KeyError:
+        raise InvalidInput(f"“{kind}” is not a kind of backend: {', '.join(KINDS)}.") from None
+
+
+def open_backend(
+    row: BackendRow,
+    *,
+    base_url: str,
+    http: Http,
+    sessions: Sessions,
+    keys: KeyFolder,
+    cipher: Cipher,
+) -> Backend:
+    """A configured backend, ready for calls. Raises SettingsError when its secrets can't be opened,
+    Refused when its settings can't be used."""
+
+    def load_secrets() -> Mapping[str, str]:
+        with sessions() as session:
+            sealed = session.get_one(BackendRow, row.id).secrets
+        return cipher.unseal(sealed)
+
+    def save_secrets(values: Mapping[str, str]) -> None:
+        with sessions.begin() as session:
+            session.get_one(BackendRow, row.id).secrets = cipher.seal(dict(values))
+
+    config = BackendConfig(
+        id=row.id,
+        name=row.name,
+        base_url=base_url,
+        http=http,
+        sessions=sessions,
+        keys=keys,
+        settings=row.settings,
+        secrets=cipher.unseal(row.secrets),
+        load_secrets=load_secrets,
+        save_secrets=save_secrets,
+    )
+    return kind_of(row.kind)(config)
+
+
+def ensure_default(sessions: Sessions) -> None:
+    """Without any backend yet, the built-in issuer is the default, under the name `builtin`."""
+    with sessions.begin() as session:
+        if session.scalar(select(BackendRow.id).limit(1)) is None:
+            session.add(
+                BackendRow(name=Builtin.kind, kind=Builtin.kind, settings={}, is_default=True)
+            )
+
+
+__all__ = [
+    "KINDS",
+    "AchievementDraft",
+    "Backend",
+    "BackendConfig",
+    "Traits",
+    "ensure_default",
+    "kind_of",
+    "open_backend",
+]

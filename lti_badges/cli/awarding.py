@@ -1,0 +1,331 @@
+"""Courses, rules, syncs and awards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lti_badges.awards.delivery import deliver, deliver_due
+from lti_badges.awards.hand import retry as retry_awards
+from lti_badges.awards.hand import revoke as revoke_award
+from lti_badges.awards.passback import due_for_pass_back, pass_back
+from lti_badges.awards.rulebook import remove_rule, rules_of, save_rule
+from lti_badges.awards.sync import SyncReport, sync_course
+from lti_badges.cli.common import json_option, open_engine_only, open_queue_and_engine, show
+from lti_badges.errors import InvalidInput, NotFound
+from lti_badges.rules import (
+    AllOf,
+    AnyOf,
+    CourseCompleted,
+    CourseGradeAtLeast,
+    Criterion,
+    Policy,
+    ScoreAtLeast,
+)
+from lti_badges.store import (
+    Achievement,
+    Award,
+    BackendRow,
+    Course,
+    CourseMember,
+    LineItem,
+    State,
+)
+from lti_badges.values.course import Kind
+from lti_badges.values.score import parse_percent
+
+BY = "command line"
+
+
+@click.group()
+def courses() -> None:
+    """Courses seen in launches."""
+
+
+@courses.command("list")
+@json_option
+def list_courses(as_json: bool) -> None:
+    """All courses."""
+    with open_engine_only().sessions() as session:
+        rows = [
+            {
+                "id": each.id,
+                "context_id": each.context_id,
+                "title": each.title,
+                "label": each.label,
+                "synced_at": each.synced_at,
+                "next_sync_at": each.next_sync_at,
+                "error": each.sync_error,
+                "last_launch_at": each.last_launch_at,
+            }
+            for each in session.scalars(select(Course).order_by(Course.created_at))
+        ]
+        show(rows, ["context_id", "title", "synced_at", "next_sync_at", "error"], as_json=as_json)
+
+
+@click.command()
+@click.option("--course", "context_id", help="Only this course.")
+def sync(context_id: str | None) -> None:
+    """Read, evaluate and deliver now."""
+    engine = open_engine_only()  # no queue: what is due is delivered below, in this process
+    engine = engine.nudged_by(lambda _task, _id: None)
+    with engine.sessions() as session:
+        query = select(Course).order_by(Course.created_at)
+        if context_id:
+            query = query.where(Course.id == _course(session, context_id).id)
+        found = [(each.id, each.title or each.context_id) for each in session.scalars(query)]
+    failed = False
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        for course_id, title in found:
+            task = progress.add_task(title, total=None)
+            report = sync_course(
+                engine,
+                course_id,
+                lambda what, count, task=task, title=title: progress.update(  # type: ignore[misc]
+                    task, description=f"{title}: {count} {what}"
+                ),
+            )
+            progress.remove_task(task)
+            click.echo(_told(title, report))
+            failed = failed or bool(report.errors)
+    delivered = deliver_due(engine)
+    written = sum(pass_back(engine, award_id) for award_id in due_for_pass_back(engine))
+    click.echo(f"{delivered} deliveries settled; {written} scores written back.")
+    if failed:
+        raise click.ClickException("Something could not be read; it is tried again by schedule.")
+
+
+@click.group()
+def rules() -> None:
+    """Which badge is awarded for what."""
+
+
+@rules.command("add")
+@click.option("--course", "context_id", required=True, metavar="CONTEXT_ID")
+@click.option("--achievement", required=True, metavar="NAME_OR_ID")
+@click.option("--any", "any_of", is_flag=True, help="Any criterion is enough; else all are needed.")
+@click.option("--line-item", "items", multiple=True, metavar="ID_OR_LABEL")
+@click.option("--at-least", "percents", multiple=True, metavar="PERCENT")
+@click.option("--course-grade-at-least", "course_grade", metavar="PERCENT")
+@click.option("--course-completed", is_flag=True)
+def add_rule(
+    context_id: str,
+    achievement: str,
+    any_of: bool,
+    items: tuple[str, ...],
+    percents: tuple[str, ...],
+    course_grade: str | None,
+    course_completed: bool,
+) -> None:
+    """Put a rule in force. Each --line-item is followed by its --at-least."""
+    if len(items) != len(percents):
+        raise click.UsageError("Give one --at-least for each --line-item.")
+    queue = open_queue_and_engine()
+    engine = queue.engine
+    with engine.sessions() as session:
+        course = _course(session, context_id)
+        badge = _achievement(session, achievement, course)
+        parts: list[Criterion] = [
+            _score(session, course, item, percent)
+            for item, percent in zip(items, percents, strict=True)
+        ]
+    if course_grade is not None:
+        parts.append(CourseGradeAtLeast(_share(course_grade)))
+    if course_completed:
+        parts.append(CourseCompleted())
+    if not parts:
+        raise click.UsageError("Name at least one criterion.")
+    joined = parts[0] if len(parts) == 1 else (AnyOf if any_of else AllOf)(tuple(parts))
+    click.echo(save_rule(engine, course.id, badge.id, joined, Policy(), by=BY))
+
+
+@rules.command("list")
+@click.option("--course", "context_id", metavar="CONTEXT_ID")
+@json_option
+def list_rules(context_id: str | None, as_json: bool) -> None:
+    """All rules."""
+    engine = open_engine_only()
+    with engine.sessions() as session:
+        query = select(Course).order_by(Course.created_at)
+        if context_id:
+            query = query.where(Course.id == _course(session, context_id).id)
+        found = list(session.scalars(query))
+    rows = [
+        {
+            "id": rule.id,
+            "course": course.context_id,
+            "achievement": rule.achievement.name,
+            "rule": rule.description,
+            "version": rule.version,
+            "active": rule.active,
+            "on_fall": rule.policy.on_fall.value,
+            "awards": dict(rule.counts),
+        }
+        for course in found
+        for rule in rules_of(engine, course.id)
+    ]
+    show(rows, ["id", "course", "achievement", "rule", "version", "active"], as_json=as_json)
+
+
+@rules.command("remove")
+@click.argument("rule_id", metavar="ID")
+def remove(rule_id: str) -> None:
+    """Take a rule out; what it granted stays."""
+    remove_rule(open_engine_only(), rule_id, by=BY)
+    click.echo("Removed.")
+
+
+@click.group()
+def awards() -> None:
+    """What was earned."""
+
+
+@awards.command("list")
+@click.option("--course", "context_id", metavar="CONTEXT_ID")
+@click.option("--state")
+@json_option
+def list_awards(context_id: str | None, state: str | None, as_json: bool) -> None:
+    """All awards, oldest first."""
+    engine = open_engine_only()
+    with engine.sessions() as session:
+        query = (
+            select(Award, Course, CourseMember, Achievement, BackendRow)
+            .join(Course, Course.id == Award.course_id)
+            .join(CourseMember, CourseMember.id == Award.member_id)
+            .join(Achievement, Achievement.id == Award.achievement_id)
+            .join(BackendRow, BackendRow.id == Award.backend_id)
+            .order_by(Award.created_at, Award.id)
+        )
+        if context_id:
+            query = query.where(Course.id == _course(session, context_id).id)
+        if state:
+            query = query.where(Award.state == state)
+        rows = [
+            {
+                "id": award.id,
+                "course": course.context_id,
+                "member": member.sub,
+                "name": member.name,
+                "email": award.recipient.get("email"),
+                "achievement": badge.name,
+                "achievement_id": badge.id,
+                "state": award.state,
+                "evidence": award.explanation,
+                "rule": award.rule_id,
+                "rule_version": award.rule_version,
+                "number": award.number,
+                "backend": backend.name,
+                "backend_id": award.backend_ref,
+                "url": award.backend_url or engine.settings.url(f"/credentials/{award.id}"),
+                "achieved_at": award.achieved_at,
+                "issued_at": award.issued_at,
+                "revoked_at": award.revoked_at,
+                "error": award.error,
+            }
+            for award, course, member, badge, backend in session.execute(query)
+        ]
+    show(
+        rows,
+        ["id", "course", "member", "achievement", "state", "issued_at", "error"],
+        as_json=as_json,
+    )
+
+
+@awards.command()
+@click.argument("award_ids", metavar="[ID]...", nargs=-1)
+def retry(award_ids: tuple[str, ...]) -> None:
+    """Try again now: the named awards, or all that wait."""
+    engine = open_queue_and_engine().engine
+    count = retry_awards(engine, award_ids or None, by=BY)
+    if award_ids and not count:
+        raise NotFound("None of these awards waits for a retry.")
+    click.echo(f"{count} awards are tried again.")
+
+
+@awards.command()
+@click.argument("award_id", metavar="ID")
+@click.option("--reason", required=True)
+def revoke(award_id: str, reason: str) -> None:
+    """Revoke an award, here and at its backend."""
+    engine = open_queue_and_engine().engine
+    if revoke_award(engine, award_id, reason=reason, by=BY) is State.REVOKING:
+        deliver(engine, award_id)
+    with engine.sessions() as session:
+        award = session.get_one(Award, award_id)
+    if award.state == State.REVOKED:
+        click.echo("Revoked.")
+    else:
+        click.echo(f"It is being revoked. {award.error or ''}".strip())
+
+
+def _told(title: str, report: SyncReport) -> str:
+    if report.skipped:
+        return f"{title}: another worker is reading it."
+    said = (
+        f"{title}: {report.members} members, {report.readings} results read, {report.changed} "
+        f"changed, {len(report.awards)} awards"
+    )
+    return f"{said}; problems: {' '.join(report.errors)}" if report.errors else f"{said}."
+
+
+def _course(session: Session, context_id: str) -> Course:
+    found = list(
+        session.scalars(
+            select(Course).where((Course.context_id == context_id) | (Course.id == context_id))
+        )
+    )
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise NotFound(f"There is no course “{context_id}”; see: lti-badges courses list")
+    raise InvalidInput(f"Several courses are called “{context_id}”; name one by its id.")
+
+
+def _achievement(session: Session, name: str, course: Course) -> Achievement:
+    found = list(
+        session.scalars(
+            select(Achievement).where(
+                (Achievement.name == name) | (Achievement.id == name) | (Achievement.ref == name),
+                Achievement.archived.is_(False),
+                (Achievement.course_id.is_(None)) | (Achievement.course_id == course.id),
+            )
+        )
+    )
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise NotFound(f"There is no badge “{name}”; see: lti-badges achievements list")
+    raise InvalidInput(f"Several badges are called “{name}”; name one by its id.")
+
+
+def _score(session: Session, course: Course, named: str, percent: str) -> Criterion:
+    rows = list(
+        session.scalars(
+            select(LineItem).where(
+                LineItem.course_id == course.id,
+                LineItem.kind == Kind.ITEM.value,
+                LineItem.present.is_(True),
+                (LineItem.key == named) | (LineItem.label == named) | (LineItem.id == named),
+            )
+        )
+    )
+    if not rows:
+        raise NotFound(
+            f"The course has no grade item “{named}”. If it is new, run: lti-badges sync --course "
+            f"{course.context_id}"
+        )
+    if len(rows) > 1:
+        raise InvalidInput(f"Several grade items are called “{named}”; name one by its id.")
+    return ScoreAtLeast(rows[0].key, rows[0].label, _share(percent))
+
+
+def _share(percent: str) -> Any:
+    try:
+        return parse_percent(percent)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None

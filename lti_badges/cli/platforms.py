@@ -1,0 +1,199 @@
+"""Registrations by hand, their REST connections, and deployments that wait for approval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from sqlalchemy import select
+
+from lti_badges import clock, lms
+from lti_badges.cli.common import json_option, open_engine_only, pairs, secrets_for, show
+from lti_badges.errors import InvalidInput, NotFound
+from lti_badges.lti.launches import APPROVED
+from lti_badges.lti.registration import invite
+from lti_badges.settings import checked_url
+from lti_badges.store import Course, Deployment, Platform
+from lti_badges.values.settings import checked
+
+
+@click.group()
+def platforms() -> None:
+    """LMSes registered with this tool."""
+
+
+@platforms.command()
+@click.option("--lms", "kind", required=True, type=click.Choice(list(lms.LMSES)))
+@click.option("--issuer", required=True, help="The platform's id, as it stands in its launches.")
+@click.option("--client-id", required=True)
+@click.option("--auth-login-url", required=True, help="OIDC authentication address.")
+@click.option("--auth-token-url", required=True, help="OAuth 2 token address.")
+@click.option("--key-set-url", required=True, help="Public key set (JWKS) address.")
+@click.option("--auth-audience", help="Audience of token requests, if not the token address.")
+@click.option("--deployment-id", "deployment_ids", multiple=True, help="Approved from the start.")
+@click.option("--name", default="", help="What to call it in lists.")
+@click.option(
+    "--also-audience", "audiences", multiple=True, help="Another name for us in its launches."
+)
+@click.option("--trust-all-deployments", is_flag=True, help="Approve deployments by themselves.")
+def add(
+    kind: str, deployment_ids: tuple[str, ...], audiences: tuple[str, ...], **given: Any
+) -> None:
+    """Register a platform, or bring its registration up to date."""
+    for option in ("auth_login_url", "auth_token_url", "key_set_url"):
+        try:
+            checked_url(given[option], f"--{option.replace('_', '-')}")
+        except ValueError as error:
+            raise InvalidInput(f"{error}.") from None
+    engine = open_engine_only()
+    with engine.sessions.begin() as session:
+        platform = session.scalar(
+            select(Platform).where(
+                Platform.issuer == given["issuer"], Platform.client_id == given["client_id"]
+            )
+        )
+        if platform is None:
+            platform = Platform(issuer=given["issuer"], client_id=given["client_id"])
+            session.add(platform)
+        platform.lms = kind
+        for option in ("auth_login_url", "auth_token_url", "key_set_url", "auth_audience"):
+            setattr(platform, option, given[option])
+        platform.name = given["name"] or platform.name or ""
+        if audiences:
+            platform.product = {**(platform.product or {}), "audiences": list(audiences)}
+        platform.trust_all_deployments = given["trust_all_deployments"]
+        session.flush()
+        for deployment_id in deployment_ids:
+            _approve(platform, deployment_id)
+        platform_id = platform.id
+    click.echo(platform_id)
+
+
+@platforms.command("invite")
+@click.option("--lms", "kind", type=click.Choice(list(lms.LMSES)), help="Else it tells us itself.")
+def invite_platform(kind: str | None) -> None:
+    """Print a one-time address for dynamic registration, good for a week."""
+    engine = open_engine_only()
+    click.echo(invite(engine.sessions, engine.settings.base_url, kind))
+
+
+@platforms.command("list")
+@json_option
+def list_platforms(as_json: bool) -> None:
+    """All registrations."""
+    with open_engine_only().sessions() as session:
+        rows = [
+            {
+                "id": each.id,
+                "lms": each.lms,
+                "name": each.name,
+                "issuer": each.issuer,
+                "client_id": each.client_id,
+                "auth_login_url": each.auth_login_url,
+                "auth_token_url": each.auth_token_url,
+                "key_set_url": each.key_set_url,
+                "auth_audience": each.auth_audience,
+                "connected": each.connection is not None,
+                "deployments": [d.deployment_id for d in each.deployments],
+                "last_launch_at": each.last_launch_at,
+            }
+            for each in session.scalars(select(Platform).order_by(Platform.created_at))
+        ]
+        show(
+            rows, ["id", "lms", "issuer", "client_id", "deployments", "connected"], as_json=as_json
+        )
+
+
+@platforms.command()
+@click.argument("platform_id", metavar="ID")
+def remove(platform_id: str) -> None:
+    """Remove a registration that no course uses."""
+    with open_engine_only().sessions.begin() as session:
+        platform = _platform(session, platform_id)
+        used = session.scalar(
+            select(Course.id).join(Deployment).where(Deployment.platform_id == platform.id).limit(1)
+        )
+        if used:
+            raise InvalidInput(
+                "Courses of this platform are known, with their awards; it can't be removed."
+            )
+        session.delete(platform)
+    click.echo("Removed.")
+
+
+@platforms.command()
+@click.argument("platform_id", metavar="ID")
+@click.option("--set", "values", multiple=True, metavar="KEY=VALUE")
+@click.option("--secret", "secret_names", multiple=True, metavar="KEY")
+def connect(platform_id: str, values: tuple[str, ...], secret_names: tuple[str, ...]) -> None:
+    """Store credentials for the LMS's own REST API, sealed."""
+    engine = open_engine_only()
+    with engine.sessions() as session:
+        vendor = lms.of(_platform(session, platform_id).lms)
+    if not vendor.connection_settings:
+        raise InvalidInput(f"{vendor.label} has no connection besides LTI here.")
+    given = checked(vendor.connection_settings, pairs(values), secret=False)
+    given |= checked(vendor.connection_settings, secrets_for(secret_names), secret=True)
+    if given.get("url"):
+        try:
+            checked_url(given["url"], "“url”")
+        except ValueError as error:
+            raise InvalidInput(f"{error}.") from None
+    with engine.sessions.begin() as session:
+        platform = _platform(session, platform_id)
+        platform.connection = engine.cipher.seal(given)
+        platform.connection_error = None
+        for course in session.scalars(
+            select(Course).join(Deployment).where(Deployment.platform_id == platform.id)
+        ):
+            course.next_sync_at = clock.now()
+    click.echo("Connected. Check it with: lti-badges doctor")
+
+
+@click.group()
+def deployments() -> None:
+    """Places within platforms that may use this tool."""
+
+
+@deployments.command("list")
+@json_option
+def list_deployments(as_json: bool) -> None:
+    """All deployments; pending ones wait for approval."""
+    with open_engine_only().sessions() as session:
+        rows = [
+            {
+                "platform": each.platform_id,
+                "deployment": each.deployment_id,
+                "state": each.state,
+                "issuer": each.platform.issuer,
+                "guid": each.guid,
+                "first_seen_at": each.first_seen_at,
+            }
+            for each in session.scalars(select(Deployment).order_by(Deployment.first_seen_at))
+        ]
+        show(rows, ["platform", "deployment", "state", "issuer", "first_seen_at"], as_json=as_json)
+
+
+@deployments.command()
+@click.argument("platform_id", metavar="PLATFORM")
+@click.argument("deployment_id", metavar="DEPLOYMENT")
+def approve(platform_id: str, deployment_id: str) -> None:
+    """Let a deployment's launches in."""
+    with open_engine_only().sessions.begin() as session:
+        _approve(_platform(session, platform_id), deployment_id)
+    click.echo("Approved.")
+
+
+def _platform(session: Any, platform_id: str) -> Platform:
+    platform = session.get(Platform, platform_id)
+    if platform is None:
+        raise NotFound(f"There is no platform {platform_id}; see: lti-badges platforms list")
+    return platform  # type: ignore[no-any-return]
+
+
+def _approve(platform: Platform, deployment_id: str) -> None:
+    row = next((d for d in platform.deployments if d.deployment_id == deployment_id), None)
+    if row is None:
+        row = Deployment(deployment_id=deployment_id)
+        platform.deployments.append(row)
+    row.state, row.approved_at = APPROVED, clock.now()

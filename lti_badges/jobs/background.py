@@ -1,0 +1,113 @@
+"""Workers and the tick, in threads of this process: embedded in `serve`, or all there is in
+`worker`."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import structlog
+from huey.consumer import Consumer
+from sqlalchemy import select
+
+from lti_badges import clock
+from lti_badges.awards.delivery import sweep
+from lti_badges.awards.engine import Engine
+from lti_badges.awards.passback import due_for_pass_back
+from lti_badges.awards.workers import is_gone
+from lti_badges.jobs.queue import Queue
+from lti_badges.lti.login import forget_expired
+from lti_badges.store import Course
+
+TICK_S = 2.0
+HOUSEKEEPING = timedelta(minutes=5)
+WORKERS = 4
+# A tick repeats nudges that nobody has taken; it must not bury the queue under them.
+ENOUGH = 100
+COURSES_A_TICK = 20
+
+log = structlog.get_logger("lti_badges.jobs")
+
+
+class _Consumer(Consumer):  # type: ignore[misc]
+    """Huey's consumer without its signal handlers: the server that holds us has its own."""
+
+    def _set_signal_handlers(self) -> None:
+        """None."""
+
+
+class Background:
+    """Running workers; `stop` lets them finish what they are at."""
+
+    def __init__(self, queue: Queue, workers: int = WORKERS) -> None:
+        self.queue = queue
+        self._stop = threading.Event()
+        self._consumer = _Consumer(
+            queue.huey,
+            workers=workers,
+            periodic=False,
+            initial_delay=0.05,
+            max_delay=0.5,
+            scheduler_interval=5,
+        )
+        self._ticker = threading.Thread(target=self._tick, name="tick", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._consumer.start()
+        self._ticker.start()
+
+    def stop(self) -> None:
+        """Finish what is under way, and end."""
+        self._stop.set()
+        self._consumer.stop(graceful=True)
+        self._ticker.join(timeout=5)
+
+    def _tick(self) -> None:
+        cleaned = clock.now()
+        while not self._stop.wait(TICK_S):
+            try:
+                tick(self.queue)
+                if clock.now() - cleaned > HOUSEKEEPING:
+                    forget_expired(self.queue.engine.sessions)
+                    cleaned = clock.now()
+            except Exception:
+                log.exception("tick_failed")
+
+
+def start_background(queue: Queue, workers: int = WORKERS) -> Background:
+    """Workers and tick, started."""
+    background = Background(queue, workers)
+    background.start()
+    return background
+
+
+def tick(queue: Queue) -> None:
+    """Recover what vanished workers left, then nudge all that is due: awards, courses, scores."""
+    engine = queue.engine
+    if queue.waiting() > ENOUGH:
+        return
+    sweep(engine)
+    for course_id in due_courses(engine):
+        engine.nudge("sync", course_id)
+    for award_id in due_for_pass_back(engine, limit=50):
+        engine.nudge("pass_back", award_id)
+
+
+def due_courses(engine: Engine, limit: int = COURSES_A_TICK) -> list[str]:
+    """Courses whose time has come and that nobody reads now, longest waiting first. A lease whose
+    worker is gone holds nobody up."""
+    now = clock.now()
+    with engine.sessions() as session:
+        rows = session.execute(
+            select(Course.id, Course.sync_lease_until, Course.sync_token)
+            .where(Course.next_sync_at <= now)
+            .order_by(Course.next_sync_at)
+            .limit(limit * 10)
+        )
+        free = [
+            row.id
+            for row in rows
+            if row.sync_lease_until is None or row.sync_lease_until < now or is_gone(row.sync_token)
+        ]
+    return free[:limit]

@@ -1,0 +1,97 @@
+"""The queue engine: Huey on a SQLite file beside the database by default, or on Redis."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from huey import RedisHuey, SqliteHuey
+from huey.api import Huey
+from huey.exceptions import HueyException
+from redis import RedisError
+from sqlalchemy import make_url
+
+from lti_badges.awards.delivery import deliver
+from lti_badges.awards.engine import Engine
+from lti_badges.awards.passback import pass_back
+from lti_badges.awards.sync import sync_course
+from lti_badges.errors import NotFound, SettingsError
+from lti_badges.settings import Settings
+
+NAME = "lti-badges"
+
+
+class Queue:
+    """The tasks, each a call with one id. `engine` is the one that nudges through this queue."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.huey = _open(engine.settings)
+        self.engine = engine.nudged_by(self.nudge)
+        self._tasks: dict[str, Callable[[str], Any]] = {
+            name: self.huey.task(name=name)(work)
+            for name, work in (
+                ("deliver", self._deliver),
+                ("sync", self._sync),
+                ("pass_back", self._pass_back),
+            )
+        }
+
+    def nudge(self, task: str, row_id: str) -> None:
+        """Tell the workers that a row is due. A queue that can't be reached costs only time: the
+        tick finds the row."""
+        try:
+            self._tasks[task](row_id)
+        except (RedisError, HueyException, OSError):
+            return
+
+    def waiting(self) -> int:
+        """How many nudges nobody has taken yet. Raises SettingsError when it can't be reached."""
+        try:
+            return int(self.huey.pending_count())
+        except (RedisError, HueyException, OSError) as error:
+            raise SettingsError(f"The queue can't be reached: {error}.") from error
+
+    def _deliver(self, award_id: str) -> None:
+        deliver(self.engine, award_id)
+
+    def _sync(self, course_id: str) -> None:
+        try:
+            sync_course(self.engine, course_id)
+        except NotFound:
+            return  # removed since
+
+    def _pass_back(self, award_id: str) -> None:
+        pass_back(self.engine, award_id)
+
+
+def open_queue(engine: Engine) -> Queue:
+    """The queue that the settings name."""
+    return Queue(engine)
+
+
+def is_embedded(settings: Settings) -> bool:
+    """Whether `serve` does the background work itself, in the same process."""
+    return not settings.queue_url or settings.queue_url.startswith("sqlite:")
+
+
+def _open(settings: Settings) -> Huey:
+    options: dict[str, Any] = {"results": False, "utc": True}
+    if is_embedded(settings):
+        file = _file(settings)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return SqliteHuey(NAME, filename=str(file), **options)
+    return RedisHuey(NAME, url=settings.queue_url, **options)
+
+
+def _file(settings: Settings) -> Path:
+    if settings.queue_url:
+        return Path(settings.queue_url.removeprefix("sqlite:///"))
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        database = Path(url.database)
+        return database.with_name(f"{database.stem}-queue.db")
+    # Two installations in one folder must not take each other's tasks.
+    digest = hashlib.sha256(settings.database_url.encode()).hexdigest()[:8]
+    return Path(f"var/queue-{digest}.db")

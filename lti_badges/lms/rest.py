@@ -1,0 +1,171 @@
+"""What the LMSes' own REST APIs have in common: tokens kept with the connection, clear errors."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from fractions import Fraction
+from typing import Any
+from urllib.parse import urljoin
+
+from lti_badges import clock
+from lti_badges.errors import Gone, HttpError, NoRight, NotConnected, PlatformDown
+from lti_badges.http import Http, Reply, host_of
+from lti_badges.links import next_page
+from lti_badges.lms.base import CourseHandle
+from lti_badges.values.score import exact
+
+TOKEN, UNTIL = "access_token", "access_until"
+RENEW_BEFORE = timedelta(seconds=60)
+MAX_PAGES = 5_000
+
+Grant = Callable[[Http, Mapping[str, str]], Mapping[str, str]]
+"""Fetches a token with the connection's values; returns what to keep: token, `expires_in`, and a
+refresh token if a new one came."""
+
+
+class Rest:
+    """One institution's API, called with the token that the connection holds or can get."""
+
+    def __init__(self, course: CourseHandle, base_url: str, grant: Grant | None) -> None:
+        self._course = course
+        self._base_url = base_url.rstrip("/")
+        self._grant = grant
+
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> Reply:
+        """One answer. Raises NotConnected, NoRight, Gone or PlatformDown."""
+        url = urljoin(f"{self._base_url}/", path)
+        if host_of(url) != host_of(self._base_url):
+            raise PlatformDown(f"{host_of(self._base_url)} names a page on another host.")
+        token = self._token(renew=None)
+        reply = self._once(url, params, token)
+        if reply.status == 401 and self._grant is not None:
+            reply = self._once(url, params, self._token(renew=token))
+        if not reply.ok:
+            raise _failure(reply)
+        return reply
+
+    def json(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """The parsed answer."""
+        return parsed(self.get(path, params))
+
+    def linked(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Any]:
+        """Each page of a list, by the `Link` header."""
+        following: str | None = path
+        query = params
+        seen: set[str] = set()
+        while following and following not in seen and len(seen) < MAX_PAGES:
+            seen.add(following)
+            reply = self.get(following, query)
+            yield parsed(reply)
+            following, query = next_page(reply.headers, reply.url), None
+
+    def _once(self, url: str, params: Mapping[str, str] | None, token: str) -> Reply:
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        try:
+            return self._course.http.get(url, params=params, headers=headers)
+        except HttpError as error:
+            raise PlatformDown(error.message, code=error.code) from error
+
+    def _token(self, renew: str | None) -> str:
+        """The token in the connection, or a new one: fetched by one worker at a time, and stored in
+        the same transaction, because a refresh token may work only once."""
+        held = self._course.connection
+        if self._grant is None or (held.get("token") and not held.get("refresh_token")):
+            if not held.get("token"):
+                raise NotConnected(
+                    "The LMS's own interface is not connected; an admin can do that."
+                )
+            return held["token"]
+        if _fresh(held) and held[TOKEN] != renew:
+            return held[TOKEN]
+        grant = self._grant
+
+        def change(values: Mapping[str, str]) -> Mapping[str, str]:
+            if _fresh(values) and values[TOKEN] not in {renew, held.get(TOKEN)}:
+                return values  # another worker was faster
+            return {**values, **_kept(grant(self._course.http, values))}
+
+        fresh = self._course.update_connection(change)
+        self._course.connection = fresh
+        return fresh[TOKEN]
+
+
+def parsed(reply: Reply) -> Any:
+    """The answer's JSON. Raises PlatformDown."""
+    try:
+        return reply.json()
+    except HttpError as error:
+        raise PlatformDown(error.message, code="unreadable") from error
+
+
+def token_request(
+    http: Http, url: str, form: Mapping[str, str], *, basic: tuple[str, str] | None = None
+) -> Mapping[str, Any]:
+    """An OAuth 2 token answer. Raises NoRight (refused) or PlatformDown."""
+    headers = {"Accept": "application/json"}
+    if basic:
+        packed = base64.b64encode(f"{basic[0]}:{basic[1]}".encode()).decode()
+        headers["Authorization"] = f"Basic {packed}"
+    try:
+        reply = http.post(url, form=form, headers=headers)
+    except HttpError as error:
+        raise PlatformDown(error.message, code=error.code) from error
+    if reply.status in {400, 401, 403}:
+        raise NoRight(
+            f"{host_of(url)} refuses the connection's credentials; connect it anew.",
+            code="token_refused",
+        )
+    answer = parsed(reply) if reply.ok else None
+    if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+        raise PlatformDown(f"{host_of(url)} gave no access token (answer {reply.status}).")
+    return answer
+
+
+def rows(answer: Any, name: str | None = None) -> list[dict[str, Any]]:
+    """The objects of a list, or of the list under `name`. Raises PlatformDown."""
+    found = answer.get(name) if name and isinstance(answer, dict) else answer
+    if not isinstance(found, list):
+        raise PlatformDown("The LMS's answer can't be read: a list is missing.", code="unreadable")
+    return [row for row in found if isinstance(row, dict)]
+
+
+def number(value: object) -> Fraction | None:
+    """The exact number, or None for what is none."""
+    try:
+        return None if value is None else exact(value)
+    except ValueError:
+        return None
+
+
+def _fresh(values: Mapping[str, str]) -> bool:
+    try:
+        return bool(values.get(TOKEN)) and clock.parse_iso(values[UNTIL]) > clock.now()
+    except (KeyError, ValueError):
+        return False
+
+
+def _kept(answer: Mapping[str, Any]) -> dict[str, str]:
+    life = answer.get("expires_in")
+    seconds = timedelta(seconds=life if isinstance(life, int | float) and life > 0 else 3600)
+    until = clock.now() + max(seconds - RENEW_BEFORE, timedelta(seconds=30))
+    kept = {TOKEN: str(answer["access_token"]), UNTIL: clock.iso(until)}
+    if isinstance(answer.get("refresh_token"), str):
+        kept["refresh_token"] = str(answer["refresh_token"])
+    return kept
+
+
+def _failure(reply: Reply) -> NoRight | Gone | PlatformDown:
+    host, status = host_of(reply.url), reply.status
+    if status == 429 or (status == 403 and b"Rate Limit" in reply.body):
+        return PlatformDown(
+            f"{host} asks us to slow down.", retry_after=reply.retry_after, code="throttled"
+        )
+    if status in {401, 403}:
+        return NoRight(
+            f"{host} refuses the connection this right (error {status}); check its scopes and role."
+        )
+    if status in {404, 410}:
+        return Gone(f"{host} no longer has this (error {status}).")
+    return PlatformDown(f"{host} answered with the error {status}.", retry_after=reply.retry_after)

@@ -1,0 +1,139 @@
+"""Verifying an id_token: signature first, then every claim that binds it to us and to now.
+
+Sources: LTI security 1.0 §5.1.3, OpenID Connect core §3.1.3.7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import jwt
+
+from lti_badges import clock
+from lti_badges.errors import LaunchError
+from lti_badges.lti.keysets import ALGORITHMS, KeySets
+
+LEEWAY_S = 90
+MAX_AGE_S = 600
+MAX_TOKEN = 60_000
+AGAIN = "Open the link in your course again."
+
+
+def verified_claims(
+    token: str,
+    *,
+    issuer: str,
+    client_id: str,
+    key_set_url: str,
+    key_sets: KeySets,
+    also_audiences: Collection[str] = (),
+    audience_hint: str = "",
+    needs_nonce: bool = True,
+) -> dict[str, Any]:
+    """The claims of a token that this platform signed for us, just now. Raises LaunchError.
+
+    `also_audiences` are names besides the client id that an admin let stand for us, `audience_hint`
+    a sentence on what to do about others. Notices answer no login of ours and need no nonce.
+    """
+    kid, algorithm = _header(token)
+    key = key_sets.key(key_set_url, kid)
+    claims = _decoded(token, key, algorithm)
+    if claims.get("iss") != issuer:
+        raise LaunchError("The launch names another LMS than the login did.", code="issuer")
+    _check_audience(claims, {client_id, *also_audiences}, audience_hint)
+    _check_times(claims)
+    if needs_nonce and (not isinstance(claims.get("nonce"), str) or not claims["nonce"]):
+        raise LaunchError(f"The LMS sent a launch without its nonce. {AGAIN}", code="nonce")
+    return claims
+
+
+def unverified_parties(token: str) -> tuple[str, list[str]]:
+    """Issuer and audiences as an unchecked token names them: good for finding whose key to check it
+    with, and for nothing else. Raises LaunchError."""
+    try:
+        claims = jwt.decode(token[:MAX_TOKEN], options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise LaunchError("This is not a signed message.", code="not_a_jwt") from None
+    audience = claims.get("aud")
+    named = audience if isinstance(audience, list) else [audience]
+    return str(claims.get("iss", "")), [each for each in named if isinstance(each, str)]
+
+
+def _header(token: str) -> tuple[str, str]:
+    if len(token) > MAX_TOKEN:
+        raise LaunchError("The LMS sent a launch that is far too long.", code="too_long")
+    try:
+        header = jwt.get_unverified_header(token)
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise LaunchError(
+            f"The LMS sent a launch that can't be read. {AGAIN}", code="not_a_jwt"
+        ) from None
+    kid, algorithm = header.get("kid"), header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+        raise LaunchError("The launch is not signed in a way that LTI allows.", code="algorithm")
+    if not isinstance(kid, str) or not kid:
+        raise LaunchError(
+            "The launch does not say which key of the LMS signed it (kid).", code="no_kid"
+        )
+    return kid, algorithm
+
+
+def _decoded(token: str, key: jwt.PyJWK, algorithm: str) -> dict[str, Any]:
+    try:
+        return jwt.decode(
+            token,
+            key.key,
+            algorithms=[algorithm],
+            options={
+                "verify_signature": True,
+                "verify_exp": False,
+                "verify_nbf": False,
+                "verify_iat": False,
+                "verify_aud": False,
+                "verify_iss": False,
+                "verify_sub": False,
+                "verify_jti": False,
+            },
+        )
+    except (jwt.PyJWTError, TypeError, ValueError, RecursionError):
+        raise LaunchError(
+            "The signature of the launch does not fit: it was not made by your LMS, or it was "
+            f"changed on its way. {AGAIN}",
+            code="signature",
+        ) from None
+
+
+def _check_audience(claims: Mapping[str, Any], accepted: Collection[str], hint: str) -> None:
+    audience = claims.get("aud")
+    named = audience if isinstance(audience, list) else [audience]
+    if not any(isinstance(each, str) and each in accepted for each in named):
+        raise LaunchError(f"The launch is meant for another tool. {hint}".strip(), code="audience")
+    authorized = claims.get("azp")
+    if authorized is None and len(named) > 1:
+        raise LaunchError(
+            "The launch names several tools and not which of them it is for (azp).", code="azp"
+        )
+    if authorized is not None and authorized not in accepted:
+        raise LaunchError("The launch was asked for by another tool.", code="azp")
+
+
+def _check_times(claims: Mapping[str, Any]) -> None:
+    now = clock.now().timestamp()
+    issued, ends = _moment(claims, "iat"), _moment(claims, "exp")
+    if ends + LEEWAY_S < now or now - issued > MAX_AGE_S + LEEWAY_S:
+        raise LaunchError(f"This launch is too old. {AGAIN}", code="expired")
+    if issued - LEEWAY_S > now or ("nbf" in claims and _moment(claims, "nbf") - LEEWAY_S > now):
+        raise LaunchError(
+            "This launch is dated in the future: the clock of the LMS or of this tool is wrong.",
+            code="future",
+        )
+
+
+def _moment(claims: Mapping[str, Any], name: str) -> float:
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e11:
+        raise LaunchError(
+            f"The LMS sent a launch without a usable time ({name}).", code=f"no_{name}"
+        )
+    return float(value)

@@ -1,0 +1,106 @@
+"""Platforms' key sets: fetched once, fetched again for an unknown key, but not at anybody's will.
+
+Anyone can send a token with a made-up `kid`; so refetching is rationed per key set (a few at once,
+then one every ten seconds), while a rotated key is still picked up on the next launch.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+import jwt
+
+from lti_badges.errors import HttpError, LaunchError
+from lti_badges.http import Http, host_of
+
+ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "ES512"})
+KEEP_S = 3600.0
+BURST = 5
+REFILL_S = 10.0
+MAX_BYTES = 200_000
+
+
+@dataclass(slots=True)
+class _Cached:
+    keys: dict[str, jwt.PyJWK] = field(default_factory=dict)
+    fetched_at: float = float("-inf")
+    tickets: float = BURST
+    counted_at: float = 0.0
+    lock: Lock = field(default_factory=Lock)
+
+
+class KeySets:
+    """The key sets of one process, shared by its threads."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+        self._sets: dict[str, _Cached] = {}
+        self._guard = Lock()
+
+    def key(self, url: str, kid: str) -> jwt.PyJWK:
+        """The platform's key. Raises LaunchError when there is none or the set can't be read."""
+        with self._guard:
+            cached = self._sets.setdefault(url, _Cached())
+        with cached.lock:
+            stale = time.monotonic() - cached.fetched_at > KEEP_S
+            if (stale or kid not in cached.keys) and _may_fetch(cached):
+                self._refresh(url, cached)
+            if kid in cached.keys:
+                return cached.keys[kid]
+        raise LaunchError(
+            "The launch is signed with a key that the LMS does not publish. Open the link in your "
+            "course again; if it goes on, tell your LMS admin.",
+            code="unknown_key",
+        )
+
+    def check(self, url: str) -> int:
+        """How many usable keys the set holds, read now. Raises LaunchError."""
+        return len(self._fetch(url))
+
+    def _refresh(self, url: str, cached: _Cached) -> None:
+        try:
+            cached.keys = self._fetch(url)
+        except LaunchError:
+            if not cached.keys:  # an old set is better than none while the LMS is away
+                raise
+        cached.fetched_at = time.monotonic()
+
+    def _fetch(self, url: str) -> dict[str, jwt.PyJWK]:
+        try:
+            reply = self._http.get(url, headers={"Accept": "application/json"}, max_bytes=MAX_BYTES)
+            answer = reply.json() if reply.ok else None
+        except HttpError:
+            answer = None
+        if not isinstance(answer, dict) or not isinstance(answer.get("keys"), list):
+            raise LaunchError(
+                f"The keys of your LMS can't be read from {host_of(url)} just now, so the launch "
+                "can't be checked. Try again in a minute.",
+                code="key_set_unreadable",
+            )
+        return dict(found for key in answer["keys"] if (found := _usable(key)))
+
+
+def _usable(key: Any) -> tuple[str, jwt.PyJWK] | None:
+    """Public signing keys with a name; a set may hold others, and broken ones."""
+    if not isinstance(key, dict) or not isinstance(key.get("kid"), str):
+        return None
+    if key.get("kty") not in {"RSA", "EC"} or key.get("use", "sig") != "sig":
+        return None
+    try:
+        return key["kid"], jwt.PyJWK(key)
+    except (jwt.InvalidKeyError, jwt.PyJWTError, ValueError, TypeError):
+        return None
+
+
+def _may_fetch(cached: _Cached) -> bool:
+    now = time.monotonic()
+    refilled = (now - cached.counted_at) / REFILL_S if cached.counted_at else 0.0
+    cached.tickets = min(float(BURST), cached.tickets + refilled)
+    cached.counted_at = now
+    if cached.tickets < 1:
+        return False
+    cached.tickets -= 1
+    return True

@@ -1,0 +1,281 @@
+"""Dynamic registration (LTI Dynamic Registration 1.0): the tool introduces itself to a platform.
+
+The addresses come from outside, so they are read with care: https, public hosts only (unless the
+tool itself runs on loopback), limits on time and size, and the issuer must own the configuration.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lti_badges import clock
+from lti_badges.errors import HttpError, LaunchError
+from lti_badges.http import Http, Reply, host_of
+from lti_badges.lti import ags, nrps
+from lti_badges.lti.login import hashed
+from lti_badges.settings import checked_url
+from lti_badges.store import Deployment, Invitation, Platform, Sessions
+
+PLATFORM_CONFIGURATION = "https://purl.imsglobal.org/spec/lti-platform-configuration"
+TOOL_CONFIGURATION = "https://purl.imsglobal.org/spec/lti-tool-configuration"
+INVITATION_LIFE = timedelta(days=7)
+SCOPES = (ags.LINEITEM, ags.LINEITEM_READONLY, ags.RESULT_READONLY, ags.SCORE, nrps.SCOPE)
+CLAIMS = ("iss", "sub", "name", "given_name", "family_name", "email", "locale")
+MAX_BYTES = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a platform says of itself. `family` names the product, `scopes` what it offers."""
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    registration_endpoint: str
+    family: str
+    scopes: frozenset[str]
+    audience: str | None = None
+    account: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What the platform answered. `granted` is None when it did not name the scopes."""
+
+    client_id: str
+    deployment_id: str | None
+    granted: frozenset[str] | None
+
+
+def invite(sessions: Sessions, base_url: str, lms: str | None = None) -> str:
+    """A one-time registration address for one platform, good for a week."""
+    secret = secrets.token_urlsafe(24)
+    with sessions.begin() as session:
+        session.add(
+            Invitation(
+                secret_hash=hashed(secret), lms=lms, expires_at=clock.now() + INVITATION_LIFE
+            )
+        )
+    return f"{base_url}/lti/register?invitation={secret}"
+
+
+def open_invitation(sessions: Sessions, secret: str) -> str | None:
+    """The LMS it was made for, or None for any. Raises LaunchError when it is not good."""
+    with sessions() as session:
+        found = session.get(Invitation, hashed(secret))
+    if found is None or found.used_at is not None or found.expires_at <= clock.now():
+        raise LaunchError(
+            "This registration address has been used, is older than a week, or was not copied "
+            "whole. Make a new one: lti-badges platforms invite",
+            code="invitation",
+            status=403,
+        )
+    return found.lms
+
+
+def read_configuration(
+    http: Http, url: str, token: str | None, *, public_only: bool
+) -> Configuration:
+    """The platform's openid-configuration. Raises LaunchError saying what is wrong with it."""
+    _checked(url, "openid_configuration")
+    try:
+        reply = http.get(url, headers=_headers(token), public_only=public_only, max_bytes=MAX_BYTES)
+        found = reply.json() if reply.ok else None
+    except HttpError as error:
+        raise _unusable(f"{error.message}") from error
+    if not isinstance(found, dict):
+        raise _unusable(f"{host_of(url)} answered {reply.status} without a configuration.")
+    platform = found.get(PLATFORM_CONFIGURATION)
+    platform = platform if isinstance(platform, dict) else {}
+    scopes = found.get("scopes_supported")
+    account = next((v for k, v in platform.items() if k.endswith("/account_name")), None)
+    return Configuration(
+        issuer=_text(found, "issuer"),
+        authorization_endpoint=_checked(
+            _text(found, "authorization_endpoint"), "authorization_endpoint"
+        ),
+        token_endpoint=_checked(_text(found, "token_endpoint"), "token_endpoint"),
+        jwks_uri=_checked(_text(found, "jwks_uri"), "jwks_uri"),
+        registration_endpoint=_checked(
+            _text(found, "registration_endpoint"), "registration_endpoint"
+        ),
+        family=str(platform.get("product_family_code", "")).lower(),
+        scopes=frozenset(scopes) if isinstance(scopes, list) else frozenset(),
+        audience=found.get("authorization_server")
+        if isinstance(found.get("authorization_server"), str)
+        else None,
+        account=account if isinstance(account, str) else None,
+    )
+
+
+def check_owner(configuration: Configuration, url: str, shared_issuers: Sequence[str]) -> None:
+    """The issuer must be on the host that published the configuration (LTI-DR §3.5), but for
+    issuers that a vendor shares among its customers. Raises LaunchError."""
+    issuer = configuration.issuer.rstrip("/")
+    if urlsplit(issuer).hostname != urlsplit(url).hostname and issuer not in shared_issuers:
+        raise _unusable(
+            f"{host_of(url)} speaks for another platform, {issuer[:200]}; that is not allowed."
+        )
+    if host_of(configuration.registration_endpoint) != host_of(url):
+        raise _unusable(f"{host_of(url)} sends the registration to another host.")
+
+
+def tool_registration(
+    base_url: str,
+    configuration: Configuration,
+    *,
+    messages: Sequence[Mapping[str, Any]],
+    custom_parameters: Mapping[str, str],
+    extras: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What the tool says of itself (LTI-DR §3.6): asks for offered scopes only, or for all of ours
+    where the platform does not name any."""
+    offered = [scope for scope in SCOPES if scope in configuration.scopes]
+    return {
+        "application_type": "web",
+        "response_types": ["id_token"],
+        "grant_types": ["implicit", "client_credentials"],
+        "initiate_login_uri": f"{base_url}/lti/login",
+        "redirect_uris": [f"{base_url}/lti/launch"],
+        "client_name": "Badges",
+        "client_uri": base_url,
+        "logo_uri": f"{base_url}/static/medal.svg",
+        "jwks_uri": f"{base_url}/lti/jwks.json",
+        "token_endpoint_auth_method": "private_key_jwt",
+        "scope": " ".join(offered or SCOPES),
+        TOOL_CONFIGURATION: {
+            "domain": urlsplit(base_url).netloc,
+            "description": "Awards Open Badges for grades and completion.",
+            "target_link_uri": f"{base_url}/lti/launch",
+            "custom_parameters": dict(custom_parameters),
+            "claims": list(CLAIMS),
+            "messages": [dict(message) for message in messages],
+            **extras,
+        },
+    }
+
+
+def send_registration(
+    http: Http,
+    configuration: Configuration,
+    body: Mapping[str, Any],
+    token: str | None,
+    *,
+    public_only: bool,
+) -> Registered:
+    """Register. Raises LaunchError with what the platform said."""
+    try:
+        reply = http.post(
+            configuration.registration_endpoint,
+            json_body=dict(body),
+            headers=_headers(token),
+            public_only=public_only,
+            max_bytes=MAX_BYTES,
+        )
+        answer = reply.json() if reply.ok else None
+    except HttpError as error:
+        raise _unusable(f"{error.message}") from error
+    if not isinstance(answer, dict) or not answer.get("client_id"):
+        raise _unusable(_said(reply))
+    tool = answer.get(TOOL_CONFIGURATION)
+    deployment = tool.get("deployment_id") if isinstance(tool, dict) else None
+    scope = answer.get("scope")
+    return Registered(
+        client_id=str(answer["client_id"])[:255],
+        deployment_id=str(deployment)[:255] if deployment else None,
+        granted=frozenset(scope.split()) if isinstance(scope, str) else None,
+    )
+
+
+def store_registration(
+    sessions: Sessions,
+    secret: str,
+    configuration: Configuration,
+    registered: Registered,
+    *,
+    lms: str,
+    trust_all_deployments: bool,
+) -> str:
+    """Platform and deployment, new or brought up to date, and the invitation used up: in one
+    transaction. Returns the platform's id."""
+    with sessions.begin() as session:
+        platform = _platform(session, configuration.issuer, registered.client_id)
+        platform.lms = lms
+        platform.name = configuration.account or platform.name or ""
+        platform.auth_login_url = configuration.authorization_endpoint
+        platform.auth_token_url = configuration.token_endpoint
+        platform.key_set_url = configuration.jwks_uri
+        platform.auth_audience = configuration.audience
+        platform.trust_all_deployments = trust_all_deployments
+        platform.product = {"family": configuration.family}
+        session.flush()
+        if registered.deployment_id:
+            _approve(platform, registered.deployment_id)
+        invitation = session.get_one(Invitation, hashed(secret))
+        if invitation.used_at is not None:
+            raise LaunchError(
+                "This registration address has just been used by another registration.",
+                code="invitation",
+                status=403,
+            )
+        invitation.used_at, invitation.platform_id = clock.now(), platform.id
+        return platform.id
+
+
+def _platform(session: Session, issuer: str, client_id: str) -> Platform:
+    found = session.scalar(
+        select(Platform).where(Platform.issuer == issuer, Platform.client_id == client_id)
+    )
+    if found is None:
+        found = Platform(issuer=issuer, client_id=client_id)
+        session.add(found)
+    return found
+
+
+def _approve(platform: Platform, deployment_id: str) -> None:
+    row = next((d for d in platform.deployments if d.deployment_id == deployment_id), None)
+    if row is None:
+        row = Deployment(deployment_id=deployment_id)
+        platform.deployments.append(row)
+    row.state, row.approved_at = "approved", clock.now()
+
+
+def _headers(token: str | None) -> dict[str, str]:
+    headers = {"Accept": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    return headers
+
+
+def _text(found: Mapping[str, Any], name: str) -> str:
+    value = found.get(name)
+    if not isinstance(value, str) or not value or len(value) > 2000:
+        raise _unusable(f"Its configuration lacks “{name}”.")
+    return value
+
+
+def _checked(url: str, name: str) -> str:
+    try:
+        return checked_url(url, f"“{name}”")
+    except ValueError as error:
+        raise _unusable(f"{error}.") from None
+
+
+def _said(reply: Reply) -> str:
+    text = " ".join(reply.text.split())[:300]
+    return f"{host_of(reply.url)} did not take the registration (answer {reply.status}): {text}"
+
+
+def _unusable(reason: str) -> LaunchError:
+    return LaunchError(
+        f"The registration did not work, and nothing was stored. {reason}", code="registration"
+    )

@@ -1,0 +1,58 @@
+"""Public keys as verifiers read them: Multikey for Ed25519, JWK for RSA."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+import base58
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from lti_badges.openbadges.errors import CredentialError
+
+ED25519_HEADER = b"\xed\x01"
+
+
+def multibase(key: ed25519.Ed25519PublicKey) -> str:
+    """`z6Mk…`: base58btc of the multicodec header and the raw key (W3C CID 1.0 §2.2.2)."""
+    raw = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return "z" + base58.b58encode(ED25519_HEADER + raw).decode()
+
+
+def from_multibase(text: str) -> ed25519.Ed25519PublicKey:
+    """The key `multibase` wrote. Raises CredentialError."""
+    try:
+        raw = base58.b58decode(text.removeprefix("z"))
+        if not text.startswith("z") or not raw.startswith(ED25519_HEADER):
+            raise CredentialError("The issuer's key is not an Ed25519 Multikey.")
+        return ed25519.Ed25519PublicKey.from_public_bytes(raw.removeprefix(ED25519_HEADER))
+    except ValueError as error:
+        raise CredentialError("The issuer's key can't be read.") from error
+
+
+def rsa_jwk(key: rsa.RSAPublicKey) -> dict[str, str]:
+    """The public JWK; its `kid` is the RFC 7638 thumbprint."""
+    numbers = key.public_numbers()
+    members = {"e": _b64(numbers.e), "kty": "RSA", "n": _b64(numbers.n)}
+    canonical = json.dumps(members, separators=(",", ":"), sort_keys=True).encode()
+    kid = base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
+    return {**members, "kid": kid, "alg": "RS256", "use": "sig"}
+
+
+def multikey_document(issuer_id: str, key: ed25519.Ed25519PublicKey) -> dict[str, Any]:
+    """A Multikey verification method of the issuer."""
+    public = multibase(key)
+    return {
+        "id": f"{issuer_id}#{public}",
+        "type": "Multikey",
+        "controller": issuer_id,
+        "publicKeyMultibase": public,
+    }
+
+
+def _b64(number: int) -> str:
+    raw = number.to_bytes((number.bit_length() + 7) // 8, "big")
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,0 +1,187 @@
+"""Verifying a credential in front of a visitor: from its bytes, one check at a time, in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import jwt
+
+from lti_badges.openbadges.documents import identity_hash
+from lti_badges.openbadges.errors import CredentialError
+from lti_badges.openbadges.keys import from_multibase
+from lti_badges.openbadges.proofs import the_proof, verify_data_integrity
+from lti_badges.openbadges.status import is_set
+
+Resolve = Callable[[str], dict[str, Any] | None]
+"""Fetches a document by its address: issuer profile, JWK or status list. None if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: its name, whether it passed, and what it found, as a sentence."""
+
+    name: str
+    passed: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """All checks. A credential is good only when every one passed."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+
+def verify_document(document: dict[str, Any], resolve: Resolve, now: datetime) -> Verification:
+    """Check a credential with an embedded Data Integrity proof."""
+    return Verification(
+        (
+            _checked("Signature", lambda: _embedded_signature(document, resolve)),
+            *_common(document, resolve, now),
+        )
+    )
+
+
+def verify_jwt(token: str, resolve: Resolve, now: datetime) -> Verification:
+    """Check a VC-JWT."""
+    try:
+        document = jwt.decode(token, options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        document = {}
+    return Verification(
+        (
+            _checked("Signature", lambda: _jwt_signature(token, document, resolve)),
+            *_common(document, resolve, now),
+        )
+    )
+
+
+def matches_recipient(document: dict[str, Any], email: str) -> bool:
+    """Whether the credential was issued to this e-mail address (any letter case)."""
+    identifiers = document.get("credentialSubject", {}).get("identifier", [])
+    return any(
+        identity.get("identityType") == "emailAddress"
+        and identity.get("identityHash")
+        == identity_hash(email.strip().lower(), str(identity.get("salt", "")))
+        for identity in identifiers
+        if isinstance(identity, dict)
+    )
+
+
+def _common(document: dict[str, Any], resolve: Resolve, now: datetime) -> tuple[Check, ...]:
+    return (
+        _checked("Issuer", lambda: _issuer(document, resolve)),
+        _checked("Status", lambda: _status(document, resolve)),
+        _checked("Dates", lambda: _dates(document, now)),
+    )
+
+
+def _checked(name: str, find: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, find())
+    except CredentialError as error:
+        return Check(name, False, str(error))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return Check(name, False, "This part of the credential is missing or can't be read.")
+
+
+def _embedded_signature(document: dict[str, Any], resolve: Resolve) -> str:
+    method_id = str(the_proof(document)["verificationMethod"])
+    key = from_multibase(str(_method(document, method_id, resolve)["publicKeyMultibase"]))
+    verify_data_integrity(document, key)
+    return "The content is exactly what the issuer signed (eddsa-rdfc-2022)."
+
+
+def _method(document: dict[str, Any], method_id: str, resolve: Resolve) -> dict[str, Any]:
+    """The issuer's own document must list the key for making assertions: a key that only the
+    credential itself names proves nothing."""
+    profile = resolve(_issuer_id(document)) or {}
+    methods = profile.get("verificationMethod", [])
+    if method_id not in profile.get("assertionMethod", []):
+        raise CredentialError("The issuer does not name this key as its own.")
+    found = next((method for method in methods if method.get("id") == method_id), None)
+    if found is None:
+        raise CredentialError("The issuer's key can't be found.")
+    return dict(found)
+
+
+def _jwt_signature(token: str, document: dict[str, Any], resolve: Resolve) -> str:
+    try:
+        kid = str(jwt.get_unverified_header(token).get("kid", ""))
+    except jwt.InvalidTokenError:
+        raise CredentialError("This is not a VC-JWT.") from None
+    if not kid.startswith(f"{_issuer_id(document)}/keys/"):
+        raise CredentialError("The key is not one of the issuer's.")
+    key = resolve(kid)
+    if key is None:
+        raise CredentialError("The issuer's key can't be found.")
+    try:
+        jwt.decode(
+            token,
+            jwt.PyJWK(key, "RS256"),
+            algorithms=["RS256"],
+            options={"verify_nbf": False, "verify_exp": False, "verify_aud": False},
+        )
+    except jwt.InvalidTokenError:
+        raise CredentialError("The signature does not fit the content.") from None
+    return "The content is exactly what the issuer signed (VC-JWT, RS256)."
+
+
+def _issuer(document: dict[str, Any], resolve: Resolve) -> str:
+    issuer_id = _issuer_id(document)
+    profile = resolve(issuer_id)
+    if profile is None or profile.get("id") != issuer_id:
+        raise CredentialError(f"Nothing answers as the issuer {issuer_id}.")
+    return f"Issued by {profile.get('name', issuer_id)}, whose profile names the signing key."
+
+
+def _status(document: dict[str, Any], resolve: Resolve) -> str:
+    entry = document["credentialStatus"]
+    status_list = resolve(str(entry["statusListCredential"]))
+    if status_list is None:
+        raise CredentialError("The issuer's status list can't be read.")
+    owner = status_list["issuer"]
+    if (owner if isinstance(owner, str) else owner["id"]) != _issuer_id(document):
+        raise CredentialError("The status list is not the issuer's.")
+    _embedded_signature(status_list, resolve)
+    if is_set(str(status_list["credentialSubject"]["encodedList"]), int(entry["statusListIndex"])):
+        raise CredentialError("The issuer has revoked this credential.")
+    return "Not revoked, by the issuer's signed status list."
+
+
+def _dates(document: dict[str, Any], now: datetime) -> str:
+    valid_from = datetime.fromisoformat(document["validFrom"])
+    if valid_from > now:
+        raise CredentialError(f"Not valid before {valid_from:%-d %B %Y}.")
+    until = document.get("validUntil")
+    if until is None:
+        return "It does not expire."
+    ends = datetime.fromisoformat(until)
+    if ends <= now:
+        raise CredentialError(f"Expired on {ends:%-d %B %Y}.")
+    return f"Valid until {ends:%-d %B %Y}."
+
+
+def _issuer_id(document: dict[str, Any]) -> str:
+    issuer = document["issuer"]
+    return str(issuer["id"] if isinstance(issuer, dict) else issuer)
+
+
+def parse(presented: str) -> dict[str, Any]:
+    """A JSON credential from text. Raises CredentialError."""
+    try:
+        document = json.loads(presented)
+    except (ValueError, RecursionError):
+        raise CredentialError("This is not a credential in JSON.") from None
+    if not isinstance(document, dict):
+        raise CredentialError("This is not a credential in JSON.")
+    return document

@@ -1,0 +1,31 @@
+"""A small LMS of our own: a real LTI 1.3 platform over HTTP, for the demo and the tests.
+
+It is the other side: it shares no code with the tool above floor 0, and trusts it no more than any
+LMS trusts a tool.
+"""
+
+from lti_badges.sandbox.app import create_sandbox
+from lti_badges.sandbox.demo_course import demo_world
+from lti_badges.sandbox.world import (
+    DEMO_FLAVOUR,
+    FLAVOURS,
+    Course,
+    Flavour,
+    Item,
+    Person,
+    Tool,
+    World,
+)
+
+__all__ = [
+    "DEMO_FLAVOUR",
+    "FLAVOURS",
+    "Course",
+    "Flavour",
+    "Item",
+    "Person",
+    "Tool",
+    "World",
+    "create_sandbox",
+    "demo_world",
+]

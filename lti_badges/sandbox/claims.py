@@ -1,0 +1,145 @@
+"""What the sandbox says in its id_tokens, in the manner of its flavour."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from lti_badges.sandbox.world import TEST_USER, Link, Person, Tool, World
+
+CLAIM = "https://purl.imsglobal.org/spec/lti/claim/"
+DL = "https://purl.imsglobal.org/spec/lti-dl/claim/"
+AGS = "https://purl.imsglobal.org/spec/lti-ags/claim/endpoint"
+NRPS = "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice"
+MEMBERSHIP = "http://purl.imsglobal.org/vocab/lis/v2/membership#"
+INSTITUTION = "http://purl.imsglobal.org/vocab/lis/v2/institution/person#"
+
+
+def id_token_claims(world: World, tool: Tool, hint: dict[str, Any], nonce: str) -> dict[str, Any]:
+    """The launch that was begun under this hint."""
+    course, person = world.courses[hint["course"]], world.people[hint["person"]]
+    now = int(time.time())
+    claims: dict[str, Any] = {
+        "iss": world.issuer,
+        "aud": tool.client_id,
+        "sub": world.user_id(person.sub),
+        "iat": now,
+        "exp": now + world.flavour.token_life_s,
+        "nonce": nonce,
+        "name": person.name,
+        "given_name": person.given,
+        "family_name": person.family,
+        f"{CLAIM}version": "1.3.0",
+        f"{CLAIM}deployment_id": tool.deployment_ids[0],
+        f"{CLAIM}target_link_uri": hint["target"],
+        f"{CLAIM}roles": roles(person),
+        f"{CLAIM}context": {
+            "id": course.id,
+            "label": course.label,
+            "title": course.title,
+            "type": ["CourseSection"],
+        },
+        f"{CLAIM}tool_platform": {
+            "product_family_code": world.flavour.key,
+            "guid": "sandbox",
+            "name": "Sandbox campus",
+        },
+        f"{CLAIM}launch_presentation": {
+            "locale": "en",
+            "document_target": "iframe",
+            "return_url": f"{world.base_url}/courses/{course.id}?as={person.sub}",
+        },
+        AGS: {
+            "scope": sorted(scope for scope in tool.scopes if "lti-ags" in scope),
+            "lineitems": line_items_url(world, course.id),
+        },
+        NRPS: {
+            "context_memberships_url": f"{world.base_url}/api/{course.id}/memberships",
+            "service_versions": ["2.0"],
+        },
+    }
+    if person.email:
+        claims["email"] = person.email
+    claims |= _particular(world, tool, person, course.id)
+    if hint["deep"]:
+        return claims | _deep_linking(world, course.id, person)
+    return claims | _resource_link(world, tool, hint, course.links[hint["link"]])
+
+
+def line_items_url(world: World, course_id: str) -> str:
+    """The collection's address; Moodle's has a query."""
+    query = "?type_id=1" if world.flavour.type_query else ""
+    return f"{world.base_url}/api/{course_id}/lineitems{query}"
+
+
+def roles(person: Person) -> list[str]:
+    """Course role and institution role, mixed as everywhere."""
+    if person.role == "Instructor":
+        return [f"{MEMBERSHIP}Instructor", f"{INSTITUTION}Faculty"]
+    found = [f"{MEMBERSHIP}Learner", f"{INSTITUTION}Student"]
+    return [*found, TEST_USER] if person.is_test else found
+
+
+def _particular(world: World, tool: Tool, person: Person, course_id: str) -> dict[str, Any]:
+    """What only this LMS says, or says differently."""
+    kind = world.flavour.key
+    if kind == "canvas":
+        return {
+            "azp": tool.client_id,
+            "locale": "en",
+            "https://www.instructure.com/placement": "course_navigation",
+            f"{CLAIM}lti11_legacy_user_id": person.sub * 8,
+            f"{CLAIM}lti1p1": {"user_id": person.sub * 8, "validation_context": None},
+            "errors": {"errors": {}},
+        }
+    if kind == "moodle":
+        return {
+            f"{CLAIM}lis": {"person_sourcedid": "", "course_section_sourcedid": ""},
+            f"{CLAIM}ext": {"user_username": person.given.lower(), "lms": "moodle-2"},
+        }
+    if kind == "brightspace":
+        return {
+            "http://www.brightspace.com": {"tenant_id": "sandbox", "org_id": int(course_id)},
+            f"{CLAIM}lis": {"person_sourcedid": person.sub},
+        }
+    if kind == "blackboard":
+        return {"locale": "en_US", f"{CLAIM}lis": {"course_section_sourcedid": ""}}
+    return {}
+
+
+def _resource_link(world: World, tool: Tool, hint: dict[str, Any], link: Link) -> dict[str, Any]:
+    custom = {**tool.custom, **link.custom}
+    values = {"$User.id": world.user_id(hint["person"]), "$Context.id": hint["course"]}
+    claims: dict[str, Any] = {
+        f"{CLAIM}message_type": "LtiResourceLinkRequest",
+        f"{CLAIM}resource_link": {
+            # A navigation launch of Canvas has the course's own id here.
+            "id": hint["course"]
+            if world.flavour.key == "canvas" and link.id == "main"
+            else link.id,
+            "title": link.title,
+            "description": None,
+        },
+        f"{CLAIM}custom": {name: values.get(value, value) for name, value in custom.items()},
+    }
+    if hint["review"]:
+        claims[f"{CLAIM}message_type"] = "LtiSubmissionReviewRequest"
+        claims[f"{CLAIM}for_user"] = {"user_id": world.user_id(hint["review"])}
+    return claims
+
+
+def _deep_linking(world: World, course_id: str, person: Person) -> dict[str, Any]:
+    data = world.new_id()
+    with world.lock:
+        world.picks[data] = {"course": course_id, "person": person.sub}
+    return {
+        f"{CLAIM}message_type": "LtiDeepLinkingRequest",
+        f"{DL}deep_linking_settings": {
+            "deep_link_return_url": f"{world.base_url}/deep-link-return?course={course_id}",
+            "accept_types": ["ltiResourceLink"],
+            "accept_presentation_document_targets": ["iframe", "window"],
+            "accept_multiple": True,
+            "auto_create": False,
+            "data": data,
+        },
+    }

@@ -1,0 +1,1 @@
+"""Pages and addresses, a blueprint per audience: launch, instructor, learner, picker, public."""

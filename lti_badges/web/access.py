@@ -1,0 +1,79 @@
+"""The bearer token that a launch hands to its pages: who, in which course, as what, for two hours.
+
+Pages need no cookie. Each request carries the token in a header or a form field, never in an
+address; so there is no ambient authority, and nothing for another site to ride on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flask import Request
+from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
+
+from lti_badges.crypto import Cipher
+from lti_badges.errors import LaunchError
+from lti_badges.values.course import Role
+
+LIFE_S = 2 * 60 * 60
+FIELD = "access"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What its holder may see: one course, as one member, in one role. `deep_link` holds what the
+    platform's content picker wants to know, when that is what was opened."""
+
+    platform_id: str
+    sub: str
+    role: Role
+    course_id: str = ""
+    member_id: str = ""
+    name: str = ""
+    achievement_id: str = ""
+    deep_link: dict[str, Any] | None = None
+    read_only: bool = False
+
+    @property
+    def actor(self) -> str:
+        """How the audit trail names them."""
+        return (self.name or f"{self.role.value} {self.sub}")[:255]
+
+
+class AccessTokens:
+    """Makes and reads tokens, signed with a key derived from the tool's secret."""
+
+    def __init__(self, cipher: Cipher) -> None:
+        self._serializer = URLSafeTimedSerializer(cipher.derive("access tokens"), salt="access")
+
+    def make(self, access: Access) -> str:
+        """The token."""
+        return str(self._serializer.dumps(asdict(access)))
+
+    def read(self, request: Request) -> Access:
+        """The holder of the request's token. Raises LaunchError without a good one."""
+        scheme, _, header = request.headers.get("Authorization", "").partition(" ")
+        token = header if scheme.lower() == "bearer" else request.form.get(FIELD, "")
+        if not token:
+            raise LaunchError(
+                "Open this page from your course in the LMS: it needs to know who you are.",
+                code="no_access",
+                status=401,
+            )
+        try:
+            stored = self._serializer.loads(token, max_age=LIFE_S)
+        except SignatureExpired:
+            raise LaunchError(
+                "This page was opened more than two hours ago. Open the tool from your course "
+                "again; what you saved is safe.",
+                code="access_expired",
+                status=401,
+            ) from None
+        except BadSignature:
+            raise LaunchError(
+                "This page is not valid any more. Open the tool from your course again.",
+                code="bad_access",
+                status=401,
+            ) from None
+        return Access(**{**stored, "role": Role(stored["role"])})

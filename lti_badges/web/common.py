@@ -1,0 +1,147 @@
+"""What all pages share: words for times and numbers, safe Markdown, headers, error pages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import nh3
+import structlog
+from flask import Flask, Response, jsonify, render_template, request
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from lti_badges import clock
+from lti_badges.awards.roster import spoken_state
+from lti_badges.errors import LtiBadgesError
+from lti_badges.lti.ags import with_query
+from lti_badges.values.score import percent
+
+log = structlog.get_logger("lti_badges.web")
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; font-src 'self'; base-uri 'none'; object-src 'none'; {frames}"
+)
+# A launch page is shown inside the LMS, whose address may be any of its customers' own.
+FRAMED = "frame-ancestors https: http://localhost:* http://127.0.0.1:*"
+UNFRAMED = "frame-ancestors 'self'; form-action 'self'"
+
+_markdown = MarkdownIt("js-default", {"html": False, "linkify": False})
+_guide = MarkdownIt("commonmark").enable("table")
+
+
+def prepare(app: Flask) -> None:
+    """Filters, headers and error pages."""
+    app.jinja_env.filters.update(
+        when=when,
+        moment=spoken,
+        ago=ago,
+        percent=percent,
+        markdown=markdown,
+        guide=guide,
+        state=spoken_state,
+    )
+    app.jinja_env.globals.update(now=clock.now)
+    app.after_request(_headers)
+    app.register_error_handler(LtiBadgesError, _known)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unforeseen)
+
+
+def spoken(moment: datetime | None) -> str:
+    """`3 May 2026, 10:02 UTC`."""
+    return f"{moment:%-d %B %Y, %H:%M} UTC" if moment else "never"
+
+
+def when(moment: datetime | None) -> Markup:
+    """The same as a `<time>`, with how long ago in words."""
+    if moment is None:
+        return Markup("never")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        clock.iso(moment), spoken(moment), ago(moment)
+    )
+
+
+def ago(moment: datetime | None) -> str:
+    """`just now`, `3 minutes ago`, `in 2 hours`."""
+    if moment is None:
+        return "never"
+    seconds = (clock.now() - moment).total_seconds()
+    distance = abs(seconds)
+    if distance < 5:
+        return "just now" if seconds >= 0 else "in a moment"
+    for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
+        if distance >= size:
+            count = int(distance // size)
+            text = f"{count} {word}{'s' if count != 1 else ''}"
+            break
+    return f"{text} ago" if seconds >= 0 else f"in {text}"
+
+
+def markdown(text: str) -> Markup:
+    """Criteria as HTML: Markdown without raw HTML, then cleaned once more."""
+    html = nh3.clean(_markdown.render(text), tags=set(nh3.ALLOWED_TAGS) - {"img"})
+    return Markup(html)  # noqa: S704 - cleaned by nh3 on the line above
+
+
+def guide(text: str) -> Markup:
+    """One of our own guides, tables included."""
+    return Markup(_guide.render(text))  # noqa: S704 - our own files
+
+
+def _headers(response: Response) -> Response:
+    public = request.blueprint in {"public", "health", None} and request.path != "/lti/launch"
+    response.headers.setdefault(
+        "Content-Security-Policy", CSP.format(frames=UNFRAMED if public else FRAMED)
+    )
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"
+    if not public:
+        response.headers.setdefault("Cache-Control", "no-store")
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    return response
+
+
+def _known(error: LtiBadgesError) -> AnyResponse:
+    status = error.status if 400 <= error.status < 500 else 422
+    log.warning("refused", path=request.path, code=error.code, status=status)
+    return _error(status, error.message, getattr(error, "return_url", None))
+
+
+def _http(error: HTTPException) -> AnyResponse:
+    said: dict[int, str] = {
+        404: "There is nothing at this address. Check that you copied all of it.",
+        405: "This address is used by your LMS; open the tool from your course.",
+        413: "What was sent is too large. Pictures may have at most 2 MB.",
+    }
+    status = error.code or 500
+    if status < 400:
+        return error.get_response()
+    return _error(status, said.get(status, "This request can't be answered."))
+
+
+def _unforeseen(error: Exception) -> AnyResponse:
+    log.error("unforeseen", path=request.path, exc_info=error)
+    return _error(
+        500,
+        "Something went wrong in this tool. It has been logged; try again, and tell your LMS admin "
+        "if it goes on.",
+    )
+
+
+def _error(status: int, message: str, return_url: str | None = None) -> AnyResponse:
+    if request.headers.get("HX-Request"):
+        return Response(render_template("_alert.html", message=message), status)
+    best = request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html")
+    if best == "application/json":
+        response = jsonify({"error": message})
+        response.status_code = status
+        return response
+    # LTI 1.3 core: the platform shows what `lti_errormsg` says.
+    back = with_query(return_url, lti_errormsg=message) if return_url else None
+    page = render_template("error.html", message=message, status=status, back=back)
+    return Response(page, status)

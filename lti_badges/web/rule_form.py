@@ -1,0 +1,191 @@
+"""The form of a rule: from its fields to a criterion, and from a criterion to its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lti_badges.awards.sources import Source
+from lti_badges.errors import InvalidInput
+from lti_badges.rules import (
+    ActivityCompleted,
+    AllOf,
+    AnyOf,
+    AtLeastN,
+    BadgeHeld,
+    CourseCompleted,
+    CourseGradeAtLeast,
+    Criterion,
+    OnFall,
+    Policy,
+    ScoreAtLeast,
+)
+from lti_badges.rules.policy import MAX_GRACE_DAYS
+from lti_badges.values.badge import AchievementRef
+from lti_badges.values.course import Kind
+from lti_badges.values.score import parse_percent, plain
+
+MAX_ROWS = 20
+DEFAULT_PERCENT = "80"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One thing a condition can look at. `graded` ones take a percentage."""
+
+    value: str
+    label: str
+    group: str
+    graded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One condition as the form shows it."""
+
+    number: int
+    value: str
+    percent: str = DEFAULT_PERCENT
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFields:
+    """The form's whole content. `join` is all, any or n."""
+
+    achievement_id: str = ""
+    lines: tuple[Line, ...] = (Line(1, ""),)
+    join: str = "all"
+    n: str = "2"
+    policy: Policy = field(default_factory=Policy)
+
+
+def options_for(sources: Sequence[Source], badges: Sequence[AchievementRef]) -> list[Option]:
+    """What the form offers, grouped, in the order people look for it."""
+    found = []
+    for source in sources:
+        if not source.present or source.is_own:
+            continue
+        if source.kind is Kind.ITEM:
+            maximum = f" (of {source.maximum})" if source.maximum else ""
+            found.append(Option(f"item:{source.key}", source.label + maximum, "Grade items", True))
+        elif source.kind is Kind.COURSE_GRADE:
+            found.append(Option("course_grade:", "Course grade", "Course", True))
+        elif source.kind is Kind.COMPLETION:
+            found.append(Option("completion:", "Course completed", "Course", False))
+        else:
+            found.append(
+                Option(f"activity:{source.key}", source.label, "Activities completed", False)
+            )
+    found += [Option(f"badge:{each.id}", each.name, "Badges held", False) for each in badges]
+    order = ("Grade items", "Course", "Activities completed", "Badges held")
+    return sorted(found, key=lambda option: order.index(option.group))
+
+
+def read_fields(form: Mapping[str, str]) -> RuleFields:
+    """The fields as they were sent; nothing is judged yet."""
+    lines = [
+        Line(number, form[f"source-{number}"], form.get(f"percent-{number}", ""))
+        for number in range(1, MAX_ROWS + 1)
+        if f"source-{number}" in form
+    ]
+    return RuleFields(
+        achievement_id=form.get("achievement", ""),
+        lines=tuple(lines) or (Line(1, ""),),
+        join=form.get("join", "all"),
+        n=form.get("n", "1"),
+        policy=_policy(form),
+    )
+
+
+def criterion_of(fields: RuleFields, options: Sequence[Option]) -> Criterion:
+    """The criterion that the fields mean. Raises InvalidInput naming the field."""
+    known = {option.value: option for option in options}
+    parts = [_leaf(line, known) for line in fields.lines if line.value]
+    if not parts:
+        raise InvalidInput("Choose what the badge is for.", field="source-1")
+    if len(set(parts)) < len(parts):
+        raise InvalidInput("Two of the conditions are the same; remove one.")
+    if len(parts) == 1:
+        return parts[0]
+    if fields.join == "any":
+        return AnyOf(tuple(parts))
+    if fields.join == "n":
+        return _at_least_n(fields.n, parts)
+    return AllOf(tuple(parts))
+
+
+def fields_of(achievement_id: str, criterion: Criterion, policy: Policy) -> RuleFields | None:
+    """The fields that show a criterion; None for a nested one that the form can't show."""
+    join, n = "all", "1"
+    parts: tuple[Criterion, ...] = (criterion,)
+    if isinstance(criterion, (AllOf, AnyOf, AtLeastN)):
+        parts = criterion.criteria
+        join = "any" if isinstance(criterion, AnyOf) else "all"
+        if isinstance(criterion, AtLeastN):
+            join, n = "n", str(criterion.n)
+    lines = [_line(number, part) for number, part in enumerate(parts, 1)]
+    shown = tuple(line for line in lines if line is not None)
+    if len(shown) < len(parts):
+        return None
+    return RuleFields(achievement_id, shown, join, n, policy)
+
+
+def _leaf(line: Line, known: Mapping[str, Option]) -> Criterion:
+    kind, _, key = line.value.partition(":")
+    option = known.get(line.value)
+    if option is None:
+        raise InvalidInput(
+            "One of the chosen items is not in this course any more; choose another.",
+            field=f"source-{line.number}",
+        )
+    if kind == "completion":
+        return CourseCompleted()
+    if kind == "activity":
+        return ActivityCompleted(key, option.label)
+    if kind == "badge":
+        return BadgeHeld(key, option.label)
+    try:
+        share = parse_percent(line.percent)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{str(error)[0].upper()}{str(error)[1:]}.", field=f"percent-{line.number}"
+        ) from None
+    if kind == "course_grade":
+        return CourseGradeAtLeast(share)
+    return ScoreAtLeast(key, option.label.rpartition(" (of ")[0] or option.label, share)
+
+
+def _line(number: int, part: Criterion) -> Line | None:
+    if isinstance(part, ScoreAtLeast):
+        return Line(number, f"item:{part.key}", plain(part.share * 100))
+    if isinstance(part, CourseGradeAtLeast):
+        return Line(number, "course_grade:", plain(part.share * 100))
+    if isinstance(part, CourseCompleted):
+        return Line(number, "completion:")
+    if isinstance(part, ActivityCompleted):
+        return Line(number, f"activity:{part.key}")
+    if isinstance(part, BadgeHeld):
+        return Line(number, f"badge:{part.achievement_id}")
+    return None
+
+
+def _at_least_n(n: str, parts: list[Criterion]) -> Criterion:
+    if not n.isdecimal() or not 1 <= int(n) <= len(parts):
+        raise InvalidInput(
+            f"“At least” needs a number from 1 to {len(parts)}, as many as there are conditions.",
+            field="n",
+        )
+    return AtLeastN(int(n), tuple(parts))
+
+
+def _policy(form: Mapping[str, str]) -> Policy:
+    try:
+        on_fall = OnFall(form.get("on_fall", OnFall.KEEP.value))
+    except ValueError:
+        raise InvalidInput("Choose what happens when a grade falls.", field="on_fall") from None
+    days = form.get("grace_days", "").strip() or "7"
+    if not days.isdecimal() or int(days) > MAX_GRACE_DAYS:
+        raise InvalidInput(
+            f"The days of grace must be a whole number up to {MAX_GRACE_DAYS}.", field="grace_days"
+        )
+    return Policy(on_fall, int(days), form.get("pass_back") == "on")

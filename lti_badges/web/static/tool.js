@@ -1,0 +1,88 @@
+// What the pages do beyond htmx: hand the token to plain forms, copy links, tell the frame's height.
+"use strict";
+(() => {
+  const token = () => {
+    const headers = JSON.parse(document.body.getAttribute("hx-headers") || "{}");
+    return (headers.Authorization || "").replace("Bearer ", "");
+  };
+
+  document.addEventListener("submit", (event) => {
+    const field = event.target.querySelector('input[name="access"]');
+    if (field) field.value = token();
+  });
+
+  document.addEventListener("click", async (event) => {
+    const target = event.target.closest("button, [data-dismiss]");
+    if (!target) return;
+    if (target.hasAttribute("data-dismiss")) target.closest(".alert").remove();
+    if (target.hasAttribute("data-copy")) await copy(target);
+    if (target.closest(".tabs")) {
+      for (const tab of document.querySelectorAll(".tabs button")) tab.removeAttribute("aria-current");
+      target.setAttribute("aria-current", "page");
+    }
+  });
+
+  async function copy(button) {
+    const text = button.dataset.copy;
+    const said = button.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      // A frame without clipboard permission: show the address, selected, to copy by hand.
+      const field = document.createElement("input");
+      field.readOnly = true;
+      field.value = text;
+      field.setAttribute("aria-label", "Link");
+      button.replaceWith(field);
+      field.select();
+      return;
+    }
+    setTimeout(() => { button.textContent = said; }, 2000);
+  }
+
+  // A percentage only makes sense beside an item that is graded.
+  const percentages = () => {
+    for (const line of document.querySelectorAll(".line")) {
+      const chosen = line.querySelector("select").selectedOptions[0];
+      line.querySelector(".at-least").hidden = !(chosen && (chosen.value === "" || chosen.hasAttribute("data-graded")));
+    }
+  };
+  document.addEventListener("change", percentages);
+
+  const resize = () => {
+    if (window.parent === window) return;
+    const height = Math.max(document.documentElement.offsetHeight, 480);
+    window.parent.postMessage({ subject: "lti.frameResize", height }, "*");
+  };
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.requestConfig && event.detail.requestConfig.verb !== "get") {
+      const alert = document.getElementById("alert");
+      if (alert) alert.replaceChildren();
+    }
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    percentages();
+    resize();
+    if (event.detail.target && event.detail.target.id === "main") {
+      event.detail.target.focus({ preventScroll: true });
+      window.scrollTo(0, 0);
+    }
+    if (event.detail.target && event.detail.target.id === "alert") {
+      event.detail.target.scrollIntoView({ block: "center" });
+    }
+  });
+  document.addEventListener("htmx:sendError", () => {
+    const alert = document.getElementById("alert");
+    if (!alert) return;
+    const box = document.createElement("div");
+    box.className = "alert";
+    const line = document.createElement("p");
+    line.textContent = "The tool can’t be reached just now. Check your connection and try again.";
+    box.append(line);
+    alert.replaceChildren(box);
+  });
+  window.addEventListener("load", resize);
+  percentages();
+})();

@@ -1,0 +1,349 @@
+"""The main job over real HTTP: launch, rule, grade, award, a badge that verifies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from fractions import Fraction
+
+import pytest
+import time_machine
+from sqlalchemy import func, select
+
+from lti_badges import clock
+from lti_badges.awards.hand import award_by_hand, keep_after_flag, revoke
+from lti_badges.awards.passback import due_for_pass_back, pass_back
+from lti_badges.awards.rehearsal import rehearse
+from lti_badges.awards.roster import awards_csv, flagged, roster, why
+from lti_badges.awards.rulebook import edit_rule, pause_rule, remove_rule, resume_rule, rules_of
+from lti_badges.awards.sync import sync_course
+from lti_badges.errors import InvalidInput, NotFound
+from lti_badges.rules import (
+    AllOf,
+    BadgeHeld,
+    CourseCompleted,
+    CourseGradeAtLeast,
+    OnFall,
+    Policy,
+    ScoreAtLeast,
+)
+from lti_badges.sandbox import Course, Item
+from lti_badges.sandbox.demo_course import COURSE
+from lti_badges.store import AuditEvent, CourseMember
+from lti_badges.store import Course as StoredCourse
+from tests.support.campus import TEACHER, Campus
+
+BEN, AMARA, DARA = "5", "4", "33"
+
+
+def test_everyone_who_reached_it_gets_the_badge_once(campus: Campus) -> None:
+    campus.rule()
+    campus.sync()
+    campus.deliver()
+    assert campus.winners() == campus.expected()
+    assert {award.state for award in campus.awards()} == {"issued"}
+    for _ in range(2):
+        campus.sync()
+        campus.deliver()
+    assert len(campus.awards()) == len(campus.expected())
+
+
+def test_a_learner_sees_a_badge_in_the_page_load_that_found_it_earned(campus: Campus) -> None:
+    campus.rule()
+    campus.sync()
+    assert "See it verified" not in campus.enter(BEN).text
+    campus.grade(BEN, 40)
+    page = campus.enter(BEN).text
+    assert "See it verified" in page
+    assert "Final quiz: 40 of 50 = 80 % ≥ 80 %" in page
+    verified = campus.client.get(f"{campus.tool}/credentials/{campus.award_of(BEN).id}").text
+    assert "This credential is valid" in verified
+
+
+def test_thresholds_are_exact(lite: Campus) -> None:
+    lite.rule()
+    lite.grade(BEN, "39.99")
+    lite.grade(AMARA, "40.000")
+    lite.sync()
+    assert AMARA in lite.winners()
+    assert BEN not in lite.winners()
+
+
+def test_the_award_keeps_what_it_was_granted_for(campus: Campus) -> None:
+    rule_id = campus.rule()
+    campus.grade(BEN, 46)
+    campus.sync()
+    campus.grade(BEN, 10)
+    edit_rule(campus.engine, rule_id, campus.quiz_at_least(90), Policy(), by="a test")
+    campus.sync()
+    campus.deliver()
+    award = campus.award_of(BEN)
+    assert award.state == "issued"
+    assert award.rule_version == 1
+    assert award.explanation.startswith(
+        "Final quiz: 46 of 50 = 92 % ≥ 80 %, read from Moodle gradebook on "
+    )
+    assert award.achieved_at <= (award.issued_at or award.achieved_at)
+
+
+def test_no_e_mail_is_needed_by_the_built_in_issuer(lite: Campus) -> None:
+    lite.rule()
+    lite.grade(DARA, 50)
+    lite.sync()
+    lite.deliver()
+    assert lite.award_of(DARA).state == "issued"
+
+
+def test_staff_suspended_and_test_users_earn_nothing(lite: Campus) -> None:
+    lite.rule()
+    suspended = next(p.sub for p in lite.world.learners_of(COURSE) if not p.active)
+    lite.grade(suspended, 50)
+    lite.grade(TEACHER, 50)
+    lite.sync()
+    assert not lite.winners() & {suspended, TEACHER}
+
+
+def test_paging_reaches_the_last_member(lite: Campus) -> None:
+    lite.world.page_size = 3
+    report = lite.sync()
+    assert report.members == 30  # thirty learners without the suspended one, and the instructor
+    assert not report.errors
+
+
+def test_course_grade_and_completion_are_read_over_rest(lite: Campus) -> None:
+    course = lite.world.courses[COURSE]
+    lite.rule(AllOf((CourseGradeAtLeast(Fraction(7, 10)), CourseCompleted())))
+    lite.sync()
+    wanted = set()
+    for person in lite.world.learners_of(COURSE):
+        points, maximum = course.total(person.sub)
+        if (
+            person.active
+            and points
+            and points * 10 >= maximum * 7
+            and person.sub in course.completed
+        ):
+            wanted.add(person.sub)
+    assert wanted
+    assert lite.winners() == wanted
+
+
+def test_badges_build_up_to_a_larger_one_in_one_sync(campus: Campus) -> None:
+    small, large = campus.badge("Small"), campus.badge("Large")
+    homework = ScoreAtLeast(campus.item_key("Homework 1"), "Homework 1", Fraction(1, 100))
+    campus.rule(AllOf((BadgeHeld(small, "Small"), homework)), large)
+    campus.rule(campus.quiz_at_least(80), small)
+    campus.sync()
+    by_badge = {
+        badge: sum(award.achievement_id == badge for award in campus.awards())
+        for badge in (small, large)
+    }
+    assert by_badge[small] == by_badge[large] == len(campus.expected())
+
+
+def test_a_kept_badge_stays_when_the_grade_falls(lite: Campus) -> None:
+    lite.rule()
+    lite.grade(BEN, 50)
+    lite.sync()
+    lite.deliver()
+    lite.grade(BEN, 1)
+    lite.sync()
+    lite.deliver()
+    assert lite.award_of(BEN).state == "issued"
+
+
+def test_a_flagged_fall_waits_for_the_instructor_once(campus: Campus) -> None:
+    rule_id = campus.rule(on_fall=OnFall.FLAG)
+    campus.grade(BEN, 50)
+    campus.sync()
+    campus.deliver()
+    campus.grade(BEN, 1)
+    campus.sync()
+    ((flagged_rule, member_id, name, _),) = flagged(campus.engine, campus.course_id())
+    assert (flagged_rule, name) == (rule_id, "Ben Carter")
+    keep_after_flag(campus.engine, campus.course_id(), rule_id, member_id, by="a test")
+    campus.grade(BEN, 2)
+    campus.sync()
+    assert flagged(campus.engine, campus.course_id()) == []
+    assert campus.award_of(BEN).state == "issued"
+
+
+def test_a_fall_revokes_after_its_days_of_grace_and_the_badge_can_be_earned_again(
+    campus: Campus,
+) -> None:
+    campus.rule(on_fall=OnFall.REVOKE, grace_days=3)
+    campus.grade(BEN, 50)
+    campus.sync()
+    campus.deliver()
+    campus.grade(BEN, 1)
+    campus.sync()
+    campus.deliver()
+    assert campus.award_of(BEN).state == "issued"
+    with time_machine.travel(clock.now() + timedelta(days=3, minutes=1), tick=True):
+        campus.engine.tokens.__init__(campus.engine.http, campus.engine.keys)  # type: ignore[misc]
+        campus.world.tokens.clear()
+        campus.sync()
+        campus.deliver()
+        first = campus.award_of(BEN)
+        assert first.state == "revoked"
+        campus.grade(BEN, 45)
+        campus.sync()
+        campus.deliver()
+        second = campus.award_of(BEN)
+    assert (second.state, second.number) == ("issued", 2)
+    assert second.id != first.id
+
+
+def test_a_revoked_badge_does_not_come_back_by_itself(lite: Campus) -> None:
+    lite.rule()
+    lite.grade(BEN, 50)
+    lite.sync()
+    lite.deliver()
+    revoke(lite.engine, lite.award_of(BEN).id, reason="Copied", by="Ada")
+    lite.deliver()
+    for _ in range(2):
+        lite.grade(BEN, 49)
+        lite.sync()
+        lite.deliver()
+    assert lite.award_of(BEN).state == "revoked"
+    page = lite.client.get(f"{lite.tool}/credentials/{lite.award_of(BEN).id}").text
+    assert "This credential is not valid" in page
+    assert "Copied" in page
+
+
+def test_a_paused_rule_grants_nothing_until_resumed(lite: Campus) -> None:
+    rule_id = lite.rule()
+    pause_rule(lite.engine, rule_id, by="a test")
+    lite.sync()
+    assert lite.winners() == set()
+    resume_rule(lite.engine, rule_id, by="a test")
+    lite.sync()
+    assert lite.winners() == lite.expected()
+    remove_rule(lite.engine, rule_id, by="a test")
+    assert rules_of(lite.engine, lite.course_id()) == []
+    assert lite.winners() == lite.expected()
+
+
+def test_a_hand_given_badge_is_explained_and_unique(lite: Campus) -> None:
+    badge = lite.badge()
+    lite.sync()
+    course_id = lite.course_id()
+    with lite.engine.sessions() as session:
+        member = session.scalar(select(CourseMember).where(CourseMember.sub == BEN))
+    assert member is not None
+    with pytest.raises(InvalidInput):
+        award_by_hand(lite.engine, course_id, member.id, badge, by="Ada", reason="  ")
+    award_by_hand(lite.engine, course_id, member.id, badge, by="Ada", reason="Great talk")
+    lite.deliver()
+    assert lite.award_of(BEN).explanation == "Awarded by hand: Great talk"
+    with pytest.raises(InvalidInput):
+        award_by_hand(lite.engine, course_id, member.id, badge, by="Ada", reason="Again")
+    with pytest.raises(NotFound):
+        award_by_hand(lite.engine, course_id, "nobody", badge, by="Ada", reason="x")
+
+
+def test_the_rehearsal_is_what_then_happens(campus: Campus) -> None:
+    rehearsed = rehearse(campus.engine, campus.course_id(), campus.quiz_at_least(80), None)
+    assert rehearsed.awarded == len(campus.expected())
+    assert campus.awards() == []
+    (histogram,) = rehearsed.histograms
+    assert sum(histogram.bins) + histogram.without == rehearsed.learners
+    assert sum(histogram.bins[16:]) == rehearsed.awarded
+    campus.rule()
+    campus.sync()
+    assert len(campus.awards()) == rehearsed.awarded
+
+
+def test_why_and_why_not_have_an_answer_for_each_learner(campus: Campus) -> None:
+    campus.rule()
+    campus.grade(BEN, 46)
+    campus.sync()
+    campus.deliver()
+    page = roster(campus.engine, campus.course_id())
+    assert page.total == 29
+    for row in page.rows:
+        member, answers = why(campus.engine, campus.course_id(), row.member_id)
+        (answer,) = answers
+        assert answer.judgement is not None
+        assert answer.judgement.text
+        if member.sub == BEN:
+            told = [event.text for event in answer.trail]
+            assert told[0].startswith("Granted by version 1 of the rule: Final quiz: 46 of 50")
+            assert told[-1].startswith("The award is issued")
+    (found,) = roster(campus.engine, campus.course_id(), search="cArTe").rows
+    assert found.name == "Ben Carter"
+    assert roster(campus.engine, campus.course_id(), search="%").total == 0
+
+
+def test_a_spreadsheet_can_not_be_made_to_calculate(lite: Campus) -> None:
+    lite.rule()
+    with lite.engine.sessions.begin() as session:
+        for member in session.scalars(select(CourseMember)):
+            member.name = "=HYPERLINK(1)"
+    lite.enter(TEACHER)
+    lite.rule(badge=lite.badge("@SUM(1)"))
+    lite.sync()
+    lines = list(awards_csv(lite.engine, lite.course_id()))
+    assert len(lines) == 1 + 2 * len(lite.expected())
+    assert all("'@SUM" in line or "Statistics" in line for line in lines[1:])
+
+
+def test_a_score_goes_back_to_a_column_of_our_own(lite: Campus) -> None:
+    rule_id = lite.rule(pass_back=True)
+    lite.sync()
+    lite.deliver()
+    for award_id in due_for_pass_back(lite.engine):
+        assert pass_back(lite.engine, award_id)
+    assert due_for_pass_back(lite.engine) == []
+    (column,) = [i for i in lite.world.courses[COURSE].items.values() if i.owner]
+    assert column.tag == f"lti-badges:{rule_id}"
+    assert set(column.scores) == lite.expected()
+    assert {score / column.maximum for score in column.scores.values()} == {1}
+    lite.sync()
+    assert len(lite.awards()) == len(lite.expected())
+
+
+def test_every_state_has_its_line_in_the_trail(campus: Campus) -> None:
+    campus.rule()
+    campus.sync()
+    campus.deliver()
+    with campus.engine.sessions() as session:
+        kinds = dict(
+            row
+            for row in session.execute(
+                select(AuditEvent.kind, func.count()).group_by(AuditEvent.kind)
+            )
+        )
+    count = len(campus.expected())
+    assert kinds["granted"] == count
+    assert kinds["award_state"] == 2 * count  # sending, issued
+
+
+def test_rules_follow_a_copied_course_switched_off(lite: Campus) -> None:
+    lite.rule(AllOf((lite.quiz_at_least(80), CourseCompleted())))
+    course = lite.world.courses[COURSE]
+    copy = Course("77", "STAT101-2", "Statistics 101 again", members=list(course.members))
+    copy.items = {"31": Item("31", "Final quiz", Fraction(50))}
+    copy.links = course.links
+    lite.world.courses["77"] = copy
+    lite.world.tools = {
+        key: replace(tool, custom={"context_history": "5, 2"})
+        for key, tool in lite.world.tools.items()
+    }
+    page = lite.enter(TEACHER, course="77")
+    assert "Final quiz at least 80 % and Course completed" in page.text
+    assert "Paused" in page.text
+    with lite.engine.sessions() as session:
+        row = session.scalar(select(StoredCourse).where(StoredCourse.context_id == "77"))
+    assert row is not None
+    (rule,) = rules_of(lite.engine, row.id)
+    assert not rule.active
+    copy.items["31"].scores[BEN] = Fraction(50)
+    copy.completed[BEN] = clock.now()
+    sync_course(lite.engine, row.id)
+    assert all(award.course_id != row.id for award in lite.awards())
+    resume_rule(lite.engine, rule.id, by="a test")
+    sync_course(lite.engine, row.id)
+    assert [award.course_id for award in lite.awards()].count(row.id) == 1
+    lite.enter(TEACHER, course="77")
+    assert len(rules_of(lite.engine, row.id)) == 1

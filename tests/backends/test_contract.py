@@ -1,0 +1,345 @@
+"""What every backend must do, shown against servers that behave like the recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import time_machine
+from flask import Flask, Response, redirect, request
+from sqlalchemy import select
+
+from lti_badges import clock
+from lti_badges.awards.achievements import create_achievement, refresh_achievements
+from lti_badges.awards.claims import recover
+from lti_badges.awards.delivery import deliver_due
+from lti_badges.awards.engine import Engine
+from lti_badges.awards.orders import backend_of
+from lti_badges.backends import KINDS, AchievementDraft, Backend
+from lti_badges.errors import (
+    BackendError,
+    NeedsRecipient,
+    Refused,
+    Unauthorized,
+    Unavailable,
+)
+from lti_badges.openbadges.picture import generated_svg, png_from_svg
+from lti_badges.settings import Settings
+from lti_badges.store import Award, BackendRow, upgrade
+from lti_badges.values.badge import AchievementRef, Issuance, Measure, Recipient
+from tests.support.badgr_server import TOKENS, BadgrServer, OebServer
+from tests.support.campus import Campus
+from tests.support.faulty import FaultyServer
+from tests.support.other_backends import ObfServer, Receiver, TimebackServer
+from tests.support.serving import served
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind is set up against its server."""
+
+    kind: str
+    server: type[FaultyServer]
+    settings: dict[str, str]
+    secrets: dict[str, str]
+
+    def configured(self, base: str) -> dict[str, str]:
+        return {name: value.format(base=base) for name, value in self.settings.items()}
+
+
+REMOTE = {
+    kind.kind: kind
+    for kind in (
+        Kind(
+            "badgr",
+            BadgrServer,
+            {"url": "{base}", "username": "a@b.example", "notify": "no"},
+            {"password": TOKENS["password"]},
+        ),
+        Kind(
+            "canvas-credentials",
+            BadgrServer,
+            {"region": "us", "url": "{base}", "username": "a@b.example", "notify": "no"},
+            {"password": TOKENS["password"]},
+        ),
+        Kind(
+            "oeb",
+            OebServer,
+            {"url": "{base}", "client_id": "c", "notify": "no", "category": "participation"}
+            | {"study_load": "60"},
+            {"client_secret": "s3cret"},
+        ),
+        Kind(
+            "obf",
+            ObfServer,
+            {"url": "{base}", "client_id": "C1", "send_email": "no"},
+            {"client_secret": "s3cret"},
+        ),
+        Kind(
+            "timeback",
+            TimebackServer,
+            {"generation": "alpha", "url": "{base}", "token_url": "{base}/oauth2/token"}
+            | {"client_id": "c", "user_id": "sub"},
+            {"client_secret": "s3cret"},
+        ),
+        Kind("webhook", Receiver, {"url": "{base}/badges"}, {"signing_secret": "s3cret"}),
+    )
+}
+
+
+def test_every_remote_kind_stands_in_this_suite() -> None:
+    assert set(REMOTE) == {kind for kind, cls in KINDS.items() if not cls.traits.is_local}
+
+
+@pytest.fixture(params=list(REMOTE))
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return REMOTE[request.param]
+
+
+@pytest.fixture
+def server(kind: Kind) -> Iterator[FaultyServer]:
+    with kind.server().running() as running:
+        yield running
+
+
+@pytest.fixture
+def tool_engine(tmp_path: Path, keys_folder: Path) -> Iterator[Engine]:
+    engine = Engine.build(Settings(database_url=f"sqlite:///{tmp_path}/t.db", keys_dir=keys_folder))
+    upgrade(engine.database)
+    yield engine
+    engine.close()
+
+
+def add(engine: Engine, kind: Kind, base: str, secrets: dict[str, str] | None = None) -> str:
+    """A row for the backend, the default one. Returns its id."""
+    with engine.sessions.begin() as session:
+        for row in session.scalars(select(BackendRow)):
+            row.is_default = False
+        row = BackendRow(
+            name=kind.kind,
+            kind=kind.kind,
+            is_default=True,
+            settings=kind.configured(base),
+            secrets=engine.cipher.seal(kind.secrets if secrets is None else secrets),
+        )
+        session.add(row)
+        session.flush()
+        return row.id
+
+
+def opened(engine: Engine, kind: Kind, base: str, **secrets: str) -> Backend:
+    backend_id = add(engine, kind, base, secrets or None)
+    with engine.sessions() as session:
+        return backend_of(engine, session.get_one(BackendRow, backend_id))
+
+
+def draft() -> AchievementDraft:
+    picture = png_from_svg(generated_svg("Ace"), 128)
+    return AchievementDraft("Ace", "Did well.", "Pass the **quiz**.", picture, "image/png")
+
+
+def order(badge: AchievementRef, number: int = 1) -> Issuance:
+    return Issuance(
+        award_id=f"award-{number}",
+        url=f"http://127.0.0.1:5000/credentials/award-{number}",
+        achievement=badge,
+        recipient=Recipient("Ann.Lee@Example.org", "Ann Lee", "user-7"),
+        achieved_at=clock.now() - timedelta(hours=1),
+        explanation="Final quiz: 46 of 50 = 92 % ≥ 80 %.",
+        measures=(Measure("Final quiz", "46 of 50", "80 %", "46 of 50"),),
+        course_title="Statistics 101",
+    )
+
+
+def test_a_badge_is_made_listed_issued_found_and_revoked(
+    kind: Kind, server: FaultyServer, tool_engine: Engine
+) -> None:
+    backend = opened(tool_engine, kind, server.base)
+    assert backend.check()
+    made = backend.create(draft())
+    listed = {badge.ref: badge for badge in backend.achievements()}
+    if listed:
+        assert listed[made.ref].name == "Ace"
+    issuance = order(replace(made, id="ours"))
+    assert backend.find(issuance) is None
+    receipt = backend.issue(issuance)
+    assert receipt.ref
+    assert not receipt.revoked
+    if backend.traits.finds:
+        found = backend.find(issuance)
+        assert found is not None
+        assert found.ref == receipt.ref
+    assert sum(server.live().values()) == 1
+    if not backend.traits.revokes:
+        with pytest.raises(Refused):
+            backend.revoke(issuance, receipt.ref, "A mistake")
+        return
+    for _ in range(2):  # revoking again is done already, not an error
+        backend.revoke(issuance, receipt.ref, "A mistake")
+    assert sum(server.live().values()) == 0
+    if backend.traits.finds:
+        found = backend.find(issuance)
+        assert found is not None
+        assert found.revoked
+
+
+def test_one_login_serves_many_calls(kind: Kind, server: FaultyServer, tool_engine: Engine) -> None:
+    backend = opened(tool_engine, kind, server.base)
+    for _ in range(3):
+        backend.check()
+        list(backend.achievements())
+    assert server.logins <= 1
+
+
+def test_a_learner_without_what_the_backend_needs_waits(
+    kind: Kind, server: FaultyServer, tool_engine: Engine
+) -> None:
+    backend = opened(tool_engine, kind, server.base)
+    made = backend.create(draft())
+    nobody = replace(order(made), recipient=Recipient(None, None, ""))
+    if not (backend.traits.needs_email or backend.traits.needs_other_id):
+        assert backend.issue(nobody).ref
+        return
+    for call in (backend.find, backend.issue):
+        with pytest.raises(NeedsRecipient):
+            call(nobody)
+    assert not server.live()
+
+
+def test_wrong_secrets_are_told_as_such(
+    kind: Kind, server: FaultyServer, tool_engine: Engine
+) -> None:
+    wrong = dict.fromkeys(kind.secrets, "wrong")
+    with pytest.raises(Unauthorized) as refused:
+        opened(tool_engine, kind, server.base, **wrong).check()
+    assert "wrong" not in refused.value.message
+
+
+def test_wrong_addresses_are_told_as_such(kind: Kind, tool_engine: Engine) -> None:
+    with pytest.raises(BackendError):
+        opened(tool_engine, kind, "http://127.0.0.1:9").check()
+
+
+@pytest.mark.parametrize("answer", ["html", "empty", "list", "truncated", "404"])
+def test_a_server_that_is_something_else_is_told_as_such(
+    kind: Kind, tool_engine: Engine, answer: str
+) -> None:
+    app = Flask("else")
+
+    @app.route("/", defaults={"path": ""}, methods=["GET", "POST"])
+    @app.route("/<path:path>", methods=["GET", "POST"])
+    def anything(path: str) -> Any:
+        if answer == "404":
+            return Response("<h1>Not found</h1>", 404)
+        body = {"html": "<html>Welcome</html>", "empty": "", "list": "[]", "truncated": '{"a":'}
+        return Response(body[answer], 200, mimetype="text/html")
+
+    with served(app) as base:
+        backend = opened(tool_engine, kind, base)
+        if kind.kind == "webhook" and answer != "404":
+            assert backend.check()  # a 2xx is all that is asked of a receiver
+            return
+        with pytest.raises(BackendError) as told:
+            backend.check()
+        assert told.value.message.endswith(".")
+
+
+def test_a_token_never_follows_a_redirect_to_another_host(
+    kind: Kind, server: FaultyServer, tool_engine: Engine
+) -> None:
+    reached: list[str] = []
+    thief, moved = Flask("thief"), Flask("moved")
+
+    @thief.route("/<path:path>", methods=["GET", "POST"])
+    def steal(path: str) -> str:
+        reached.append(request.headers.get("Authorization", ""))
+        return "{}"
+
+    real = server.base
+
+    with served(thief) as elsewhere:
+        away = elsewhere.replace("127.0.0.1", "localhost")
+
+        @moved.route("/<path:path>", methods=["GET", "POST"])
+        def go(path: str) -> Any:
+            if "token" in path:
+                return _forward(real, path)
+            return redirect(f"{away}/{path}")
+
+        with served(moved) as base, pytest.raises(BackendError):
+            opened(tool_engine, kind, base).check()
+    assert not any(reached)
+
+
+def _forward(base: str, path: str) -> Response:
+    answer = httpx.post(f"{base}/{path}", data=request.form)
+    return Response(answer.content, answer.status_code, mimetype="application/json")
+
+
+FAULTS = [
+    *(f"before-{each}" for each in ("drop", "500", "502", "429", "garbage", "empty")),
+    *(f"after-{each}" for each in ("drop", "500", "504", "garbage", "empty")),
+    *(f"find-{each}" for each in ("drop", "500", "429", "garbage")),
+]
+
+
+def test_every_fault_leaves_each_learner_with_exactly_one(
+    kind: Kind, server: FaultyServer, lite: Campus
+) -> None:
+    backend_id = add(lite.engine, kind, server.base)
+    badge = create_achievement(lite.engine, backend_id, AchievementDraft("Stats", "d", "c"))
+    lite.rule(badge=badge)
+    lite.grade("33", None)  # has no e-mail
+    for sub in [p.sub for p in lite.world.learners_of("2") if p.active and p.email]:
+        lite.grade(sub, 50)
+    lite.sync()
+    count = len(lite.awards())
+    assert count > len(FAULTS)
+    finds = KINDS[kind.kind].traits.finds
+    server.faults = [fault for fault in FAULTS if finds or not fault.startswith("find-")]
+    if kind.kind == "webhook":  # its answer may be anything: a 2xx is the receipt
+        server.faults = [f for f in server.faults if f not in {"before-garbage", "before-empty"}]
+    with time_machine.travel(clock.now(), tick=True) as moved:
+        for _ in range(80):
+            recover(lite.engine)
+            deliver_due(lite.engine)
+            if all(award.state == "issued" for award in lite.awards()):
+                break
+            moved.shift(timedelta(minutes=2))
+    assert server.faults == []
+    assert {award.state for award in lite.awards()} == {"issued"}
+    assert len(server.live()) == count
+    assert set(server.live().values()) == {1}
+
+
+def test_the_backends_own_list_is_brought_up_to_date(
+    kind: Kind, server: FaultyServer, tool_engine: Engine
+) -> None:
+    backend_id = add(tool_engine, kind, server.base)
+    if kind.kind == "webhook":
+        assert refresh_achievements(tool_engine, backend_id) == 0
+        return
+    create_achievement(tool_engine, backend_id, draft())
+    assert refresh_achievements(tool_engine, backend_id) == 1
+    assert refresh_achievements(tool_engine, backend_id) == 1
+    with tool_engine.sessions() as session:
+        assert session.scalars(select(Award)).all() == []
+
+
+def test_nothing_of_a_secret_is_ever_said(
+    kind: Kind, server: FaultyServer, tool_engine: Engine
+) -> None:
+    backend = opened(tool_engine, kind, server.base)
+    said = [backend.check(), repr(backend), str(backend.config.settings)]
+    for secret in kind.secrets.values():
+        assert not any(secret in text for text in said)
+    server.faults = ["before-500"]
+    made = backend.create(draft())
+    with pytest.raises((Unavailable, BackendError)) as told:
+        backend.issue(order(made))
+    assert not any(secret in told.value.message for secret in kind.secrets.values())

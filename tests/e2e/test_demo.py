@@ -1,0 +1,263 @@
+"""The demo in a real Chromium: the tool in a frame of another site, third-party cookies blocked."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    FrameLocator,
+    Page,
+    Route,
+    sync_playwright,
+)
+
+from tests.support.serving import free_pair
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+]
+TEACHER, BEN = "3", "5"
+
+
+@pytest.fixture(scope="module")
+def campus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`lti-badges demo`, as a user starts it; the LMS's address."""
+    with demo(tmp_path_factory.mktemp("demo")) as address:
+        yield address
+
+
+@contextmanager
+def demo(folder: Path, lms: str = "moodle") -> Iterator[str]:
+    """A demo of one LMS; its address."""
+    port = free_pair()
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "lti_badges", "demo", "--port", str(port), "--lms", lms],
+        stdout=subprocess.PIPE,
+        cwd=folder,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        text=True,
+    )
+    assert demo.stdout is not None
+    found = None
+    for line in demo.stdout:
+        found = found or re.search(r"Open\s+(\S+?)/?$", line.strip())
+        if "Nothing is kept" in line:
+            break
+    assert found, "the demo did not say what to open"
+    yield found.group(1)
+    demo.send_signal(signal.SIGTERM)
+    assert demo.wait(timeout=40) == 0
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser that blocks third-party cookies."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox",
+                "--test-third-party-cookie-phaseout",
+                "--block-third-party-cookies",
+                # Answers that a test stands in for count as from the internet; let them lead here.
+                "--disable-features=LocalNetworkAccessChecks",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """A browser window whose complaints are collected."""
+
+    def __init__(self, context: BrowserContext, lms: str) -> None:
+        self.lms = lms
+        self.page: Page = context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "console",
+            lambda said: (
+                self.complaints.append(f"{said.text} {said.location}")
+                if said.type == "error"
+                else None
+            ),
+        )
+
+    def open_tool(self, sub: str) -> FrameLocator:
+        self.page.goto(f"{self.lms}/courses/2/tool?as={sub}")
+        return self.page.frame_locator("#tool")
+
+
+@pytest.fixture
+def visitor(chromium: Browser, campus: str) -> Iterator[Visitor]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    made = Visitor(context, campus)
+    yield made
+    context.close()
+    assert made.complaints == []
+
+
+def test_the_main_job_from_the_first_click_to_a_verified_badge(visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(visitor.lms)
+    page.click(f"#be-{TEACHER}")
+    page.click("#open-badges")
+    tool = page.frame_locator("#tool")
+    tool.get_by_role("button", name="Add a badge").click()
+    tool.get_by_label("Name").fill("Statistics with distinction")
+    tool.get_by_label("What it stands for").fill("Applies the methods of the course.")
+    tool.get_by_role("button", name="Create badge").click()
+    tool.locator("input[name=achievement]:checked").wait_for(state="attached")
+    tool.locator("select[name=source-1]").select_option(label="Final quiz (of 50)")
+    tool.get_by_text("of 29 learners would get the badge now").wait_for()
+    tool.locator("svg .threshold").wait_for(state="attached")
+    tool.get_by_role("button", name="Put the rule in force").click()
+    tool.locator(".pill.issued", has_text="issued").wait_for(timeout=20_000)
+
+    tool.get_by_role("button", name="Learners").click()
+    tool.get_by_role("button", name="Ben Carter").click()
+    tool.get_by_text("Why not: the rule is not met yet.").wait_for()
+
+    page.click("#open-gradebook")
+    page.fill(f"#row-{BEN} input[name=score-13]", "46")
+    page.click(f"#row-{BEN} button")
+    page.get_by_text("Saved.").wait_for()
+
+    # Nobody presses anything: the tool finds it by itself, and the open page shows it.
+    shelf = visitor.open_tool(BEN)
+    link = shelf.get_by_role("link", name="See it verified")
+    link.wait_for(timeout=20_000)
+    url = link.get_attribute("href")
+    assert url
+    page.goto(url)
+    page.get_by_role("heading", name="This credential is valid").wait_for()
+    page.get_by_label("E-mail address").fill("BEN.carter@example.org")
+    page.get_by_role("button", name="Check").click()
+    page.get_by_text("Yes, it was issued to this address.").wait_for()
+
+    nearly = visitor.open_tool("8")
+    nearly.get_by_text("Still to earn").wait_for()
+    nearly.locator("progress").wait_for()
+
+
+def test_a_badge_arrives_while_the_instructor_watches(visitor: Visitor) -> None:
+    tool = visitor.open_tool(TEACHER)
+    count = tool.locator(".pill.issued").first
+    count.wait_for()
+    before = int(count.inner_text().split()[0])
+    visitor.page.request.post(
+        f"{visitor.lms}/control/score",
+        data={"course": "2", "item": "13", "sub": "7", "points": "50"},
+    )
+    tool.locator(".pill.issued", has_text=f"{before + 1} issued").wait_for(timeout=30_000)
+
+
+def test_badges_are_placed_from_the_content_picker(visitor: Visitor) -> None:
+    visitor.page.goto(f"{visitor.lms}/courses/2/tool?as={TEACHER}&deep=1")
+    picker = visitor.page.frame_locator("#tool")
+    picker.get_by_label("Statistics with distinction").check()
+    picker.get_by_role("button", name="Place in the course").click()
+    picker.get_by_text("The course has 1 badge link now").wait_for()
+    visitor.page.goto(f"{visitor.lms}/courses/2?as={BEN}")
+    visitor.page.get_by_role("link", name="Statistics with distinction").click()
+    visitor.page.frame_locator("#tool").get_by_role("heading", name="Earned").wait_for()
+
+
+def test_everything_can_be_done_by_keyboard(visitor: Visitor) -> None:
+    tool = visitor.open_tool(TEACHER)
+    add = tool.get_by_role("button", name="Add a badge")
+    add.wait_for()
+    add.focus()
+    visitor.page.keyboard.press("Enter")
+    source = tool.locator("select[name=source-1]")
+    source.wait_for()
+    tool.locator("main:focus").wait_for()  # the page hands the keyboard to what it opened
+    for _ in range(20):
+        visitor.page.keyboard.press("Tab")
+        if source.evaluate("e => e === document.activeElement"):
+            break
+    visitor.page.keyboard.type("Midterm")
+    tool.get_by_text("learners would get the badge now").wait_for()
+    visitor.page.keyboard.press("Tab")
+    assert tool.locator("input[name=percent-1]").evaluate("e => e === document.activeElement")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_is_wider_than_its_screen(
+    chromium: Browser, campus: str, width: int, scheme: str
+) -> None:
+    context = chromium.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)  # type: ignore[arg-type]
+    guest = Visitor(context, campus)
+    for sub in (TEACHER, BEN):
+        tool = guest.open_tool(sub)
+        tool.locator("#main section").first.wait_for()
+        wide = tool.locator("html").evaluate("e => e.scrollWidth - e.clientWidth")
+        assert wide <= 0, (sub, wide)
+    folder = os.environ.get("PICTURES")
+    if folder:
+        guest.page.screenshot(path=str(Path(folder) / f"{width}-{scheme}.png"), full_page=True)
+    assert guest.complaints == []
+    context.close()
+
+
+def without_cookies(visitor: Visitor) -> None:
+    """A browser that keeps no cookie of the tool at all."""
+
+    def strip(route: Route) -> None:
+        answer = route.fetch(max_redirects=0)
+        headers = {k: v for k, v in answer.headers.items() if k.lower() != "set-cookie"}
+        route.fulfill(response=answer, headers=headers)
+
+    def step(route: Route) -> None:
+        # A route never sees what a redirect leads to; a page that goes there is a new request.
+        target = json.dumps(route.fetch(max_redirects=0).headers["location"])
+        page = f"<script>location.replace({target})</script>"
+        route.fulfill(status=200, content_type="text/html", body=page)
+
+    visitor.page.context.route("**/launch?*", step)
+    visitor.page.context.route("**/lti/login*", strip)
+
+
+def test_platform_storage_opens_the_tool_where_no_cookie_is_kept(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    with demo(tmp_path, "canvas") as lms:
+        context = chromium.new_context()
+        guest = Visitor(context, lms)
+        without_cookies(guest)
+        tool = guest.open_tool(TEACHER)
+        tool.get_by_text("Badges of this course").wait_for(timeout=15_000)
+        assert guest.complaints == []
+        context.close()
+
+
+def test_one_click_opens_a_window_where_nothing_is_kept(chromium: Browser, campus: str) -> None:
+    context = chromium.new_context()
+    guest = Visitor(context, campus)
+    without_cookies(guest)
+    frame = guest.open_tool(TEACHER)
+    with context.expect_page() as opened:
+        frame.get_by_role("button", name="Continue as Ada Lindqvist").click()
+    opened.value.get_by_text("Badges of this course").wait_for()
+    opened.value.get_by_role("button", name="Learners").click()
+    opened.value.get_by_role("button", name="Ben Carter").wait_for()
+    context.close()

@@ -1,0 +1,564 @@
+"""The LMSes' own REST APIs, against servers written after their documentation."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import time_machine
+from flask import Flask, Response, jsonify, request
+
+from lti_badges import clock
+from lti_badges.crypto import KeyFolder
+from lti_badges.errors import NoRight
+from lti_badges.http import Http
+from lti_badges.lms.base import LMS, CourseHandle
+from lti_badges.lms.blackboard import Blackboard
+from lti_badges.lms.brightspace import Brightspace
+from lti_badges.lms.canvas import Canvas
+from lti_badges.lti.service import Service
+from lti_badges.lti.tokens import PlatformEndpoint, ServiceTokens
+from lti_badges.values.course import (
+    COURSE_GRADE_KEY,
+    Completion,
+    Gradable,
+    Kind,
+    ReadInFull,
+    Result,
+    ResultState,
+    Unread,
+)
+from tests.support.serving import served
+
+# The same learners everywhere: LTI id, the API's own id, and how they stand in the quiz of 50.
+REFRESHED = {"client_id": "k", "client_secret": "s", "refresh_token": "refresh-1"}
+RELEASED = "2026-05-01T10:00:00Z"
+ANN, BEN, CAT, DAN, EVE = "ann", "ben", "cat", "dan", "eve"
+IDS = {ANN: "101", BEN: "102", CAT: "103", DAN: "104", EVE: "105"}
+STATES = {
+    ANN: (ResultState.GRADED, Fraction(46)),
+    BEN: (ResultState.GRADED, Fraction(3999, 100)),
+    CAT: (ResultState.MISSING, None),
+    DAN: (ResultState.EXCUSED, None),
+    EVE: (ResultState.HIDDEN, Fraction(50)),
+}
+
+
+@dataclass
+class Server:
+    """An institution's API: tokens that end, refresh tokens that work once, pages of two."""
+
+    base: str = ""
+    valid: set[str] = field(default_factory=set)
+    refresh: str = "refresh-1"
+    grants: int = 0
+    calls: list[str] = field(default_factory=list)
+    fault: Response | None = None
+    modules: bool = True
+
+    def sub(self, person: str) -> str:
+        return person
+
+    def guard(self) -> Response | None:
+        self.calls.append(request.full_path.rstrip("?"))
+        if "token" in request.path or "services" in request.path:
+            return None
+        if self.fault is not None:
+            return self.fault
+        if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.valid:
+            return Response('{"errors":[{"message":"Invalid access token."}]}', 401)
+        return None
+
+    def grant(self) -> Any:
+        self.grants += 1
+        token = f"t{self.grants}"
+        self.valid = {token}
+        return {"access_token": token, "token_type": "Bearer", "expires_in": 3600}
+
+
+class CanvasServer(Server):
+    connection: ClassVar[dict[str, str]] = {
+        "client_id": "k",
+        "client_secret": "s",
+        "refresh_token": "refresh-1",
+    }
+    vendor: type[LMS] = Canvas
+    item = "canvas-assignment:9"
+
+    def app(self) -> Flask:
+        app = Flask("canvas")
+        app.before_request(self.guard)
+        course = "/api/v1/courses/lti_context_id:ctx"
+
+        @app.post("/login/oauth2/token")
+        def token() -> Any:
+            if request.form["refresh_token"] != self.refresh:
+                return jsonify({"error": "invalid_grant"}), 400
+            return jsonify(self.grant())  # the refresh token stays the same
+
+        @app.get("/services/members")
+        def members() -> Any:
+            custom = "https://purl.imsglobal.org/spec/lti/claim/custom"
+            assert request.args["rlid"] == "ctx"
+            return jsonify(
+                {
+                    "members": [
+                        {
+                            "user_id": person,
+                            "roles": ["http://purl.imsglobal.org/vocab/lis/v2/membership#Learner"],
+                            "message": [{custom: {"canvas_user_id": int(number)}}],
+                        }
+                        for person, number in IDS.items()
+                    ]
+                }
+            )
+
+        @app.get("/api/v1/users/self")
+        def me() -> Any:
+            return jsonify({"id": 1, "name": "Badge service"})
+
+        @app.get(f"{course}/users/lti_1_3_id:<sub>")
+        def user(sub: str) -> Any:
+            return jsonify({"id": int(IDS[sub])})
+
+        @app.get(f"{course}/assignments")
+        def assignments() -> Any:
+            return _linked(
+                [
+                    {"id": 9, "name": "Final quiz", "points_possible": 50.0, "published": True},
+                    {"id": 10, "name": "Draft", "points_possible": 5, "published": False},
+                    {"id": 11, "name": "Survey", "grading_type": "not_graded"},
+                ]
+            )
+
+        @app.get(f"{course}/students/submissions")
+        def submissions() -> Any:
+            wanted = request.args["student_ids[]"]
+            found = []
+            for person, number in IDS.items():
+                state, score = STATES[person]
+                if wanted not in {"all", number}:
+                    continue
+                found.append(
+                    {
+                        "assignment_id": 9,
+                        "user_id": int(number),
+                        "score": None if score is None else float(score),
+                        "workflow_state": "graded" if score is not None else "unsubmitted",
+                        "posted_at": None
+                        if state is ResultState.HIDDEN
+                        else "2026-05-01T10:00:00Z",
+                        "excused": state is ResultState.EXCUSED,
+                    }
+                )
+            return _linked(found)
+
+        @app.get(f"{course}/enrollments")
+        def enrollments() -> Any:
+            rows = [
+                {"user_id": 101, "grades": {"final_score": 92.5, "override_score": None}},
+                {"user_id": 101, "grades": {"final_score": 92.5, "override_score": None}},
+                {"user_id": 102, "grades": {"final_score": 10.0, "override_score": 95.0}},
+                {"user_id": 103, "grades": {"final_score": None}},
+                {"user_id": 105, "grades": {"html_url": "x"}},
+            ]
+            wanted = request.args.get("user_id")
+            return _linked([r for r in rows if wanted in {None, str(r["user_id"])}])
+
+        @app.get(f"{course}/bulk_user_progress")
+        def progress() -> Any:
+            if not self.modules:
+                return jsonify(
+                    {"error": {"message": "no progress available because this course is"}}
+                )
+            return _linked(
+                [{"id": 101, "progress": _progress(2)}, {"id": 102, "progress": _progress(1)}]
+            )
+
+        @app.get(f"{course}/users/<int:user>/progress")
+        def one(user: int) -> Any:
+            return jsonify(_progress(2 if user == 101 else 1))
+
+        return app
+
+
+class BlackboardServer(Server):
+    connection: ClassVar[dict[str, str]] = {"application_key": "k", "application_secret": "s"}
+    vendor: type[LMS] = Blackboard
+    item = "blackboard-column:_9_1"
+
+    def app(self) -> Flask:
+        app = Flask("blackboard")
+        app.before_request(self.guard)
+        api = "/learn/api/public"
+        course = f"{api}/<version>/courses/uuid:ctx"
+
+        @app.post(f"{api}/v1/oauth2/token")
+        def token() -> Any:
+            basic = base64.b64encode(b"k:s").decode()
+            if request.headers["Authorization"] != f"Basic {basic}":
+                return jsonify({"error": "invalid_client"}), 401
+            return jsonify(self.grant())
+
+        @app.get(f"{api}/v1/system/version")
+        def version() -> Any:
+            return jsonify({"learn": {"major": 3900, "minor": 95}})
+
+        @app.get(f"{course}/users")
+        def users(version: str) -> Any:
+            rows = [{"userId": f"_{n}_1", "user": {"uuid": p}} for p, n in IDS.items()]
+            return self._results(rows)
+
+        @app.get(f"{course}/gradebook/columns")
+        def columns(version: str) -> Any:
+            return self._results(
+                [
+                    {"id": "_9_1", "name": "Final quiz", "score": {"possible": 50}},
+                    {"id": "_1_1", "name": "Overall", "externalGrade": True}
+                    | {"score": {"possible": 100}},
+                ]
+            )
+
+        @app.get(f"{course}/gradebook/columns/<column>/users")
+        def values(version: str, column: str) -> Any:
+            rows = [self._value(column, p) for p in IDS if self._value(column, p)]
+            return self._results(rows)
+
+        @app.get(f"{course}/gradebook/columns/<column>/users/uuid:<sub>")
+        def value(version: str, column: str, sub: str) -> Any:
+            row = self._value(column, sub)
+            if not row:
+                return jsonify({"status": 404, "message": "not yet been populated"}), 404
+            return jsonify(row)
+
+        @app.get(f"{course}/performance/contentReviewStatus")
+        def reviews(version: str) -> Any:
+            rows = [
+                {"userId": "_101_1", "reviewedCount": 4, "reviewableCount": 4},
+                {"userId": "_102_1", "reviewedCount": 3, "reviewableCount": 4},
+                {"userId": "_103_1", "reviewedCount": 0, "reviewableCount": 0},
+            ]
+            wanted = request.args.get("userId", "").removeprefix("uuid:")
+            return self._results(
+                [r for r in rows if not wanted or r["userId"] == f"_{IDS[wanted]}_1"]
+            )
+
+        return app
+
+    def _value(self, column: str, person: str) -> dict[str, Any]:
+        state, score = STATES[person]
+        if state in {ResultState.MISSING, ResultState.HIDDEN}:
+            return {}  # what is not posted is left out by default
+        shown: dict[str, Any] = {"scaleType": "Score", "score": float(score or 0), "possible": 50}
+        if column == "finalGrade":
+            shown = {"scaleType": "Percent", "score": 92.5, "possible": 200, "text": "92.50%"}
+        return {
+            "userId": f"_{IDS[person]}_1",
+            "status": "Graded",
+            "displayGrade": shown,
+            "exempt": state is ResultState.EXCUSED,
+        }
+
+    def _results(self, rows: list[dict[str, Any]]) -> Response:
+        start = int(request.args.get("offset", 0))
+        answer: dict[str, Any] = {"results": rows[start : start + 2]}
+        if start + 2 < len(rows):
+            answer["paging"] = {"nextPage": f"{request.path}?offset={start + 2}"}
+        return jsonify(answer)
+
+
+class BrightspaceServer(Server):
+    connection: ClassVar[dict[str, str]] = {
+        "client_id": "k",
+        "client_secret": "s",
+        "refresh_token": "refresh-1",
+    }
+    vendor: type[LMS] = Brightspace
+    item = "brightspace-grade:9"
+
+    def sub(self, person: str) -> str:
+        return f"guid_{IDS[person]}"
+
+    def app(self) -> Flask:
+        app = Flask("brightspace")
+        app.before_request(self.guard)
+        course = "/d2l/api/le/1.51/ctx"
+
+        @app.post("/core/connect/token")
+        def token() -> Any:
+            if request.form["refresh_token"] != self.refresh:
+                return jsonify({"error": "invalid_grant"}), 400
+            self.refresh = f"refresh-{self.grants + 2}"  # each works once
+            return jsonify({**self.grant(), "refresh_token": self.refresh})
+
+        @app.get("/d2l/api/lp/1.31/users/whoami")
+        def whoami() -> Any:
+            return jsonify({"UniqueName": "badge.service"})
+
+        @app.get(f"{course}/grades/")
+        def items() -> Any:
+            return jsonify([{"Id": 9, "Name": "Final quiz", "MaxPoints": 50.0}])
+
+        @app.get(f"{course}/grades/<item>/values/")
+        def values(item: str) -> Any:
+            found = [
+                {"User": {"Identifier": IDS[p]}, "GradeValue": self._value(item, p)} for p in IDS
+            ]
+            start = int(request.args.get("at", 0))
+            following = None
+            if start + 2 < len(found):
+                following = f"{self.base}{request.path}?at={start + 2}"
+            return jsonify({"Objects": found[start : start + 2], "Next": following})
+
+        @app.get(f"{course}/grades/<item>/values/<user>")
+        def value(item: str, user: str) -> Any:
+            person = next(p for p, number in IDS.items() if number == user)
+            row = self._value(item, person)
+            return jsonify(row) if row else (jsonify({"Errors": []}), 404)
+
+        @app.get(f"{course}/grades/courseCompletion/")
+        def completions() -> Any:
+            rows = [{"UserId": 101, "CompletedDate": "2026-05-01T00:00:00.000Z"}]
+            return jsonify({"PagingInfo": {"Bookmark": "", "HasMoreItems": False}, "Items": rows})
+
+        return app
+
+    def _value(self, item: str, person: str) -> dict[str, Any] | None:
+        state, score = STATES[person]
+        if state in {ResultState.MISSING, ResultState.EXCUSED}:
+            return None
+        released = None if state is ResultState.HIDDEN else "2026-05-01T10:00:00.000Z"
+        return {
+            "PointsNumerator": float((score or 0) * (2 if item == "final" else 1)),
+            "PointsDenominator": 100.0 if item == "final" else 50.0,
+            "DisplayedGrade": "x",
+            "ReleasedDate": released,
+        }
+
+
+def _linked(rows: list[dict[str, Any]]) -> Response:
+    start = int(request.args.get("at", 0))
+    response = jsonify(rows[start : start + 2])
+    if start + 2 < len(rows):
+        query = "&".join(f"{k}={v}" for k, v in {**request.args, "at": start + 2}.items())
+        response.headers["Link"] = f'<{request.base_url}?{query}>; rel="next"'
+    return response
+
+
+def _progress(done: int) -> dict[str, Any]:
+    return {
+        "requirement_count": 2,
+        "requirement_completed_count": done,
+        "completed_at": "2026-06-01T00:00:00Z" if done == 2 else None,
+    }
+
+
+@pytest.fixture(params=[CanvasServer, BlackboardServer, BrightspaceServer])
+def server(request: pytest.FixtureRequest) -> Iterator[Any]:
+    made = request.param()
+    with served(made.app()) as base:
+        made.base = base
+        yield made
+
+
+def opened(server: Any, keys: Path, **changes: str) -> LMS:
+    """The course at its LMS, with a connection that is stored between calls."""
+    http = Http(allow_loopback=True)
+    stored: dict[str, str] = {
+        "url": server.base,
+        "token_url": f"{server.base}/core/connect/token",
+        **server.connection,
+        **changes,
+    }
+
+    def update(change: Any) -> Mapping[str, str]:
+        fresh = dict(change(dict(stored)))
+        stored.clear()
+        stored.update(fresh)
+        return fresh
+
+    service = Service(
+        http,
+        ServiceTokens(http, KeyFolder(keys)),
+        PlatformEndpoint("p", "https://lms", "client", f"{server.base}/services/token"),
+    )
+    made: LMS = server.vendor(
+        CourseHandle(
+            issuer="https://lms",
+            context_id="ctx",
+            lineitems_url=None,
+            memberships_url=f"{server.base}/services/members",
+            scopes=frozenset(),
+            custom={},
+            service=service,
+            http=http,
+            connection=dict(stored),
+            update_connection=update,
+        )
+    )
+    return made
+
+
+@pytest.fixture(autouse=True)
+def lti_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The LTI side's token is not what these tests are about."""
+    monkeypatch.setattr(ServiceTokens, "get", lambda *_: "lti")
+
+
+def listed(course: LMS) -> dict[tuple[Kind, str], Gradable]:
+    return {(each.kind, each.key): each for each in course.gradables()}
+
+
+def test_every_column_the_course_grade_and_completion_are_offered(
+    server: Any, keys_folder: Path
+) -> None:
+    course = opened(server, keys_folder)
+    assert course.check().endswith(".")
+    found = listed(course)
+    assert found[Kind.ITEM, server.item].label == "Final quiz"
+    assert found[Kind.ITEM, server.item].maximum == 50
+    assert {kind for kind, _ in found} == {Kind.ITEM, Kind.COURSE_GRADE, Kind.COMPLETION}
+    assert all(each.available for each in course.capabilities())
+    assert not any(each.label in {"Draft", "Survey"} for each in found.values())
+
+
+def test_a_quiz_is_read_for_all_and_for_one_alike(server: Any, keys_folder: Path) -> None:
+    course = opened(server, keys_folder)
+    quiz = listed(course)[Kind.ITEM, server.item]
+    subs = [server.sub(person) for person in IDS]
+    readings = list(course.readings([quiz], lambda: iter(subs)))
+    assert isinstance(readings[-1], ReadInFull)
+    found = {r.sub: r for r in readings if isinstance(r, Result)}
+    assert (found[server.sub(ANN)].score, found[server.sub(ANN)].maximum) == (46, 50)
+    assert found[server.sub(BEN)].score == Fraction(3999, 100)
+    for person, (state, _) in STATES.items():
+        result = found.get(server.sub(person))
+        seen = result.state if result else ResultState.MISSING
+        if server.vendor is Brightspace and person in {DAN, EVE}:
+            continue  # its item values tell neither exemption nor release
+        if server.vendor is Blackboard and state is ResultState.HIDDEN:
+            assert seen is ResultState.MISSING  # it leaves out what is not posted
+        else:
+            assert seen is state, person
+        (*alone, end) = course.readings_of(server.sub(person), [quiz])
+        assert isinstance(end, ReadInFull)
+        assert [(r.sub, r.state, r.score) for r in alone if isinstance(r, Result)] == (
+            [(result.sub, result.state, result.score)] if result else []
+        )
+
+
+def test_course_grades_are_exact_shares(server: Any, keys_folder: Path) -> None:
+    course = opened(server, keys_folder)
+    grade = listed(course)[Kind.COURSE_GRADE, COURSE_GRADE_KEY]
+    subs = [server.sub(person) for person in IDS]
+    found = {
+        r.sub: r for r in course.readings([grade], lambda: iter(subs)) if isinstance(r, Result)
+    }
+    ann = found[server.sub(ANN)]
+    assert ann.score is not None
+    assert ann.maximum
+    expected = Fraction(92) / 100 if server.vendor is Brightspace else Fraction(925, 1000)
+    assert ann.score / ann.maximum == expected
+    if server.vendor is Canvas:
+        assert found[BEN].score == 95  # an override wins
+        assert found[CAT].state is ResultState.MISSING
+        assert found[EVE].state is ResultState.HIDDEN
+    if server.vendor is Brightspace:
+        assert found[server.sub(EVE)].state is ResultState.HIDDEN
+
+
+def test_completion_is_told_where_it_is_known(server: Any, keys_folder: Path) -> None:
+    course = opened(server, keys_folder)
+    done = listed(course)[Kind.COMPLETION, ""]
+    subs = [server.sub(person) for person in IDS]
+    found = {
+        r.sub: r.completed
+        for r in course.readings([done], lambda: iter(subs))
+        if isinstance(r, Completion)
+    }
+    assert found[server.sub(ANN)] is True
+    if server.vendor is not Brightspace:  # who has no record there is not known
+        assert found[server.sub(BEN)] is False
+    assert server.sub(DAN) not in found
+    alone = list(course.readings_of(server.sub(ANN), [done]))
+    assert [r.completed for r in alone if isinstance(r, Completion)] == [True]
+
+
+def test_a_course_without_module_requirements_is_said_to_be_out_of_reach(
+    keys_folder: Path,
+) -> None:
+    server = CanvasServer(modules=False)
+    with served(server.app()) as base:
+        server.base = base
+        course = opened(server, keys_folder)
+        done = listed(course)[Kind.COMPLETION, ""]
+        (reading,) = course.readings([done], lambda: iter(()))
+        assert isinstance(reading, Unread)
+        assert "module requirements" in reading.error
+
+
+def test_one_token_serves_until_its_end_and_is_then_renewed(server: Any, keys_folder: Path) -> None:
+    course = opened(server, keys_folder)
+    for _ in range(3):
+        listed(course)
+    assert server.grants == 1
+    with time_machine.travel(clock.now() + timedelta(hours=2), tick=True):
+        listed(course)
+        assert server.grants == 2
+    server.valid = set()  # taken back before its time
+    listed(course)
+    assert server.grants == 3
+
+
+def test_wrong_credentials_are_no_right(server: Any, keys_folder: Path) -> None:
+    course = opened(server, keys_folder, refresh_token="wrong", application_secret="wrong")
+    with pytest.raises(NoRight):
+        course.check()
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Response("", 500), "platform_down"),
+        (Response("", 429, headers={"Retry-After": "9"}), "throttled"),
+        (Response("403 Forbidden (Rate Limit Exceeded)", 403), "throttled"),
+        (Response('{"status":"unauthorized"}', 403), "no_right"),
+        (Response("", 404), "gone"),
+        (Response("<html>", 200), "unreadable"),
+        (Response('{"odd": 1}', 200), "unreadable"),
+    ],
+)
+def test_what_can_not_be_read_is_unknown_and_says_why(
+    server: Any, keys_folder: Path, fault: Response, code: str
+) -> None:
+    course = opened(server, keys_folder)
+    quiz = listed(course)[Kind.ITEM, server.item]
+    server.fault = fault
+    fresh = opened(server, keys_folder)
+    fresh.course.connection = course.course.connection
+    readings = list(fresh.readings([quiz], lambda: iter([server.sub(ANN)])))
+    assert [type(each) for each in readings] == [Unread]
+    assert isinstance(readings[0], Unread)
+    assert readings[0].code == code
+    assert readings[0].retry_after == (
+        9 if code == "throttled" and fault.status_code == 429 else None
+    )
+
+
+def test_pages_never_lead_the_token_to_another_host(keys_folder: Path) -> None:
+    server = BrightspaceServer()
+    with served(server.app()) as base:
+        server.base = "http://evil.example"
+        course_server = BrightspaceServer(base=base)
+        course = opened(course_server, keys_folder)
+        course.course.connection = {**course.course.connection, "url": base}
+        quiz = next(each for each in course.gradables() if each.kind is Kind.ITEM)
+        readings = list(course.readings([quiz], lambda: iter(["guid_101"])))
+    assert isinstance(readings[-1], Unread)
+    assert "another host" in readings[-1].error

@@ -1,0 +1,52 @@
+"""One tool and one platform for all launches: they share nothing but their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lti_badges.app import create_app
+from lti_badges.awards.engine import Engine
+from lti_badges.jobs import open_queue
+from lti_badges.settings import Settings
+from tests.support.platform import Browser, TestPlatform
+from tests.support.serving import free_port, served
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[TestPlatform]:
+    """An LMS whose keys answer."""
+    with TestPlatform().running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def tool_engine(
+    platform: TestPlatform, keys_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Engine:
+    """The tool's engine, on SQLite."""
+    folder = tmp_path_factory.mktemp("tool")
+    settings = Settings(
+        base_url=f"http://127.0.0.1:{free_port()}",
+        database_url=f"sqlite:///{folder}/tool.db",
+        keys_dir=keys_folder,
+    )
+    return Engine.build(settings)
+
+
+@pytest.fixture(scope="module")
+def tool(tool_engine: Engine, platform: TestPlatform) -> Iterator[str]:
+    """The tool's address."""
+    base = tool_engine.settings.base_url
+    app = create_app(queue=open_queue(tool_engine))
+    platform.register(tool_engine.sessions)
+    with served(app, int(base.rpartition(":")[2])):
+        yield base
+
+
+@pytest.fixture
+def browser(tool: str, platform: TestPlatform) -> Browser:
+    """A fresh browser."""
+    return Browser(tool, platform)

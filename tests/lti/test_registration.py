@@ -1,0 +1,335 @@
+"""Dynamic registration over HTTP, good and bad; notices; the configuration by address."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+import time_machine
+from flask import Flask, Response, jsonify, request
+from sqlalchemy import func, select
+
+from lti_badges import clock
+from lti_badges.awards.engine import Engine
+from lti_badges.errors import HttpError
+from lti_badges.http import Http
+from lti_badges.lti.registration import PLATFORM_CONFIGURATION, TOOL_CONFIGURATION, invite
+from lti_badges.settings import Settings
+from lti_badges.store import AuditEvent, Course, Deployment, Invitation, Platform
+from tests.support.campus import TEACHER, Campus
+from tests.support.campus import campus as running_campus
+from tests.support.platform import Browser, TestPlatform
+from tests.support.serving import served
+
+
+@pytest.mark.parametrize("flavour", ["moodle", "canvas", "brightspace", "blackboard", "other"])
+def test_an_invitation_registers_each_lms_and_its_first_launch_opens(
+    sqlite_settings: Settings, flavour: str
+) -> None:
+    with running_campus(sqlite_settings, flavour) as campus:
+        campus.world.tools.clear()
+        with campus.engine.sessions.begin() as session:
+            session.delete(session.scalars(select(Platform)).one())
+        url = invite(campus.engine.sessions, campus.tool)
+        page = campus.client.get(
+            f"{campus.world.base_url}/register-tool", params={"url": url}, follow_redirects=True
+        )
+        assert page.status_code == 200, page.text
+        assert 'data-subject="org.imsglobal.lti.close"' in page.text
+        assert f'data-origin="{campus.world.base_url}"' in page.text
+        with campus.engine.sessions() as session:
+            row = session.scalars(select(Platform)).one()
+            assert row.lms == flavour
+        launch = campus.enter(TEACHER)
+        if flavour in {
+            "other",
+            "blackboard",
+        }:  # one client id, many institutions: an admin approves
+            assert launch.status_code == 403
+            with campus.engine.sessions.begin() as session:
+                session.scalars(select(Deployment)).one().state = "approved"
+            launch = campus.enter(TEACHER)
+        assert "Badges of this course" in launch.text
+        again = campus.client.get(
+            f"{campus.world.base_url}/register-tool", params={"url": url}, follow_redirects=True
+        )
+        assert again.status_code == 403
+
+
+@pytest.fixture
+def config() -> Iterator[dict[str, Any]]:
+    """A platform whose configuration and answer a test bends."""
+    state: dict[str, Any] = {"answer": {"client_id": "c1"}, "status": 200, "seen": []}
+    app = Flask("platform")
+
+    @app.get("/config")
+    def configuration() -> Response:
+        state["seen"].append(request.headers.get("Authorization"))
+        return jsonify(state["configuration"])
+
+    @app.post("/register")
+    def register() -> Response:
+        state["body"] = request.get_json()
+        return Response(json.dumps(state["answer"]), state["status"])
+
+    with served(app) as base:
+        state["base"] = base
+        state["configuration"] = {
+            "issuer": base,
+            "authorization_endpoint": f"{base}/auth",
+            "token_endpoint": f"{base}/token",
+            "jwks_uri": f"{base}/jwks",
+            "registration_endpoint": f"{base}/register",
+            "scopes_supported": ["openid"],
+            PLATFORM_CONFIGURATION: {"product_family_code": "moodle"},
+        }
+        yield state
+
+
+def register(tool: str, engine: Engine, config: dict[str, Any], **more: str) -> httpx.Response:
+    given = {"openid_configuration": f"{config['base']}/config", "registration_token": "t0k"}
+    return httpx.get(f"{tool}/lti/register", params={**_query(engine, tool), **given, **more})
+
+
+def _query(engine: Engine, tool: str) -> dict[str, str]:
+    url = httpx.URL(invite(engine.sessions, tool))
+    return dict(url.params)
+
+
+def platforms(engine: Engine) -> int:
+    with engine.sessions() as session:
+        return session.scalar(select(func.count()).select_from(Platform)) or 0
+
+
+def test_the_registration_says_what_platforms_want(
+    tool: str, tool_engine: Engine, config: dict[str, Any]
+) -> None:
+    answer = register(tool, tool_engine, config)
+    assert answer.status_code == 200
+    assert "Activate" in answer.text
+    assert config["seen"] == ["Bearer t0k"]
+    body = config["body"]
+    assert body["redirect_uris"] == [f"{tool}/lti/launch"]
+    assert "lti-ags/scope/lineitem.readonly" in body["scope"]
+    assert {"name", "email"} <= set(body[TOOL_CONFIGURATION]["claims"])
+    types = {message["type"] for message in body[TOOL_CONFIGURATION]["messages"]}
+    assert types == {"LtiResourceLinkRequest", "LtiDeepLinkingRequest"}
+
+
+def test_registering_again_updates_instead_of_doubling(
+    tool: str, tool_engine: Engine, config: dict[str, Any]
+) -> None:
+    config["answer"] = {"client_id": "same", TOOL_CONFIGURATION: {"deployment_id": "1"}}
+    before = platforms(tool_engine)
+    assert register(tool, tool_engine, config).status_code == 200
+    config["configuration"]["jwks_uri"] = f"{config['base']}/new-jwks"
+    assert register(tool, tool_engine, config).status_code == 200
+    assert platforms(tool_engine) == before + 1
+    with tool_engine.sessions() as session:
+        row = session.scalar(select(Platform).where(Platform.client_id == "same"))
+        assert row is not None
+        assert row.key_set_url.endswith("/new-jwks")
+        assert len(row.deployments) == 1
+
+
+@pytest.mark.parametrize(
+    "bend",
+    [
+        {"issuer": "https://another.example"},
+        {"issuer": None},
+        {"registration_endpoint": "https://another.example/register"},
+        {"registration_endpoint": "http://another.example/register"},
+        {"jwks_uri": "file:///etc/passwd"},
+        {"token_endpoint": "http://169.254.169.254/latest"},
+        {"authorization_endpoint": "javascript:alert(1)"},
+        {"authorization_endpoint": 5},
+    ],
+)
+def test_a_configuration_that_lies_is_refused(
+    tool: str, tool_engine: Engine, config: dict[str, Any], bend: dict[str, Any]
+) -> None:
+    config["configuration"] |= bend
+    before = platforms(tool_engine)
+    answer = register(tool, tool_engine, config)
+    assert answer.status_code == 400
+    assert "nothing was stored" in answer.text
+    assert platforms(tool_engine) == before
+
+
+def test_what_the_platform_says_against_it_is_shown_and_the_invitation_stays_good(
+    tool: str, tool_engine: Engine, config: dict[str, Any]
+) -> None:
+    config |= {"answer": {"error": "invalid_redirect_uris"}, "status": 400}
+    answer = register(tool, tool_engine, config)
+    assert answer.status_code == 400
+    assert "invalid_redirect_uris" in answer.text
+
+
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "http://example.org/c", "https://127.0.0.1:1/c", "ftp://x/c"]
+)
+def test_addresses_that_are_none_are_refused(tool: str, tool_engine: Engine, url: str) -> None:
+    answer = httpx.get(
+        f"{tool}/lti/register",
+        params={**_query(tool_engine, tool), "openid_configuration": url},
+    )
+    assert 400 <= answer.status_code < 500
+
+
+def test_without_a_good_invitation_nothing_is_fetched(
+    tool: str, tool_engine: Engine, config: dict[str, Any]
+) -> None:
+    url = {"openid_configuration": f"{config['base']}/config"}
+    secret = _query(tool_engine, tool)["invitation"]
+    with tool_engine.sessions.begin() as session:
+        for row in session.scalars(select(Invitation)):
+            row.expires_at = clock.now()
+    for given in ({}, {"invitation": "made-up"}, {"invitation": secret}):
+        assert httpx.get(f"{tool}/lti/register", params={**url, **given}).status_code == 403
+    assert config["seen"] == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1/",
+        "https://10.0.0.1/",
+        "https://[::1]/",
+        "https://169.254.169.254/",
+        "https://localhost/",
+        "https://0.0.0.0/",
+        "https://[::ffff:127.0.0.1]/",
+    ],
+)
+def test_a_tool_on_the_internet_never_calls_private_addresses(url: str) -> None:
+    with pytest.raises(HttpError):
+        Http(allow_loopback=False, total_s=2).get(url, public_only=True)
+
+
+def test_a_configuration_without_end_is_not_read_to_its_end(
+    tool: str, tool_engine: Engine, config: dict[str, Any]
+) -> None:
+    config["configuration"]["padding"] = "x" * 2_000_000
+    assert register(tool, tool_engine, config).status_code == 400
+
+
+def test_a_redirect_to_another_host_is_not_followed(tool: str, tool_engine: Engine) -> None:
+    app = Flask("redirecting")
+    reached: list[str] = []
+
+    @app.get("/config")
+    def away() -> Response:
+        return Response("", 302, headers={"Location": f"{elsewhere}/secret"})
+
+    target = Flask("target")
+
+    @target.get("/secret")
+    def secret() -> str:
+        reached.append(request.headers.get("Authorization", ""))
+        return "{}"
+
+    with served(target, host="127.0.0.1") as other, served(app) as base:
+        elsewhere = other.replace("127.0.0.1", "localhost")
+        answer = httpx.get(
+            f"{tool}/lti/register",
+            params={
+                **_query(tool_engine, tool),
+                "openid_configuration": f"{base}/config",
+                "registration_token": "t0k",
+            },
+        )
+    assert answer.status_code == 400
+    assert not any(reached)
+
+
+def test_keys_rotate_without_a_failed_token(lite: Campus) -> None:
+    old = lite.engine.keys.signing_key().kid
+    lite.enter(TEACHER)
+    lite.engine.keys.rotate()
+    kids = [key["kid"] for key in httpx.get(f"{lite.tool}/lti/jwks.json").json()["keys"]]
+    assert len(kids) >= 2
+    assert lite.engine.keys.signing_key().kid == old
+    for hours, expected in ((23, {old}), (25, set(kids) - {old})):
+        with time_machine.travel(clock.now() + timedelta(hours=hours), tick=True):
+            assert lite.engine.keys.signing_key().kid in expected
+            lite.world.tokens.clear()
+            lite.engine.tokens.__init__(lite.engine.http, lite.engine.keys)  # type: ignore[misc]
+            assert not lite.sync().errors
+
+
+def test_the_developer_key_configuration_is_served(tool: str) -> None:
+    found = httpx.get(f"{tool}/lti/config/canvas.json").json()
+    assert found["oidc_initiation_url"] == f"{tool}/lti/login"
+    placements = found["extensions"][0]["settings"]["placements"]
+    assert {each["placement"] for each in placements} >= {"course_navigation", "link_selection"}
+    assert httpx.get(f"{tool}/lti/config/moodle.json").status_code == 404
+    assert httpx.get(f"{tool}/lti/config/x.json").status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["canvas", "moodle", "blackboard", "brightspace", "other"])
+def test_each_lms_has_a_guide_with_every_value_filled_in(tool: str, kind: str) -> None:
+    page = httpx.get(f"{tool}/lti/setup/{kind}")
+    assert page.status_code == 200
+    for path in ("/lti/login", "/lti/launch", "/lti/jwks.json"):
+        assert tool + path in page.text
+    assert "badges.example.edu" not in page.text
+
+
+def notice(platform: TestPlatform, tool: str, kind: str, **changes: Any) -> str:
+    claims = platform.claims(tool, "n", **{"notice": {"id": "1", "type": kind}, **changes})
+    claims.pop("nonce")
+    return platform.signed(claims)
+
+
+def test_notices_are_taken_when_they_are_signed(
+    tool: str, tool_engine: Engine, platform: TestPlatform, browser: Browser
+) -> None:
+    assert browser.launch().status_code == 200
+    for kind in ("LtiHelloWorldNotice", "LtiContextCopyNotice", "LtiSomethingNewNotice"):
+        token = notice(platform, tool, kind, origin_contexts=["old-course"])
+        answer = httpx.post(f"{tool}/lti/notices", json={"notices": [{"jwt": token}]})
+        assert answer.status_code == 200, answer.text
+    with tool_engine.sessions() as session:
+        (event,) = session.scalars(select(AuditEvent).where(AuditEvent.kind == "course_copied"))
+        assert event.detail == {"origins": ["old-course"]}
+        assert session.get(Course, event.course_id) is not None
+
+
+def test_notices_that_are_none_are_refused(
+    tool: str, platform: TestPlatform, browser: Browser
+) -> None:
+    forged = notice(platform, tool, "LtiHelloWorldNotice")[:-8] + "AAAAAAAA"
+    foreign = notice(platform, tool, "LtiHelloWorldNotice", iss="https://other.example")
+    other = notice(platform, tool, "LtiHelloWorldNotice", aud="client-9")
+    old = notice(platform, tool, "LtiHelloWorldNotice", iat=11111, exp=22222)
+    for body in (
+        *({"notices": [{"jwt": each}]} for each in (forged, foreign, other, old, "x", 5, None)),
+        {"notices": []},
+        {"notices": [{}]},
+        {"notices": "x"},
+        {},
+        [],
+    ):
+        answer = httpx.post(f"{tool}/lti/notices", json=body)
+        assert 400 <= answer.status_code < 500, body
+    assert httpx.post(f"{tool}/lti/notices", content=b"\xff").status_code == 400
+
+
+def test_an_activity_with_its_own_consumer_key_opens_once_an_admin_lets_it(
+    lite: Campus, platform: TestPlatform
+) -> None:
+    platform.register(lite.engine.sessions, lms="moodle")
+    browser = Browser(lite.tool, platform)
+    refused = browser.launch(aud="12345")
+    assert refused.status_code == 400
+    assert "consumer key" in refused.text
+    with lite.engine.sessions.begin() as session:
+        row = session.scalar(select(Platform).where(Platform.client_id == platform.client_id))
+        assert row is not None
+        row.product = {"audiences": ["12345"]}
+    assert browser.launch(aud="12345").status_code == 200
+    assert browser.launch(aud="123456").status_code == 400

@@ -1,0 +1,217 @@
+"""A Badgr v2 server as the recordings show one, with faults on order: before or after it stored."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+
+from tests.support.faulty import FaultyServer
+
+TOKENS = {"password": "correct horse"}
+
+
+@dataclass
+class BadgrServer(FaultyServer):
+    """Issues assertions; `most_at_once` tells how many sends overlapped for one recipient."""
+
+    assertions: list[dict[str, Any]] = field(default_factory=list)
+    badges: dict[str, dict[str, Any]] = field(default_factory=dict)
+    under_way: Counter[str] = field(default_factory=Counter)
+    most_at_once: int = 0
+    delay: float = 0.0
+
+    def of(self, email: str) -> list[dict[str, Any]]:
+        """Live assertions of one address."""
+        return [
+            each
+            for each in self.assertions
+            if each["recipient"]["plaintextIdentity"] == email.lower() and not each["revoked"]
+        ]
+
+    def live(self) -> Counter[str]:
+        """How many live assertions each address has."""
+        return Counter(
+            each["recipient"]["plaintextIdentity"]
+            for each in self.assertions
+            if not each["revoked"]
+        )
+
+    def app(self) -> Flask:
+        app = Flask("badgr")
+        app.add_url_rule("/o/token", view_func=self._token, methods=["POST"])
+        app.add_url_rule("/v2/issuers", view_func=self._issuers)
+        app.add_url_rule(
+            "/v2/issuers/<issuer>/badgeclasses",
+            "badges",
+            self._badges,
+            methods=["GET", "POST"],
+        )
+        app.add_url_rule("/v2/badgeclasses", "all", lambda: self._badges("I1"))
+        app.add_url_rule("/v2/badgeclasses/<badge>/assertions", "held", self._held)
+        app.add_url_rule(
+            "/v2/badgeclasses/<badge>/assertions", "issue", self._issue, methods=["POST"]
+        )
+        app.add_url_rule("/v2/assertions/<ref>", "revoke", self._revoke, methods=["DELETE"])
+        app.before_request(self._guard)
+        return app
+
+    def _guard(self) -> tuple[Response, int] | None:
+        if request.path == "/o/token":
+            return None
+        if self.knows_token():
+            return None
+        return _envelope([], 401, "no valid auth token found")
+
+    def _token(self) -> tuple[Response, int]:
+        self.logins += 1
+        if self.refuse_login or request.form.get("password") != TOKENS["password"]:
+            return jsonify({"error": "invalid_grant", "error_description": "Invalid login."}), 400
+        return jsonify(
+            {
+                "access_token": self.new_token(),
+                "token_type": "Bearer",
+                "expires_in": 86400,
+                "scope": "rw:profile rw:issuer rw:backpack",
+            }
+        ), 200
+
+    def _issuers(self) -> tuple[Response, int]:
+        return _envelope([{"entityId": "I1", "name": "Test issuer"}])
+
+    def _badges(self, issuer: str) -> tuple[Response, int]:
+        if request.method == "GET":
+            return _envelope(list(self.badges.values()))
+        body = request.get_json()
+        if not str(body.get("image", "")).startswith("data:image/"):
+            return _envelope([], 400, "image is required")
+        ref = secrets.token_hex(8)
+        self.badges[ref] = {
+            "entityId": ref,
+            "name": body["name"],
+            "description": body["description"],
+            "criteriaNarrative": body["criteriaNarrative"],
+            "issuer": issuer,
+            "image": f"{self.base}/media/{ref}.png",
+            "openBadgeId": f"{self.base}/public/badges/{ref}",
+        }
+        return _envelope([self.badges[ref]], 201)
+
+    def _held(self, badge: str) -> tuple[Response, int] | Response:
+        fault = self.fault("find-")
+        if fault:
+            return fault
+        wanted = request.args.get("recipient", "").lower()
+        found = [
+            each
+            for each in self.assertions
+            if each["badgeclass"] == badge
+            and wanted in {"", each["recipient"]["plaintextIdentity"]}
+            and (not each["revoked"] or request.args.get("include_revoked") == "1")
+        ]
+        return _envelope(found)
+
+    def _issue(self, badge: str) -> tuple[Response, int] | Response:
+        body = request.get_json()
+        email = body["recipient"]["identity"].lower()
+        with self.lock:
+            self.under_way[email] += 1
+            self.most_at_once = max(self.most_at_once, self.under_way[email])
+        try:
+            if self.delay:
+                threading.Event().wait(self.delay)
+            return self._issued(badge, email, body)
+        finally:
+            with self.lock:
+                self.under_way[email] -= 1
+
+    def _issued(
+        self, badge: str, email: str, body: dict[str, Any]
+    ) -> tuple[Response, int] | Response:
+        if self.faults[:1] == ["before-refused"]:
+            self.faults.pop(0)
+            return _envelope([], 400, "Issuer is not verified.")
+        fault = self.fault("before-")
+        if fault:
+            return fault
+        # The server's own guard is not atomic; without it a careless client makes two.
+        if body.get("allowDuplicateAwards") is False and self.faults[:1] != ["no-guard"]:
+            held = [each for each in self.of(email) if each["badgeclass"] == badge]
+            if held:
+                return _envelope([], 400, "A previous award of this badge already exists")
+        ref = secrets.token_hex(8)
+        made = {
+            "entityId": ref,
+            "badgeclass": badge,
+            "recipient": {"plaintextIdentity": email, "type": "email", "hashed": True},
+            "issuedOn": body["issuedOn"],
+            "evidence": body.get("evidence", []),
+            "revoked": False,
+            "openBadgeId": f"{self.base}/public/assertions/{ref}",
+        }
+        with self.lock:
+            self.assertions.append(made)
+        return self.fault("after-") or _envelope([made], 201)
+
+    def _revoke(self, ref: str) -> tuple[Response, int]:
+        if not (request.get_json(silent=True) or {}).get("revocation_reason"):
+            return _envelope([], 400, "revocation_reason is required")
+        for each in self.assertions:
+            if each["entityId"] == ref:
+                if each["revoked"]:
+                    return _envelope([], 400, "Assertion is already revoked")
+                each["revoked"] = True
+                return _envelope([each])
+        return _envelope([], 404, "entity not found or insufficient privileges")
+
+
+def _envelope(
+    result: list[dict[str, Any]], status: int = 200, description: str = "ok"
+) -> tuple[Response, int]:
+    body: dict[str, Any] = {
+        "status": {"success": status < 400, "description": description},
+        "result": result,
+    }
+    if status >= 400:
+        body |= {"fieldErrors": {}, "validationErrors": [description]}
+    return jsonify(body), status
+
+
+class OebServer(BadgrServer):
+    """The same with client credentials, a scope that must be asked for, and its two hazards."""
+
+    def app(self) -> Flask:
+        app = super().app()
+        app.add_url_rule(
+            "/v1/issuer/issuers/<issuer>/learningpath",
+            "paths",
+            lambda issuer: jsonify([{"name": "Path", "participationBadge_id": "PATHBADGE"}]),
+        )
+        return app
+
+    def _token(self) -> tuple[Response, int]:
+        self.logins += 1
+        if self.refuse_login or request.form.get("client_secret") != "s3cret":
+            return jsonify({"error": "invalid_client"}), 401
+        if "rw:issuer" not in request.form.get("scope", ""):
+            return jsonify(
+                {"access_token": "small", "expires_in": 86400, "scope": "r:profile"}
+            ), 200
+        return jsonify(
+            {"access_token": self.new_token(), "expires_in": 86400, "scope": "rw:issuer"}
+        ), 200
+
+    def _badges(self, issuer: str) -> tuple[Response, int]:
+        body = request.get_json(silent=True) or {}
+        extensions = body.get("extensions", {})
+        if request.method == "POST" and (
+            "tags" in body
+            or "alignments" in body
+            or "extensions:CategoryExtension" not in extensions
+        ):
+            return Response("<html>Server Error</html>", 500), 500  # type: ignore[return-value]
+        return super()._badges(issuer)
