@@ -261,3 +261,21 @@ def test_one_click_opens_a_window_where_nothing_is_kept(chromium: Browser, campu
     opened.value.get_by_role("button", name="Learners").click()
     opened.value.get_by_role("button", name="Ben Carter").wait_for()
     context.close()
+
+
+def test_a_click_made_before_the_scripts_arrived_is_not_lost(
+    chromium: Browser, campus: str
+) -> None:
+    context = chromium.new_context()
+    guest = Visitor(context, campus)
+
+    held: list[Route] = []
+    context.route("**/htmx.min.js", lambda route: held.append(route))
+    guest.page.goto(f"{campus}/courses/2/tool?as={TEACHER}", wait_until="commit")
+    tool = guest.page.frame_locator("#tool")
+    tool.get_by_text("Badges of this course").wait_for()
+    tool.get_by_role("button", name="Learners").click()
+    held[0].continue_()
+    tool.get_by_role("button", name="Ben Carter").wait_for(timeout=10_000)
+    assert guest.complaints == []
+    context.close()

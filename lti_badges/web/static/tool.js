@@ -6,6 +6,18 @@
     return (headers.Authorization || "").replace("Bearer ", "");
   };
 
+  // On a slow line a button is there before htmx is: its click is kept, and made once htmx listens.
+  let ready = false;
+  let early = null;
+  document.addEventListener("click", (event) => {
+    if (!ready) early = event.target.closest("[hx-get], [hx-post]") || early;
+  }, true);
+  document.addEventListener("htmx:load", () => {
+    if (ready) return;
+    ready = true;
+    if (early) early.click();
+  });
+
   document.addEventListener("submit", (event) => {
     const field = event.target.querySelector('input[name="access"]');
     if (field) field.value = token();
@@ -84,5 +96,5 @@
     alert.replaceChildren(box);
   });
   window.addEventListener("load", resize);
-  percentages();
+  document.addEventListener("DOMContentLoaded", percentages);
 })();
