@@ -187,9 +187,8 @@ class Moodle(LMS):
         if not url:
             raise Unsupported("Moodle does not share the list of members with this tool.")
         everybody = {m.sub for m in self.members() if m.can_earn}
-        link = key.removeprefix(LINK_PREFIX)
-        filtered = nrps.members(self.course.service, url, rlid=link)
-        listed = {m.sub for m in filtered if m.can_earn}
+        filtered = nrps.members(self.course.service, url, rlid=key.removeprefix(LINK_PREFIX))
+        listed = {member.sub for member in filtered if member.can_earn}
         if listed >= everybody:
             raise Unsupported(
                 "Every learner may open this link, so its access condition says nothing: set one in "

@@ -270,7 +270,11 @@ def test_a_click_made_before_the_scripts_arrived_is_not_lost(
     guest = Visitor(context, campus)
 
     held: list[Route] = []
-    context.route("**/htmx.min.js", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    context.route("**/htmx.min.js", hold)
     guest.page.goto(f"{campus}/courses/2/tool?as={TEACHER}", wait_until="commit")
     tool = guest.page.frame_locator("#tool")
     tool.get_by_text("Badges of this course").wait_for()
