@@ -191,8 +191,8 @@ class Moodle(LMS):
         listed = {member.sub for member in filtered if member.can_earn}
         if listed >= everybody:
             raise Unsupported(
-                "Every learner may open this link, so its access condition says nothing: set one in "
-                "the activity's “Restrict access”, for example a grade or a completion."
+                "Every learner may open this link, so its access condition says nothing: set one "
+                "in the activity's “Restrict access”, for example a grade or a completion."
             )
         for each in everybody if sub is None else {sub} & everybody:
             yield Completion(each, key, each in listed, None, clock.now())
