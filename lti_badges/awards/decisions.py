@@ -22,7 +22,7 @@ class Action(StrEnum):
 class Situation:
     """One member under one rule. `met_since` is since when the rule has been met without a break,
     `fallen_at` since when a held badge's rule is no longer met; `revoked_at` of the last award;
-    `reviewed` when the fall has been flagged, or let stand, already."""
+    `flagged` once the instructor was asked about the fall, `kept` once they let the badge stand."""
 
     outcome: Outcome
     can_earn: bool
@@ -31,7 +31,8 @@ class Situation:
     met_since: datetime | None
     fallen_at: datetime | None
     revoked_at: datetime | None
-    reviewed: bool
+    flagged: bool
+    kept: bool
 
 
 def decide(situation: Situation, policy: Policy, now: datetime) -> Action:
@@ -47,9 +48,9 @@ def decide(situation: Situation, policy: Policy, now: datetime) -> Action:
         return _on_met(situation)
     if situation.outcome is Outcome.UNKNOWN:
         return Action.NOTHING
-    if not (situation.holds and situation.granted_by_this_rule):
+    if not (situation.holds and situation.granted_by_this_rule) or situation.kept:
         return Action.NOTHING
-    if policy.on_fall is OnFall.FLAG and not situation.reviewed:
+    if policy.on_fall is OnFall.FLAG and not situation.flagged:
         return Action.FLAG
     grace = timedelta(days=policy.grace_days)
     fallen_at = situation.fallen_at or now

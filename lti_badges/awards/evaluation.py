@@ -1,4 +1,4 @@
-"""Judging dirty members and acting on it: standings, awards, flags, revocations, with their trail.
+"""Judging dirty members and acting on it.
 
 A member is dirty from the transaction that changed a fact until the one that judged it, so that a
 crash in between forgets nobody; the awards' unique constraint keeps a second judge from doubling.
@@ -6,61 +6,18 @@ crash in between forgets nobody; the awards' unique constraint keeps a second ju
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lti_badges import clock
-from lti_badges.awards.audit import change_state, record
-from lti_badges.awards.decisions import Action, Situation, decide
+from lti_badges.awards.desk import Desk, LiveRule
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.evidence import facts_of
-from lti_badges.awards.gathering import recipient_key, recipient_of
-from lti_badges.awards.reading import current_versions, writing
-from lti_badges.rules import Facts, Judgement, OnFall, Outcome, Policy, evaluate, load
-from lti_badges.rules.criteria import Criterion
-from lti_badges.store import (
-    STANDING_STATES,
-    Achievement,
-    Award,
-    AwardRule,
-    Course,
-    CourseMember,
-    RuleVersion,
-    Standing,
-    State,
-)
+from lti_badges.awards.reading import writing
+from lti_badges.store import Course, CourseMember
 
 BATCH = 200
-
-
-@dataclass(frozen=True, slots=True)
-class LiveRule:
-    """A rule in force, parsed once for a batch."""
-
-    row: AwardRule
-    version: RuleVersion
-    criterion: Criterion
-    policy: Policy
-    backend_id: str
-
-    @classmethod
-    def all_of(cls, session: Session, course: Course) -> list[LiveRule]:
-        """The course's rules in force."""
-        rules = []
-        for row, version in current_versions(session, course.id):
-            achievement = session.get_one(Achievement, row.achievement_id)
-            criterion = load(version.criteria)
-            rules.append(cls(row, version, criterion, policy_of(version), achievement.backend_id))
-        return rules
-
-
-def policy_of(version: RuleVersion) -> Policy:
-    """The policy a rule version holds."""
-    return Policy(OnFall(version.on_fall), version.grace_days, version.pass_back)
 
 
 def evaluate_dirty(engine: Engine, course_id: str) -> list[str]:
@@ -107,7 +64,7 @@ def judge_members(session: Session, course: Course, members: Sequence[CourseMemb
             break
         facts = facts_of(session, course, waiting)
         granted_to = set()
-        desk = _Desk.open(session, course, waiting, rules)
+        desk = Desk.open(session, course, waiting, rules)
         for member in waiting:
             for rule in rules:
                 award = desk.judge(rule, member, facts[member.id])
@@ -119,189 +76,3 @@ def judge_members(session: Session, course: Course, members: Sequence[CourseMemb
     for member in members:
         member.dirty = False
     return due
-
-
-@dataclass(slots=True)
-class _Desk:
-    """The rows a batch of judgements reads and writes, loaded at once."""
-
-    session: Session
-    course: Course
-    standings: dict[tuple[str, str], Standing]
-    awards: dict[tuple[str, str], Award]
-    now: datetime
-
-    @classmethod
-    def open(
-        cls,
-        session: Session,
-        course: Course,
-        members: Iterable[CourseMember],
-        rules: Sequence[LiveRule],
-    ) -> _Desk:
-        ids = [member.id for member in members]
-        standings = session.scalars(
-            select(Standing).where(
-                Standing.member_id.in_(ids), Standing.rule_id.in_([rule.row.id for rule in rules])
-            )
-        )
-        latest = (
-            select(Award.achievement_id, Award.member_id, func.max(Award.number).label("number"))
-            .where(Award.member_id.in_(ids))
-            .group_by(Award.achievement_id, Award.member_id)
-            .subquery()
-        )
-        awards = session.scalars(
-            select(Award).join(
-                latest,
-                (Award.achievement_id == latest.c.achievement_id)
-                & (Award.member_id == latest.c.member_id)
-                & (Award.number == latest.c.number),
-            )
-        )
-        return cls(
-            session=session,
-            course=course,
-            standings={(row.rule_id, row.member_id): row for row in standings},
-            awards={(row.achievement_id, row.member_id): row for row in awards},
-            now=clock.now(),
-        )
-
-    def judge(self, rule: LiveRule, member: CourseMember, facts: Facts) -> Award | None:
-        judgement = evaluate(rule.criterion, facts)
-        standing = self._stand(rule, member, judgement)
-        award = self.awards.get((rule.row.achievement_id, member.id))
-        holds = award is not None and award.state in STANDING_STATES
-        self._note_fall(rule, standing, judgement, award if holds else None)
-        situation = Situation(
-            outcome=judgement.outcome,
-            can_earn=member.can_earn,
-            holds=holds,
-            granted_by_this_rule=award is not None and award.rule_id == rule.row.id,
-            met_since=standing.met_since,
-            fallen_at=standing.fallen_at,
-            revoked_at=award.revoked_at if award is not None else None,
-            reviewed=standing.flagged or standing.kept,
-        )
-        action = decide(situation, rule.policy, self.now)
-        if action is Action.GRANT:
-            return self._grant(rule, member, standing, judgement, award)
-        if action is Action.FLAG and award is not None:
-            standing.flagged = True
-            self._note(rule, member, "flagged", award, judgement)
-        if action is Action.REVOKE and award is not None:
-            return self._revoke(rule, award, judgement)
-        return None
-
-    def _stand(self, rule: LiveRule, member: CourseMember, judgement: Judgement) -> Standing:
-        standing = self.standings.get((rule.row.id, member.id))
-        if standing is None:
-            standing = Standing(rule_id=rule.row.id, member_id=member.id, flagged=False, kept=False)
-            self.standings[rule.row.id, member.id] = standing
-            self.session.add(standing)
-        if judgement.outcome is Outcome.MET:
-            standing.met_since = standing.met_since or _met_at(judgement) or self.now
-        elif judgement.outcome is Outcome.NOT_YET:
-            standing.met_since = None
-        standing.version = rule.version.version
-        standing.outcome = judgement.outcome.name.lower()
-        standing.judgement = judgement.to_json()
-        standing.judged_at = self.now
-        return standing
-
-    def _note_fall(
-        self, rule: LiveRule, standing: Standing, judgement: Judgement, held: Award | None
-    ) -> None:
-        if held is None or judgement.outcome is Outcome.MET:
-            standing.fallen_at, standing.flagged, standing.kept = None, False, False
-        elif judgement.outcome is Outcome.NOT_YET and standing.fallen_at is None:
-            standing.fallen_at = self.now
-            record(
-                self.session,
-                "fallen",
-                course_id=self.course.id,
-                member_id=standing.member_id,
-                rule_id=rule.row.id,
-                award_id=held.id,
-                policy=rule.policy.on_fall.value,
-                judgement=judgement.text,
-            )
-
-    def _grant(
-        self,
-        rule: LiveRule,
-        member: CourseMember,
-        standing: Standing,
-        judgement: Judgement,
-        before: Award | None,
-    ) -> Award:
-        award = Award(
-            course_id=self.course.id,
-            member_id=member.id,
-            achievement_id=rule.row.achievement_id,
-            backend_id=rule.backend_id,
-            rule_id=rule.row.id,
-            rule_version=rule.version.version,
-            number=before.number + 1 if before is not None else 1,
-            state=State.PENDING.value,
-            recipient_key=recipient_key(member),
-            recipient=recipient_of(member),
-            judgement=judgement.to_json(),
-            explanation=explain(judgement),
-            achieved_at=standing.met_since or self.now,
-            passed_back="due" if rule.policy.pass_back else "none",
-        )
-        self.session.add(award)
-        self.session.flush()
-        self.awards[rule.row.achievement_id, member.id] = award
-        self._note(rule, member, "granted", award, judgement)
-        return award
-
-    def _revoke(self, rule: LiveRule, award: Award, judgement: Judgement) -> Award | None:
-        if award.state != State.ISSUED:
-            return None  # still on its way: the next evaluation finds it issued
-        award.revocation_reason = f"No longer met: {judgement.text}"[:1000]
-        award.next_attempt_at = self.now
-        change_state(self.session, award, State.REVOKING, why=award.revocation_reason)
-        return award
-
-    def _note(
-        self,
-        rule: LiveRule,
-        member: CourseMember,
-        kind: str,
-        award: Award,
-        judgement: Judgement,
-    ) -> None:
-        record(
-            self.session,
-            kind,
-            course_id=self.course.id,
-            member_id=member.id,
-            rule_id=rule.row.id,
-            award_id=award.id,
-            rule_version=rule.version.version,
-            judgement=judgement.text,
-        )
-
-
-def explain(judgement: Judgement) -> str:
-    """The sentence kept with an award: “Final quiz: 46 of 50 = 92 % ≥ 80 %, read from Moodle
-    gradebook on 3 May 2026 10:02 UTC”."""
-    return "; ".join(_explained(leaf) for leaf in judgement.leaves()) + "."
-
-
-def _explained(leaf: Judgement) -> str:
-    if leaf.source is None or leaf.read_at is None:
-        return leaf.text
-    return f"{leaf.text}, read from {leaf.source} on {leaf.read_at:%-d %B %Y %H:%M} UTC"
-
-
-def _met_at(judgement: Judgement) -> datetime | None:
-    """When the last of the met criteria was seen: the award can't be older than its evidence."""
-    moments = [
-        leaf.read_at
-        for leaf in judgement.leaves()
-        if leaf.outcome is Outcome.MET and leaf.read_at is not None
-    ]
-    return max(moments, default=None)

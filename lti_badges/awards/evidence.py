@@ -20,11 +20,10 @@ HELD = (State.PENDING, State.SENDING, State.ISSUED, State.UNKNOWN, State.NEEDS_R
 def facts_of(session: Session, course: Course, members: Sequence[CourseMember]) -> dict[str, Facts]:
     """Facts by member id, in a handful of queries however many members."""
     ids = [member.id for member in members]
-    items = list(
-        session.scalars(
-            select(LineItem).where(LineItem.course_id == course.id, LineItem.present.is_(True))
-        )
-    )
+    listed = list(session.scalars(select(LineItem).where(LineItem.course_id == course.id)))
+    items = [item for item in listed if item.present]
+    labels = {item.key: item.label for item in items}
+    gone = frozenset(item.key for item in listed if not item.present) - labels.keys()
     rows = session.scalars(select(MemberResult).where(MemberResult.member_id.in_(ids)))
     stored: dict[str, dict[str, MemberResult]] = defaultdict(dict)
     for row in rows:
@@ -37,6 +36,8 @@ def facts_of(session: Session, course: Course, members: Sequence[CourseMember]) 
             completions=_completions(member, items, stored[member.id]),
             badges_held=held[member.id],
             sources=sources,
+            labels=labels,
+            gone=gone,
         )
         for member in members
     }

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from lti_badges import clock
 from lti_badges.awards.audit import change_state
+from lti_badges.awards.reading import current_versions, needed_keys
 from lti_badges.store import Award, Course, CourseMember, LineItem, MemberResult, State
 from lti_badges.values.course import (
     COURSE_GRADE_KEY,
@@ -21,6 +22,7 @@ from lti_badges.values.course import (
     Result,
     ResultState,
 )
+from lti_badges.values.score import plain
 
 COMPLETED, NOT_COMPLETED = "completed", "not_completed"
 
@@ -126,12 +128,17 @@ def store_gradables(
         (row.kind, row.key): row
         for row in session.scalars(select(LineItem).where(LineItem.course_id == course.id))
     }
+    drifted = False
     for gradable in gradables:
         row = known.get((gradable.kind.value, gradable.key))
         if row is None:
             row = LineItem(course_id=course.id, kind=gradable.kind.value, key=gradable.key)
             known[gradable.kind.value, gradable.key] = row
             session.add(row)
+        if row.maximum is not None and row.maximum != gradable.maximum:
+            _suspect_rules(session, course, row, gradable)
+        drifted |= bool(row.label) and row.label != gradable.label[:500]
+        drifted |= row.present is False
         row.label = gradable.label[:500]
         row.maximum = gradable.maximum
         row.source = gradable.source
@@ -141,6 +148,17 @@ def store_gradables(
         row.tag = gradable.tag
         row.present = True
         row.seen_in = token
+    if drifted:
+        mark_all_dirty(session, course.id)
+
+
+def _suspect_rules(session: Session, course: Course, row: LineItem, gradable: Gradable) -> None:
+    """Another maximum turns the same points into another share: count before anything follows."""
+    points = "no maximum" if gradable.maximum is None else f"{plain(gradable.maximum)} points"
+    why = f"“{row.label}” has {points} now instead of {plain(row.maximum or Fraction(0))}."
+    for rule, version in current_versions(session, course.id):
+        if (row.kind, row.key) in needed_keys(version.criteria):
+            rule.suspicion = why
 
 
 def note_vanished(session: Session, course: Course, token: str) -> None:

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from lti_badges import clock
 from lti_badges.awards.audit import record
+from lti_badges.awards.brake import Stop, stop_of
+from lti_badges.awards.desk import policy_of
 from lti_badges.awards.engine import Engine
-from lti_badges.awards.evaluation import policy_of
 from lti_badges.awards.gathering import mark_all_dirty
 from lti_badges.awards.orders import achievement_of
 from lti_badges.awards.reading import writing
@@ -51,6 +52,7 @@ class RuleView:
     description: str
     policy: Policy
     active: bool
+    stop: Stop | None
     counts: Mapping[str, int]
 
 
@@ -82,10 +84,17 @@ def save_rule(
 
 
 def edit_rule(
-    engine: Engine, rule_id: str, criterion: Criterion, policy: Policy, *, by: str
+    engine: Engine,
+    rule_id: str,
+    criterion: Criterion,
+    policy: Policy,
+    *,
+    by: str,
+    suspicion: str | None = None,
 ) -> int:
     """Replace a rule's criterion and policy. Returns the version in force, the old one if nothing
-    changed. Awards keep the version they were granted by. Raises InvalidInput and NotFound."""
+    changed. Awards keep the version they were granted by. Whoever edits without having seen what
+    follows gives a `suspicion`: it is counted first. Raises InvalidInput and NotFound."""
     course_id = _course_of(engine, rule_id)
     with writing(engine, course_id) as (session, course):
         rule = _rule(session, rule_id)
@@ -95,6 +104,7 @@ def edit_rule(
         if load(current.criteria) == criterion and policy_of(current) == policy:
             return rule.version
         rule.version += 1
+        rule.stopped, rule.suspicion = None, suspicion
         session.add(_version(rule, criterion, policy, by))
         _note(
             session,
@@ -153,6 +163,7 @@ def rules_of(engine: Engine, course_id: str) -> list[RuleView]:
             description=version.description,
             policy=policy_of(version),
             active=rule.active,
+            stop=stop_of(rule),
             counts=counts[rule.id],
         )
         for rule, version, achievement in rows

@@ -12,6 +12,7 @@ from typing import TypeVar
 from sqlalchemy import false, select, update
 
 from lti_badges import clock, lms
+from lti_badges.awards.brake import weigh
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.evaluation import evaluate_dirty, evaluate_member
 from lti_badges.awards.gathering import (
@@ -79,6 +80,8 @@ def sync_course(
         course = lms_of(engine, course_id)
         run = _Run(engine, course_id, token, course, report, progress or _quiet, also)
         failure = run.everything()
+        if failure is None:
+            weigh(engine, course_id)
         report.awards = evaluate_dirty(engine, course_id)
         report.awards += revoke_after_grace(engine, course_id)
     except _LeaseLost:

@@ -163,13 +163,18 @@ def list_rules(context_id: str | None, as_json: bool) -> None:
             "rule": rule.description,
             "version": rule.version,
             "active": rule.active,
+            "stopped": rule.stop.sentence if rule.stop else None,
             "on_fall": rule.policy.on_fall.value,
             "awards": dict(rule.counts),
         }
         for course in found
         for rule in rules_of(engine, course.id)
     ]
-    show(rows, ["id", "course", "achievement", "rule", "version", "active"], as_json=as_json)
+    show(
+        rows,
+        ["id", "course", "achievement", "rule", "version", "active", "stopped"],
+        as_json=as_json,
+    )
 
 
 @rules.command("remove")

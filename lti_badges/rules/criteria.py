@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from lti_badges.errors import InvalidInput
 from lti_badges.rules.facts import Facts
-from lti_badges.rules.judging import judge_completion, judge_result
+from lti_badges.rules.judging import judge_completion, judge_drift, judge_result
 from lti_badges.rules.verdict import Judgement, Outcome
 from lti_badges.values.course import COURSE_COMPLETION, COURSE_GRADE_KEY
 from lti_badges.values.score import exact, percent
@@ -41,7 +41,9 @@ class ScoreAtLeast:
 
     def judge(self, facts: Facts) -> Judgement:
         """Points are compared exactly: 2.4 of 3 is 80 %. AGS 2.0 §3.3."""
-        return judge_result(self.label, self.share, facts.results.get(self.key), facts, self.key)
+        drift = judge_drift(self.label, self.key, facts)
+        found = facts.results.get(self.key)
+        return drift or judge_result(self.label, self.share, found, facts, self.key)
 
     def describe(self) -> str:
         """In words."""
@@ -97,7 +99,9 @@ class ActivityCompleted:
 
     def judge(self, facts: Facts) -> Judgement:
         """Unknown when never read."""
-        return judge_completion(self.label, facts.completions.get(self.key), facts, self.key)
+        drift = judge_drift(self.label, self.key, facts)
+        found = facts.completions.get(self.key)
+        return drift or judge_completion(self.label, found, facts, self.key)
 
     def describe(self) -> str:
         """In words."""

@@ -14,13 +14,23 @@ class Facts:
     """One member's results by line-item key, completions by activity key, badges held by id.
 
     A key that is absent was never read: its criterion is unknown. `sources` says in words
-    where each key is read from.
+    where each key is read from; `labels` what each item is called now, `gone` lists the items that
+    the course no longer has.
     """
 
     results: Mapping[str, Result] = field(default_factory=dict)
     completions: Mapping[str, Completion] = field(default_factory=dict)
     badges_held: AbstractSet[str] = frozenset()
     sources: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    gone: AbstractSet[str] = frozenset()
+
+    def drift(self, key: str, label: str) -> str | None:
+        """Why an item can't be judged as the rule knows it: it is gone, or has another name."""
+        if key in self.gone:
+            return "is no longer in the course; the instructor has to choose another"
+        now = self.labels.get(key, label)
+        return f"is called “{now}” now; the instructor has to confirm it" if now != label else None
 
     @property
     def course_grade(self) -> Result | None:

@@ -7,7 +7,8 @@ Meanings, fixed here and tested:
 - pending: being graded or recalculated: unknown until it settles;
 - over-full: more points than the maximum: met, and shown as it is;
 - a maximum of zero or unknown: unknown, a share of nothing can't be judged;
-- never read: unknown.
+- never read: unknown;
+- gone from the course, or renamed: unknown until the instructor confirms what is meant.
 """
 
 from __future__ import annotations
@@ -27,6 +28,14 @@ _UNKNOWN_STATES = {
     ResultState.HIDDEN: "graded, but not released to the learner yet",
     ResultState.PENDING: "is being graded; the final value is not there yet",
 }
+
+
+def judge_drift(label: str, key: str, facts: Facts) -> Judgement | None:
+    """Unknown while the item is not what the rule was written for; None when it is."""
+    drift = facts.drift(key, label)
+    if drift is None:
+        return None
+    return Judgement(Outcome.UNKNOWN, label, f"{label}: {drift}", source=facts.sources.get(key))
 
 
 def judge_result(

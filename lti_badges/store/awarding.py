@@ -44,7 +44,11 @@ STANDING_STATES = frozenset(State) - {State.REVOKED}
 
 
 class AwardRule(Base):
-    """In a course: achievement + criteria + policy. `version` is the current one."""
+    """In a course: achievement + criteria + policy. `version` is the current one.
+
+    `suspicion` is why the next awards are counted before they are made; `stopped` what the count
+    showed, once the rule waits for the instructor: why, grants, revocations, learners.
+    """
 
     __tablename__ = "award_rules"
     __table_args__ = (Index(None, "course_id"),)
@@ -56,6 +60,8 @@ class AwardRule(Base):
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     pass_back_item: Mapped[str | None] = mapped_column(Text)
+    suspicion: Mapped[str | None] = mapped_column(Text)
+    stopped: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
     course: Mapped[Course] = relationship()

@@ -11,6 +11,8 @@ from lti_badges.awards.achievements import (
     create_achievement,
 )
 from lti_badges.awards.arrivals import Arrival
+from lti_badges.awards.brake import go_on, let_stand
+from lti_badges.awards.drift import drifts, mend
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.hand import award_by_hand, keep_after_flag, retry, revoke
 from lti_badges.awards.rehearsal import rehearse
@@ -84,6 +86,7 @@ def badges() -> str:
         "instructor/badges.html",
         rules=rules_of(engine, course),
         flagged=flagged(engine, course),
+        drifts=drifts(engine, course),
         clock=course_clock(engine, course),
     )
 
@@ -178,6 +181,19 @@ def change_rule(rule_id: str, change: str) -> str:
     _own_rule(rule_id)
     changes = {"pause": pause_rule, "resume": resume_rule, "remove": remove_rule}
     changes[change](services().engine, rule_id, by=_access().actor)
+    return badges()
+
+
+@instructor.post("/rules/<rule_id>/<any(mend, release, stand):decision>")
+def decide(rule_id: str, decision: str) -> str:
+    """What the instructor says to a rule that waits: mend its items, go on, or let badges stand."""
+    engine, course, by = services().engine, _course(), _access().actor
+    if decision == "mend":
+        mend(engine, course, rule_id, by=by)
+    elif decision == "release":
+        go_on(engine, course, rule_id, by=by)
+    else:
+        let_stand(engine, course, rule_id, by=by)
     return badges()
 
 

@@ -81,22 +81,25 @@ def _worker(settings: Settings) -> subprocess.Popen[bytes]:
 
 
 def _until_all_issued(campus: Campus, count: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    """Waits as long as there is progress: a slow machine is no failure, a standstill is."""
+    done, moved = 0, time.monotonic()
+    while time.monotonic() - moved < 45:
         with campus.engine.sessions() as session:
-            done = session.scalar(
+            now = session.scalar(
                 select(func.count()).select_from(Award).where(Award.state == "issued")
             )
-        if done == count:
+        if now == count:
             return
+        if now != done:
+            done, moved = now or 0, time.monotonic()
         time.sleep(0.5)
     with campus.engine.sessions() as session:
         stuck = [
             f"{a.state} {a.claim} lease {a.lease_until} next {a.next_attempt_at} {a.error}"
-            for a in session.scalars(select(Award).where(Award.state != "issued"))
+            for a in session.scalars(select(Award).where(Award.state != "issued").limit(5))
         ]
         locks = [f"{x.key} {x.claim} {x.lease_until}" for x in session.scalars(select(Delivery))]
-    raise AssertionError(f"{done} of {count} were issued; left: {stuck}; locks: {locks}")
+    raise AssertionError(f"{done} of {count} were issued; left: {stuck}; locks: {locks[:5]}")
 
 
 def test_a_course_whose_reader_was_killed_is_due_at_once(lite: Campus) -> None:

@@ -1,0 +1,184 @@
+"""Jumps that no newly posted result explains, and rules whose items drifted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lti_badges.awards.brake import FEW, go_on, let_stand
+from lti_badges.awards.drift import drifts, mend
+from lti_badges.awards.rulebook import rules_of
+from lti_badges.errors import NotFound
+from lti_badges.rules import OnFall
+from lti_badges.sandbox import Item
+from lti_badges.sandbox.demo_course import COURSE, QUIZ
+from tests.support.campus import Campus
+
+BEN = "5"
+
+
+def quiz(campus: Campus) -> Item:
+    return campus.world.courses[COURSE].items[QUIZ]
+
+
+def rescale(campus: Campus, maximum: int) -> None:
+    quiz(campus).maximum = Fraction(maximum)
+
+
+def test_a_whole_class_graded_at_once_flows(campus: Campus) -> None:
+    campus.rule()
+    campus.sync()
+    before = len(campus.winners())
+    for person in campus.world.learners_of(COURSE):
+        campus.grade(person.sub, 50)
+    campus.sync()
+    assert len(campus.winners()) > before + 10
+
+
+def test_a_rescaled_item_that_would_award_many_asks_first(campus: Campus) -> None:
+    campus.rule()
+    campus.sync()
+    before = campus.winners()
+    rescale(campus, 20)
+    campus.sync()
+    assert campus.winners() == before
+    (view,) = rules_of(campus.engine, campus.course_id())
+    assert view.stop is not None
+    assert "has 20 points now instead of 50" in view.stop.sentence
+    page = campus.enter("3").text
+    assert "waits for you" in page
+    assert "Award them" in page
+    promised = view.stop.grants
+    go_on(campus.engine, campus.course_id(), view.id, by="a test")
+    assert len(campus.winners()) == len(before) + promised
+    with pytest.raises(NotFound):
+        go_on(campus.engine, campus.course_id(), view.id, by="a test")
+
+
+def test_a_rescaled_item_that_changes_little_flows(lite: Campus) -> None:
+    lite.rule()
+    for person in lite.world.learners_of(COURSE):
+        lite.grade(person.sub, 1)
+    lite.grade(BEN, 39)
+    lite.sync()
+    assert lite.winners() == set()
+    rescale(lite, 48)  # 39 of 48 is 81 %
+    lite.sync()
+    assert lite.winners() == {lite.world.user_id(BEN)}
+    (view,) = rules_of(lite.engine, lite.course_id())
+    assert view.stop is None
+
+
+def test_a_learner_who_comes_by_gets_nothing_before_the_jump_was_weighed(lite: Campus) -> None:
+    lite.rule()
+    lite.grade(BEN, 30)
+    lite.sync()
+    rescale(lite, 20)
+    lite.sync()
+    lite.enter(BEN)
+    assert lite.world.user_id(BEN) not in lite.winners()
+
+
+def test_many_revocations_ask_first_and_can_be_let_stand(campus: Campus) -> None:
+    rule_id = campus.rule(on_fall=OnFall.REVOKE, grace_days=0)
+    campus.sync()
+    campus.deliver()
+    winners = campus.winners()
+    assert len(winners) > FEW
+    for person in campus.world.learners_of(COURSE):
+        campus.grade(person.sub, 0)
+    campus.sync()
+    assert campus.winners() == winners
+    (view,) = rules_of(campus.engine, campus.course_id())
+    assert view.stop is not None
+    assert view.stop.revocations == len(winners)
+    let_stand(campus.engine, campus.course_id(), rule_id, by="a test")
+    campus.sync()
+    campus.deliver()
+    assert campus.winners() == winners
+    assert rules_of(campus.engine, campus.course_id())[0].stop is None
+
+
+def test_many_revocations_happen_once_the_instructor_says_so(campus: Campus) -> None:
+    rule_id = campus.rule(on_fall=OnFall.REVOKE, grace_days=0)
+    campus.sync()
+    campus.deliver()
+    for person in campus.world.learners_of(COURSE):
+        campus.grade(person.sub, 0)
+    campus.sync()
+    go_on(campus.engine, campus.course_id(), rule_id, by="a test")
+    campus.deliver()
+    assert campus.winners() == set()
+
+
+def test_a_few_revocations_need_no_question(lite: Campus) -> None:
+    lite.rule(on_fall=OnFall.REVOKE, grace_days=0)
+    lite.sync()
+    lite.deliver()
+    winners = lite.winners()
+    fallen = [p.sub for p in lite.world.learners_of(COURSE) if lite.world.user_id(p.sub) in winners]
+    for sub in fallen[:FEW]:
+        lite.grade(sub, 0)
+    lite.sync()
+    lite.deliver()
+    assert len(lite.winners()) == len(winners) - FEW
+
+
+def test_a_renamed_item_pauses_its_branch_until_one_click(campus: Campus) -> None:
+    rule_id = campus.rule()
+    campus.sync()
+    before = campus.winners()
+    quiz(campus).label = "Something else"
+    campus.grade(BEN, 50)
+    campus.sync()
+    assert campus.winners() == before
+    (drift,) = drifts(campus.engine, campus.course_id())
+    assert drift.mended == "Something else"
+    assert "To mend" in campus.enter("3").text
+    mend(campus.engine, campus.course_id(), rule_id, by="a test")
+    campus.sync()
+    assert campus.world.user_id(BEN) in campus.winners()
+    assert drifts(campus.engine, campus.course_id()) == []
+    with pytest.raises(NotFound):
+        mend(campus.engine, campus.course_id(), rule_id, by="a test")
+
+
+def test_a_deleted_item_pauses_and_its_namesake_is_offered(lite: Campus) -> None:
+    rule_id = lite.rule()
+    lite.sync()
+    before = lite.winners()
+    course = lite.world.courses[COURSE]
+    old = course.items.pop(QUIZ)
+    lite.sync()
+    (drift,) = drifts(lite.engine, lite.course_id())
+    assert drift.gone
+    assert drift.mended is None
+    course.items["99"] = replace(old, id="99", scores={s: Fraction(50) for s in old.scores})
+    lite.sync()
+    (drift,) = drifts(lite.engine, lite.course_id())
+    assert drift.mended == "Final quiz"
+    mend(lite.engine, lite.course_id(), rule_id, by="a test")
+    lite.sync()
+    assert lite.winners() == before  # a new item is a jump: it asks first
+    stop = rules_of(lite.engine, lite.course_id())[0].stop
+    assert stop is not None
+    assert "is another item than before" in stop.sentence
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(first=st.integers(0, 60), more=st.integers(0, 60))
+def test_a_higher_score_never_loses_a_badge(lite: Campus, first: int, more: int) -> None:
+    if not rules_of(lite.engine, lite.course_id()):
+        lite.rule()
+    lite.grade(BEN, first)
+    lite.sync()
+    had = lite.world.user_id(BEN) in lite.winners()
+    lite.grade(BEN, first + more)
+    lite.sync()
+    assert not had or lite.world.user_id(BEN) in lite.winners()
