@@ -13,6 +13,7 @@ from lti_badges.logs import configure_logs
 from lti_badges.settings import Settings
 from lti_badges.store import is_current, upgrade
 from lti_badges.web import common
+from lti_badges.web.events import events
 from lti_badges.web.health import health
 from lti_badges.web.instructor import instructor
 from lti_badges.web.launch import launch
@@ -44,6 +45,15 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     Services.of(queue).attach(app)
     common.prepare(app)
-    for blueprint in (launch, registration, instructor, learner, picker, public, health):
+    for blueprint in (
+        launch,
+        registration,
+        instructor,
+        learner,
+        picker,
+        public,
+        events,
+        health,
+    ):
         app.register_blueprint(blueprint)
     return app

@@ -68,6 +68,7 @@ def _noted(engine: Engine, launch: Launch, deployment_row_id: str) -> Arrival:
         deployment = session.get_one(Deployment, deployment_row_id)
         platform = session.get_one(Platform, deployment.platform_id)
         platform.last_launch_at = clock.now()
+        deployment.guid = launch.platform_guid or deployment.guid
         if launch.context is None:
             return Arrival(launch.role, name=launch.name or "")
         course = _course(session, launch, deployment)

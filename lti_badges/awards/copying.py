@@ -6,6 +6,7 @@ A launch's custom parameters tell which courses this one was copied from, where 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 from lti_badges.awards.audit import record
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.reading import current_versions, writing
+from lti_badges.lti.launches import APPROVED
 from lti_badges.rules import (
     ActivityCompleted,
     AllOf,
@@ -54,6 +56,38 @@ def copy_rules(engine: Engine, course_id: str) -> int:
         )
         course.settings = {**course.settings, COPIED: origin.id}
     return copied
+
+
+def note_copy(
+    engine: Engine, platform_id: str, deployment_id: str, context_id: str, origins: Sequence[str]
+) -> None:
+    """An LMS said that a course was copied from others, before anybody opened it. Platform
+    Notification Service 1.0, LtiContextCopyNotice."""
+    with engine.sessions.begin() as session:
+        deployment = session.scalar(
+            select(Deployment).where(
+                Deployment.platform_id == platform_id, Deployment.deployment_id == deployment_id
+            )
+        )
+        if deployment is None or deployment.state != APPROVED:
+            return
+        course = session.scalar(
+            select(Course).where(
+                Course.deployment_id == deployment.id, Course.context_id == context_id
+            )
+        )
+        if course is None:
+            course = Course(
+                deployment_id=deployment.id,
+                context_id=context_id,
+                custom={},
+                scopes=[],
+                settings={},
+            )
+            session.add(course)
+            session.flush()
+        course.custom = {HISTORY_PARAMETER: ",".join(origins)} | dict(course.custom)
+        record(session, "course_copied", course_id=course.id, origins=list(origins))
 
 
 def _has_rules(session: Session, course_id: str) -> bool:

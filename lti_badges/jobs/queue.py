@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 from lti_badges.awards.delivery import deliver
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.passback import pass_back
+from lti_badges.awards.push import read_pushed
 from lti_badges.awards.sync import sync_course
 from lti_badges.errors import NotFound, SettingsError
 from lti_badges.settings import Settings
@@ -35,6 +36,7 @@ class Queue:
                 ("deliver", self._deliver),
                 ("sync", self._sync),
                 ("pass_back", self._pass_back),
+                ("member", self._member),
             )
         }
 
@@ -61,6 +63,10 @@ class Queue:
             sync_course(self.engine, course_id)
         except NotFound:
             return  # removed since
+
+    def _member(self, member_id: str) -> None:
+        for award_id in read_pushed(self.engine, member_id):
+            self.nudge("deliver", award_id)
 
     def _pass_back(self, award_id: str) -> None:
         pass_back(self.engine, award_id)

@@ -50,6 +50,17 @@ class Capability:
     sentence: str
 
 
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What an LMS told of its own accord: that something changed in a course, maybe for one person.
+    Ids are its own; `guid` names the institution. It is a hint to read, never a value to award by.
+    """
+
+    guid: str
+    course: str
+    person: str | None = None
+
+
 class LMS:
     """Plain LTI Advantage. Methods raise only the PlatformError family and stream page by page."""
 
@@ -75,8 +86,19 @@ class LMS:
     )
     """What is left for the admin to do in this LMS, as sentences."""
 
+    push_key_set: ClassVar[str | None] = None
+    """Where the keys are that sign what it pushes; None when it pushes nothing."""
+    own_course_parameter: ClassVar[str] = ""
+    own_user_parameter: ClassVar[str] = ""
+    """The custom parameters that carry its own ids, which pushes name."""
+
     def __init__(self, course: CourseHandle) -> None:
         self.course = course
+
+    @classmethod
+    def read_push(cls, event: Mapping[str, Any]) -> Push | None:
+        """What a pushed event is about; None when it says nothing of grades or completion."""
+        return None
 
     @classmethod
     def registration_messages(cls, launch_url: str) -> list[dict[str, Any]]:

@@ -12,15 +12,16 @@ from datetime import datetime
 from fractions import Fraction
 from itertools import chain
 from typing import Any, ClassVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from lti_badges import clock
 from lti_badges.errors import PlatformDown, Unsupported
 from lti_badges.http import Http
-from lti_badges.lms.base import LMS, Capability, CourseHandle, guarded
+from lti_badges.lms.base import LMS, Capability, CourseHandle, Push, guarded
+from lti_badges.lms.canvas_events import KEY_SET, read_event
+from lti_badges.lms.canvas_key import developer_key
 from lti_badges.lms.rest import Rest, number, rows, token_request
 from lti_badges.lti import nrps
-from lti_badges.lti.registration import SCOPES
 from lti_badges.values.course import (
     COURSE_COMPLETION,
     COURSE_GRADE_KEY,
@@ -61,6 +62,8 @@ class Canvas(LMS):
     )
     # A developer key belongs to one root account; each place it is installed is a deployment.
     trusts_deployments = True
+    push_key_set = KEY_SET
+    own_course_parameter, own_user_parameter = "canvas_course_id", "canvas_user_id"
     custom_parameters: ClassVar[dict[str, str]] = {
         "canvas_user_id": "$Canvas.user.id",
         "canvas_course_id": "$Canvas.course.id",
@@ -107,50 +110,7 @@ class Canvas(LMS):
     @classmethod
     def key_configuration(cls, base_url: str) -> dict[str, Any]:
         """The developer key's configuration by address."""
-        launch_url, icon = f"{base_url}/lti/launch", f"{base_url}/static/medal.svg"
-        navigation = {
-            "placement": "course_navigation",
-            "message_type": "LtiResourceLinkRequest",
-            "target_link_uri": launch_url,
-            "text": "Badges",
-            "enabled": True,
-            "default": "disabled",
-            "visibility": "members",
-        }
-        pickers = [
-            {
-                "placement": placement,
-                "message_type": "LtiDeepLinkingRequest",
-                "target_link_uri": launch_url,
-                "text": "Badge",
-                "icon_url": icon,
-                "selection_width": 900,
-                "selection_height": 800,
-            }
-            for placement in PICKERS
-        ]
-        return {
-            "title": "Badges",
-            "description": "Awards Open Badges for grades and completion.",
-            "oidc_initiation_url": f"{base_url}/lti/login",
-            "target_link_uri": launch_url,
-            "public_jwk_url": f"{base_url}/lti/jwks.json",
-            "scopes": list(SCOPES),
-            "extensions": [
-                {
-                    "domain": urlsplit(base_url).netloc,
-                    "tool_id": "lti-badges",
-                    "platform": "canvas.instructure.com",
-                    "privacy_level": "public",
-                    "settings": {
-                        "text": "Badges",
-                        "icon_url": icon,
-                        "placements": [navigation, *pickers],
-                    },
-                }
-            ],
-            "custom_fields": dict(cls.custom_parameters),
-        }
+        return developer_key(base_url, PICKERS, cls.custom_parameters)
 
     connection_settings: ClassVar[tuple[Setting, ...]] = (
         Setting("url", "Address of your Canvas", "For example https://uni.instructure.com"),
@@ -167,7 +127,18 @@ class Canvas(LMS):
         Setting("client_id", "API developer key: id", required=False),
         Setting("client_secret", "API developer key: key", secret=True, required=False),
         Setting("refresh_token", "Refresh token of the service user", secret=True, required=False),
+        Setting("events_key_set", "Key set of Live Events, if not Instructure's", required=False),
     )
+
+    @property
+    def is_connected(self) -> bool:
+        """A key set for events alone connects nothing."""
+        return bool(self.course.connection.get("url"))
+
+    @classmethod
+    def read_push(cls, event: Mapping[str, Any]) -> Push | None:
+        """Live Events."""
+        return read_event(event)
 
     def __init__(self, course: CourseHandle) -> None:
         super().__init__(course)

@@ -48,13 +48,26 @@ def verified_claims(
     return claims
 
 
-def unverified_parties(token: str) -> tuple[str, list[str]]:
-    """Issuer and audiences as an unchecked token names them: good for finding whose key to check it
-    with, and for nothing else. Raises LaunchError."""
+def verified_event(token: str, *, key_set_url: str, key_sets: KeySets) -> dict[str, Any]:
+    """What a signed event tells: it answers no login, names no audience and may come late, so its
+    signature is all there is to check. Raises LaunchError."""
+    kid, algorithm = _header(token)
+    return _decoded(token, key_sets.key(key_set_url, kid), algorithm)
+
+
+def unverified_claims(token: str) -> dict[str, Any]:
+    """What an unchecked token says: good for finding whose key to check it with, and for nothing
+    else. Raises LaunchError."""
     try:
-        claims = jwt.decode(token[:MAX_TOKEN], options={"verify_signature": False})
+        claims: dict[str, Any] = jwt.decode(token[:MAX_TOKEN], options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise LaunchError("This is not a signed message.", code="not_a_jwt") from None
+    return claims
+
+
+def unverified_parties(token: str) -> tuple[str, list[str]]:
+    """Issuer and audiences as an unchecked token names them. Raises LaunchError."""
+    claims = unverified_claims(token)
     audience = claims.get("aud")
     named = audience if isinstance(audience, list) else [audience]
     return str(claims.get("iss", "")), [each for each in named if isinstance(each, str)]

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, abort, jsonify, render_template, request
 from sqlalchemy import select
 
 from lti_badges import lms
-from lti_badges.awards.audit import record
+from lti_badges.awards.copying import note_copy
 from lti_badges.errors import LaunchError, NotFound
 from lti_badges.lti.claims import CLAIM
 from lti_badges.lti.id_token import unverified_parties, verified_claims
@@ -23,7 +23,7 @@ from lti_badges.lti.registration import (
     tool_registration,
 )
 from lti_badges.settings import LOOPBACK_HOSTS
-from lti_badges.store import Course, Deployment, Platform
+from lti_badges.store import Platform
 from lti_badges.web.services import services
 
 registration = Blueprint("registration", __name__, url_prefix="/lti")
@@ -148,26 +148,21 @@ def _notice(given: Any) -> tuple[str, dict[str, Any]]:
 
 
 def _note(platform_id: str, claims: dict[str, Any]) -> None:
-    """A copied course is noted in its trail, with its origins; others are only logged."""
+    """A copied course keeps its origins, so that its rules can follow; others are only logged."""
     notice = claims.get(f"{CLAIM}notice")
     kind = str(notice.get("type", ""))[:60] if isinstance(notice, dict) else ""
     log.info("notice", platform=platform_id, kind=kind)
-    context = claims.get(f"{CLAIM}context")
-    if kind != "LtiContextCopyNotice" or not isinstance(context, dict):
+    context, origins = claims.get(f"{CLAIM}context"), claims.get(f"{CLAIM}origin_contexts")
+    if kind != "LtiContextCopyNotice" or not isinstance(context, dict) or not context.get("id"):
         return
-    with services().engine.sessions.begin() as session:
-        course = session.scalar(
-            select(Course)
-            .join(Deployment)
-            .where(
-                Deployment.platform_id == platform_id,
-                Course.context_id == str(context.get("id", ""))[:255],
-            )
+    if isinstance(origins, list) and origins:
+        note_copy(
+            services().engine,
+            platform_id,
+            str(claims.get(f"{CLAIM}deployment_id", "")),
+            str(context["id"])[:255],
+            [str(each)[:255] for each in origins[:20]],
         )
-        if course is not None:
-            origins = claims.get(f"{CLAIM}origin_contexts")
-            copied = [str(each)[:255] for each in origins] if isinstance(origins, list) else []
-            record(session, "course_copied", course_id=course.id, origins=copied[:20])
 
 
 def _on_loopback(base_url: str) -> bool:

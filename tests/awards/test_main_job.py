@@ -11,6 +11,7 @@ import time_machine
 from sqlalchemy import func, select
 
 from lti_badges import clock
+from lti_badges.awards.copying import note_copy
 from lti_badges.awards.hand import award_by_hand, keep_after_flag, revoke
 from lti_badges.awards.passback import due_for_pass_back, pass_back
 from lti_badges.awards.rehearsal import rehearse
@@ -29,7 +30,7 @@ from lti_badges.rules import (
 )
 from lti_badges.sandbox import Course, Item
 from lti_badges.sandbox.demo_course import COURSE
-from lti_badges.store import AuditEvent, CourseMember
+from lti_badges.store import AuditEvent, CourseMember, Deployment
 from lti_badges.store import Course as StoredCourse
 from tests.support.campus import TEACHER, Campus
 
@@ -319,17 +320,25 @@ def test_every_state_has_its_line_in_the_trail(campus: Campus) -> None:
     assert kinds["award_state"] == 2 * count  # sending, issued
 
 
-def test_rules_follow_a_copied_course_switched_off(lite: Campus) -> None:
+@pytest.mark.parametrize("told_by", ["launch", "notice"])
+def test_rules_follow_a_copied_course_switched_off(lite: Campus, told_by: str) -> None:
     lite.rule(AllOf((lite.quiz_at_least(80), CourseCompleted())))
     course = lite.world.courses[COURSE]
     copy = Course("77", "STAT101-2", "Statistics 101 again", members=list(course.members))
     copy.items = {"31": Item("31", "Final quiz", Fraction(50))}
     copy.links = course.links
     lite.world.courses["77"] = copy
-    lite.world.tools = {
-        key: replace(tool, custom={"context_history": "5, 2"})
-        for key, tool in lite.world.tools.items()
-    }
+    if told_by == "launch":
+        lite.world.tools = {
+            key: replace(tool, custom={"context_history": "5, 2"})
+            for key, tool in lite.world.tools.items()
+        }
+    else:
+        with lite.engine.sessions() as session:
+            deployment = session.scalars(select(Deployment)).one()
+        platform, name = deployment.platform_id, deployment.deployment_id
+        note_copy(lite.engine, platform, name, "77", ["5", "2"])
+        note_copy(lite.engine, platform, "an unknown deployment", "78", ["2"])
     page = lite.enter(TEACHER, course="77")
     assert "Final quiz at least 80 % and Course completed" in page.text
     assert "Paused" in page.text

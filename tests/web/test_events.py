@@ -1,0 +1,162 @@
+"""Canvas Live Events: signed or refused, a hint to read the person they name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from flask import Flask, jsonify
+
+from lti_badges.awards.push import read_pushed
+from lti_badges.settings import Settings
+from lti_badges.store import Course, CourseMember, Deployment, Platform
+from tests.support.campus import Campus, campus
+from tests.support.serving import served
+
+BEN, GUID, SHARD = "5", "Vic.canvas-lms", 21070000000000000
+
+
+@pytest.fixture(scope="module")
+def signer() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+@pytest.fixture
+def canvas(sqlite_settings: Settings, signer: rsa.RSAPrivateKey) -> Iterator[Campus]:
+    """A campus that shows all its columns, taken for a Canvas; `signer` signs its Live Events."""
+    app = Flask("keys")
+    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(signer.public_key()))
+    published = public | {"kid": "k1", "alg": "RS256"}
+    app.get("/jwks", endpoint="jwks")(lambda: jsonify(keys=[published]))
+    with campus(sqlite_settings, "other") as made, served(app) as keys:
+        made.rule()
+        made.sync()
+        with made.engine.sessions.begin() as session:
+            platform = session.query(Platform).one()
+            platform.lms = "canvas"
+            platform.connection = made.engine.cipher.seal({"events_key_set": f"{keys}/jwks"})
+            session.query(Deployment).one().guid = GUID
+            session.query(Course).one().custom = {"canvas_course_id": "565"}
+            ben = session.query(CourseMember).filter_by(sub=made.world.user_id(BEN)).one()
+            ben.custom = {"canvas_user_id": "45"}
+        yield made
+
+
+def event(name: str = "grade_change", **body: Any) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "event_name": name,
+            "root_account_lti_guid": GUID,
+            "context_type": "Course",
+            "context_id": str(SHARD + 565),
+        },
+        "body": {"student_id": str(SHARD + 45), "score": 46} | body,
+    }
+
+
+def send(at: Campus, key: rsa.RSAPrivateKey, what: dict[str, Any], **header: str) -> int:
+    token = jwt.encode(what, key, "RS256", headers={"kid": "k1"} | header)
+    return at.client.post(
+        f"{at.tool}/events/canvas", content=token, headers={"Content-Type": "application/jwt"}
+    ).status_code
+
+
+def due(at: Campus) -> Any:
+    with at.engine.sessions() as session:
+        return session.query(Course.next_sync_at).scalar()
+
+
+def nudged(at: Campus) -> list[str]:
+    """What the queue was told, taken as a worker would."""
+    names = []
+    while (task := at.queue.huey.dequeue()) is not None:
+        names.append(task.name)
+        if task.name == "member":
+            read_pushed(at.engine, task.args[0])
+    return names
+
+
+def test_a_pushed_grade_is_read_and_awarded_without_a_sync(
+    canvas: Campus, signer: rsa.RSAPrivateKey
+) -> None:
+    before = due(canvas)
+    nudged(canvas)
+    canvas.grade(BEN, 46)
+    assert send(canvas, signer, event()) == 200
+    assert "member" in nudged(canvas)
+    assert canvas.world.user_id(BEN) in canvas.winners()
+    assert due(canvas) <= before
+
+
+def test_repeated_events_award_once(canvas: Campus, signer: rsa.RSAPrivateKey) -> None:
+    canvas.grade(BEN, 46)
+    for _ in range(3):
+        assert send(canvas, signer, event()) == 200
+    nudged(canvas)
+    mine = [a for a in canvas.awards() if a.recipient["lti_user_id"] == canvas.world.user_id(BEN)]
+    assert len(mine) == 1
+
+
+def test_what_the_event_says_is_never_taken_for_a_grade(
+    canvas: Campus, signer: rsa.RSAPrivateKey
+) -> None:
+    canvas.grade(BEN, 3)
+    assert send(canvas, signer, event(score=50)) == 200
+    nudged(canvas)
+    assert canvas.world.user_id(BEN) not in canvas.winners()
+
+
+@pytest.mark.parametrize("name", ["course_completed", "course_grade_change", "submission_updated"])
+def test_each_telling_event_names_its_person(
+    canvas: Campus, signer: rsa.RSAPrivateKey, name: str
+) -> None:
+    body = {
+        "student_id": None,
+        "user_id": str(SHARD + 45),
+        "user": {"id": str(SHARD + 45)},
+        "course": {"id": str(SHARD + 565)},
+    }
+    nudged(canvas)
+    assert send(canvas, signer, event(name, **body)) == 200
+    assert nudged(canvas) == ["member"]
+
+
+def test_other_events_change_nothing(canvas: Campus, signer: rsa.RSAPrivateKey) -> None:
+    nudged(canvas)
+    elsewhere = event()
+    elsewhere["metadata"]["context_id"] = str(SHARD + 566)
+    assert send(canvas, signer, elsewhere) == 200
+    assert nudged(canvas) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (json.dumps(event()), 401),
+        ("", 401),
+        ("not.a.token", 400),
+        ("a" * 200_000, 413),
+    ],
+)
+def test_unsigned_and_malformed_events_are_refused(canvas: Campus, body: str, status: int) -> None:
+    nudged(canvas)
+    answer = canvas.client.post(f"{canvas.tool}/events/canvas", content=body)
+    assert answer.status_code == status
+    assert nudged(canvas) == []
+
+
+def test_foreign_signatures_and_institutions_are_refused(
+    canvas: Campus, signer: rsa.RSAPrivateKey
+) -> None:
+    nudged(canvas)
+    assert send(canvas, rsa.generate_private_key(65537, 2048), event()) == 400
+    assert send(canvas, signer, event(), kid="k2") == 400
+    foreign = event()
+    foreign["metadata"]["root_account_lti_guid"] = "somebody-else"
+    assert send(canvas, signer, foreign) == 400
+    assert nudged(canvas) == []
+    assert canvas.client.post(f"{canvas.tool}/events/moodle", content="x").status_code == 404
