@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lti_badges import clock
+from lti_badges.awards.audit import record
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.orders import achievement_of, backend_of
 from lti_badges.backends import AchievementDraft
-from lti_badges.errors import InvalidInput, NotFound
+from lti_badges.errors import BackendError, InvalidInput, NotFound
 from lti_badges.openbadges.errors import CredentialError
 from lti_badges.openbadges.picture import checked_image, generated_svg, png_from_svg
 from lti_badges.store import Achievement, BackendRow, Course
 from lti_badges.values.badge import AchievementRef
 
 MAX_NAME, MAX_TEXT = 255, 5000
+LISTED_FOR = timedelta(minutes=10)
 PNG, SVG = "image/png", "image/svg+xml"
 
 
@@ -68,8 +75,15 @@ def refresh_achievements(engine: Engine, backend_id: str) -> int:
     backend = backend_of(engine, row)
     if backend.traits.is_local:
         return 0
-    listed = {found.ref: found for found in backend.achievements()}
+    try:
+        listed = {found.ref: found for found in backend.achievements()}
+    except BackendError as error:
+        with engine.sessions.begin() as session:
+            session.get_one(BackendRow, backend_id).listing_error = error.message
+        raise
     with engine.sessions.begin() as session:
+        kept = session.get_one(BackendRow, backend_id)
+        kept.listed_at, kept.listing_error = clock.now(), None
         known = {
             each.ref: each
             for each in session.scalars(
@@ -81,6 +95,54 @@ def refresh_achievements(engine: Engine, backend_id: str) -> int:
         for ref, each in known.items():
             each.archived = ref not in listed
     return len(listed)
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What a course can choose from: the backend it uses, the others it could use as (id, name),
+    and why the backend's own list may be old."""
+
+    backend_id: str
+    backend: str
+    others: tuple[tuple[str, str], ...]
+    can_create: bool
+    error: str | None
+    listed_at: datetime | None
+
+
+def shelf_of(engine: Engine, course_id: str) -> Shelf:
+    """The course's shelf, with the backend's own badges listed anew when that was a while ago. A
+    backend that can't be reached only leaves the list as it was."""
+    with engine.sessions() as session:
+        row = backend_of_course(session, course_id)
+    backend = backend_of(engine, row)
+    old = row.listed_at is None or clock.now() - row.listed_at > LISTED_FOR
+    if old and not backend.traits.is_local:
+        with suppress(BackendError):
+            refresh_achievements(engine, row.id)
+    with engine.sessions() as session:
+        row = session.get_one(BackendRow, row.id)
+        all_rows = session.execute(select(BackendRow.id, BackendRow.name).order_by(BackendRow.name))
+        others = tuple((each.id, each.name) for each in all_rows if each.id != row.id)
+    return Shelf(
+        backend_id=row.id,
+        backend=row.name,
+        others=others,
+        can_create=backend.traits.creates_achievements,
+        error=row.listing_error,
+        listed_at=row.listed_at,
+    )
+
+
+def use_backend(engine: Engine, course_id: str, backend_id: str, *, by: str) -> None:
+    """From now on the course chooses its badges from another backend; rules and awards that it has
+    stay where they are. Raises NotFound."""
+    with engine.sessions.begin() as session:
+        course, row = session.get(Course, course_id), session.get(BackendRow, backend_id)
+        if course is None or row is None:
+            raise NotFound("There is no such badge backend any more.")
+        course.backend_id = row.id
+        record(session, "backend_chosen", actor=by, course_id=course.id, backend=row.name)
 
 
 def achievements_for(engine: Engine, course_id: str) -> list[AchievementRef]:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 from sqlalchemy import select
 
 from lti_badges.awards.achievements import create_achievement, refresh_achievements
-from lti_badges.awards.hand import unpause
+from lti_badges.awards.configured import backend_named, remove_backend, save_backend
 from lti_badges.awards.orders import backend_of
-from lti_badges.backends import KINDS, AchievementDraft, kind_of
+from lti_badges.backends import KINDS, AchievementDraft
 from lti_badges.cli.common import json_option, open_engine_only, pairs, secrets_for, show
-from lti_badges.errors import InvalidInput, NotFound
-from lti_badges.settings import checked_url
-from lti_badges.store import Achievement, Award, BackendRow
-from lti_badges.values.settings import checked
+from lti_badges.store import Achievement, BackendRow
 
 
 @click.group()
@@ -40,42 +36,10 @@ def add(
     is_default: bool,
 ) -> None:
     """Add a backend, or change the one of this name. Its paused awards go on."""
-    vendor = kind_of(kind)
-    given = pairs(values)
-    if url is not None:
-        try:
-            given["url"] = checked_url(url.rstrip("/"), "--url")
-        except ValueError as error:
-            raise InvalidInput(f"{error}.") from None
-    settings = checked(vendor.settings, given, secret=False)
+    given = pairs(values) | ({"url": url} if url is not None else {})
+    secrets = secrets_for(secret_names)
     engine = open_engine_only()
-    with engine.sessions.begin() as session:
-        row = session.scalar(select(BackendRow).where(BackendRow.name == name))
-        if row is not None and row.kind != kind:
-            raise InvalidInput(
-                f"“{name}” is a backend of kind {row.kind}; choose another name for a new one."
-            )
-        kept = engine.cipher.unseal(row.secrets) if row else {}
-        fresh = secrets_for(secret_names)
-        known = {setting.name for setting in vendor.settings if setting.secret}
-        secrets = checked(
-            vendor.settings,
-            {key: value for key, value in kept.items() if key in known} | fresh,
-            secret=True,
-        )
-        if row is None:
-            row = BackendRow(name=name, kind=kind)
-            session.add(row)
-        row.settings = settings
-        row.secrets = engine.cipher.seal(secrets) if secrets else None
-        unpause(row)
-        if is_default:
-            for each in session.scalars(select(BackendRow).where(BackendRow.name != name)):
-                each.is_default = False
-            row.is_default = True
-        session.flush()
-        backend_id = row.id
-    click.echo(backend_id)
+    click.echo(save_backend(engine, name, kind, given, secrets, is_default=is_default))
 
 
 @backends.command("list")
@@ -105,7 +69,7 @@ def test(name: str) -> None:
     """Prove that a backend can be reached and lets us in; changes nothing there."""
     engine = open_engine_only()
     with engine.sessions() as session:
-        row = _backend(session, name)
+        row = backend_named(session, name)
     click.echo(backend_of(engine, row).check())
 
 
@@ -113,12 +77,7 @@ def test(name: str) -> None:
 @click.argument("name")
 def remove(name: str) -> None:
     """Remove a backend that no badge uses."""
-    with open_engine_only().sessions.begin() as session:
-        row = _backend(session, name)
-        for model, what in ((Award, "awards"), (Achievement, "badges")):
-            if session.scalar(select(model.id).where(model.backend_id == row.id).limit(1)):
-                raise InvalidInput(f"“{name}” has {what}; it can't be removed.")
-        session.delete(row)
+    remove_backend(open_engine_only(), name)
     click.echo("Removed.")
 
 
@@ -134,7 +93,7 @@ def list_achievements(backend: str | None, as_json: bool) -> None:
     """All badges."""
     engine = open_engine_only()
     with engine.sessions() as session:
-        backend_id = _backend(session, backend).id if backend else None
+        backend_id = backend_named(session, backend).id if backend else None
     if backend_id:
         refresh_achievements(engine, backend_id)
     with engine.sessions() as session:
@@ -169,15 +128,6 @@ def add_achievement(
     """Create a badge at its backend."""
     engine = open_engine_only()
     with engine.sessions() as session:
-        backend_id = _backend(session, backend).id
+        backend_id = backend_named(session, backend).id
     draft = AchievementDraft(name, description, criteria, image.read_bytes() if image else None)
     click.echo(create_achievement(engine, backend_id, draft))
-
-
-def _backend(session: Any, name: str) -> BackendRow:
-    row = session.scalar(
-        select(BackendRow).where((BackendRow.name == name) | (BackendRow.id == name))
-    )
-    if row is None:
-        raise NotFound(f"There is no backend “{name}”; see: lti-badges backends list")
-    return row  # type: ignore[no-any-return]

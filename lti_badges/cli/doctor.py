@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import click
 from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from lti_badges import clock
+from lti_badges.awards.checks import Check, platform_checks
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.orders import backend_of
-from lti_badges.awards.reading import platform_endpoint
 from lti_badges.errors import LtiBadgesError
 from lti_badges.jobs import Queue, open_queue
-from lti_badges.lti import ags
 from lti_badges.settings import Settings
 from lti_badges.store import BackendRow, Deployment, Platform, is_current, upgrade
-
-Check = tuple[str, Callable[[], str]]
 
 
 @click.command()
@@ -63,11 +59,10 @@ def _checks() -> Iterator[Check]:
         return
     for platform in platforms:
         name = f"platform {platform.name or platform.issuer}"
-        yield f"{name}, key set", _key_set(engine, platform)
-        yield f"{name}, access token", _token(engine, platform, deployments.get(platform.id))
-        yield f"{name}, launches", _launched(platform)
+        for what, check in platform_checks(engine, platform, deployments.get(platform.id)):
+            yield f"{name}, {what}", check
     for row in backends:
-        yield f"backend {row.name}", _backend(engine, row)
+        yield f"backend {row.name}", backend_of(engine, row).check
 
 
 def _database(engine: Engine) -> str:
@@ -82,35 +77,3 @@ def _database(engine: Engine) -> str:
 
 def _queue(queue: Queue) -> str:
     return f"{queue.waiting()} tasks waiting"
-
-
-def _key_set(engine: Engine, platform: Platform) -> Callable[[], str]:
-    def check() -> str:
-        count = engine.key_sets.check(platform.key_set_url)
-        if not count:
-            raise LtiBadgesError(f"{platform.key_set_url} holds no usable key.")
-        return f"{count} keys"
-
-    return check
-
-
-def _token(engine: Engine, platform: Platform, deployment_id: str | None) -> Callable[[], str]:
-    def check() -> str:
-        endpoint = platform_endpoint(platform, deployment_id)
-        engine.tokens.get(endpoint, frozenset({ags.RESULT_READONLY}))
-        return "granted"
-
-    return check
-
-
-def _launched(platform: Platform) -> Callable[[], str]:
-    def check() -> str:
-        if platform.last_launch_at is None:
-            return "none yet; open the tool once from a course to prove the connection"
-        return f"last seen {clock.iso(platform.last_launch_at)}"
-
-    return check
-
-
-def _backend(engine: Engine, row: BackendRow) -> Callable[[], str]:
-    return lambda: backend_of(engine, row).check()

@@ -7,14 +7,13 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-from lti_badges import clock, lms
+from lti_badges import lms
+from lti_badges.awards.configured import approve_deployment, connect_platform, platform_named
 from lti_badges.cli.common import json_option, open_engine_only, pairs, secrets_for, show
-from lti_badges.errors import InvalidInput, NotFound
-from lti_badges.lti.launches import APPROVED
+from lti_badges.errors import InvalidInput
 from lti_badges.lti.registration import invite
 from lti_badges.settings import checked_url
 from lti_badges.store import Course, Deployment, Platform
-from lti_badges.values.settings import checked
 
 
 @click.group()
@@ -64,7 +63,7 @@ def add(
         platform.trust_all_deployments = given["trust_all_deployments"]
         session.flush()
         for deployment_id in deployment_ids:
-            _approve(platform, deployment_id)
+            approve_deployment(platform, deployment_id)
         platform_id = platform.id
     click.echo(platform_id)
 
@@ -109,7 +108,7 @@ def list_platforms(as_json: bool) -> None:
 def remove(platform_id: str) -> None:
     """Remove a registration that no course uses."""
     with open_engine_only().sessions.begin() as session:
-        platform = _platform(session, platform_id)
+        platform = platform_named(session, platform_id)
         used = session.scalar(
             select(Course.id).join(Deployment).where(Deployment.platform_id == platform.id).limit(1)
         )
@@ -127,26 +126,7 @@ def remove(platform_id: str) -> None:
 @click.option("--secret", "secret_names", multiple=True, metavar="KEY")
 def connect(platform_id: str, values: tuple[str, ...], secret_names: tuple[str, ...]) -> None:
     """Store credentials for the LMS's own REST API, sealed."""
-    engine = open_engine_only()
-    with engine.sessions() as session:
-        vendor = lms.of(_platform(session, platform_id).lms)
-    if not vendor.connection_settings:
-        raise InvalidInput(f"{vendor.label} has no connection besides LTI here.")
-    given = checked(vendor.connection_settings, pairs(values), secret=False)
-    given |= checked(vendor.connection_settings, secrets_for(secret_names), secret=True)
-    if given.get("url"):
-        try:
-            checked_url(given["url"], "“url”")
-        except ValueError as error:
-            raise InvalidInput(f"{error}.") from None
-    with engine.sessions.begin() as session:
-        platform = _platform(session, platform_id)
-        platform.connection = engine.cipher.seal(given)
-        platform.connection_error = None
-        for course in session.scalars(
-            select(Course).join(Deployment).where(Deployment.platform_id == platform.id)
-        ):
-            course.next_sync_at = clock.now()
+    connect_platform(open_engine_only(), platform_id, pairs(values), secrets_for(secret_names))
     click.echo("Connected. Check it with: lti-badges doctor")
 
 
@@ -180,20 +160,5 @@ def list_deployments(as_json: bool) -> None:
 def approve(platform_id: str, deployment_id: str) -> None:
     """Let a deployment's launches in."""
     with open_engine_only().sessions.begin() as session:
-        _approve(_platform(session, platform_id), deployment_id)
+        approve_deployment(platform_named(session, platform_id), deployment_id)
     click.echo("Approved.")
-
-
-def _platform(session: Any, platform_id: str) -> Platform:
-    platform = session.get(Platform, platform_id)
-    if platform is None:
-        raise NotFound(f"There is no platform {platform_id}; see: lti-badges platforms list")
-    return platform  # type: ignore[no-any-return]
-
-
-def _approve(platform: Platform, deployment_id: str) -> None:
-    row = next((d for d in platform.deployments if d.deployment_id == deployment_id), None)
-    if row is None:
-        row = Deployment(deployment_id=deployment_id)
-        platform.deployments.append(row)
-    row.state, row.approved_at = APPROVED, clock.now()

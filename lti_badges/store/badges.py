@@ -22,7 +22,8 @@ from lti_badges.store.base import Base, UtcDateTime, new_id, now
 
 class BackendRow(Base):
     """A configured badge backend. `secrets` is sealed. `paused_until` holds all its deliveries
-    back (Retry-After, or a circuit opened by failures); `error` is why, as a sentence."""
+    back (Retry-After, or a circuit opened by failures); `error` is why, as a sentence. Its own
+    badges were last listed at `listed_at`, and `listing_error` is why that failed since."""
 
     __tablename__ = "backends"
 
@@ -36,6 +37,8 @@ class BackendRow(Base):
     failures: Mapped[int] = mapped_column(Integer, default=0)
     error: Mapped[str | None] = mapped_column(Text)
     error_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    listed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    listing_error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 

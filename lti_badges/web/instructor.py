@@ -9,6 +9,8 @@ from lti_badges.awards.achievements import (
     achievements_for,
     backend_of_course,
     create_achievement,
+    shelf_of,
+    use_backend,
 )
 from lti_badges.awards.arrivals import Arrival
 from lti_badges.awards.brake import go_on, let_stand
@@ -197,6 +199,14 @@ def decide(rule_id: str, decision: str) -> str:
     return badges()
 
 
+@instructor.post("/backend")
+def choose_backend() -> str:
+    """Choose badges from another backend."""
+    use_backend(services().engine, _course(), request.form.get("backend", ""), by=_access().actor)
+    fields = read_fields(request.form)
+    return _form(RuleFields("", fields.lines, fields.join, fields.n, fields.policy))
+
+
 @instructor.post("/achievements")
 def create() -> str:
     """A new badge of this course, then the form with it chosen."""
@@ -317,6 +327,7 @@ def _options(engine: Engine, course_id: str) -> list[Option]:
 
 def _form(fields: RuleFields, rule_id: str | None = None) -> str:
     engine, course = services().engine, _course()
+    shelf = shelf_of(engine, course)
     badges_here = achievements_for(engine, course)
     options = _options(engine, course)
     taken = {rule.achievement.id for rule in rules_of(engine, course) if rule.id != rule_id}
@@ -325,6 +336,7 @@ def _form(fields: RuleFields, rule_id: str | None = None) -> str:
         fields=fields,
         rule_id=rule_id,
         badges=badges_here,
+        shelf=shelf,
         taken=taken,
         options=options,
         groups=list(dict.fromkeys(option.group for option in options)),

@@ -62,6 +62,16 @@
   };
   document.addEventListener("change", percentages);
 
+  // Narrow a long list while typing.
+  document.addEventListener("input", (event) => {
+    const list = event.target.dataset.filter;
+    if (!list) return;
+    const wanted = event.target.value.trim().toLowerCase();
+    for (const each of document.querySelectorAll(list)) {
+      each.hidden = !each.textContent.toLowerCase().includes(wanted) && !each.querySelector("input:checked");
+    }
+  });
+
   const resize = () => {
     if (window.parent === window) return;
     const height = Math.max(document.documentElement.offsetHeight, 480);

@@ -1,0 +1,149 @@
+"""What an admin configures: backends, REST connections, deployments. Commands and console alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from lti_badges import clock, lms
+from lti_badges.awards.audit import record
+from lti_badges.awards.engine import Engine
+from lti_badges.awards.hand import unpause
+from lti_badges.backends import kind_of
+from lti_badges.errors import InvalidInput, NotFound
+from lti_badges.lti.launches import APPROVED
+from lti_badges.settings import checked_url
+from lti_badges.store import Achievement, Award, BackendRow, Course, Deployment, Platform
+from lti_badges.values.settings import checked
+
+MAX_NAME = 100
+
+
+def save_backend(
+    engine: Engine,
+    name: str,
+    kind: str,
+    values: Mapping[str, str],
+    secrets: Mapping[str, str],
+    *,
+    is_default: bool = False,
+    by: str = "admin",
+) -> str:
+    """Add a backend, or change the one of this name; its paused awards go on. Secrets that are not
+    given stay as they are. Returns its id. Raises InvalidInput."""
+    vendor, name = kind_of(kind), name.strip()
+    if not 0 < len(name) <= MAX_NAME:
+        raise InvalidInput(
+            f"A backend needs a name of at most {MAX_NAME} characters.", field="name"
+        )
+    settings = checked(vendor.settings, {**values, **_checked_url(values, "--url")}, secret=False)
+    with engine.sessions.begin() as session:
+        row = session.scalar(select(BackendRow).where(BackendRow.name == name))
+        if row is not None and row.kind != kind:
+            raise InvalidInput(
+                f"“{name}” is a backend of kind {row.kind}; choose another name for a new one."
+            )
+        kept = engine.cipher.unseal(row.secrets) if row else {}
+        known = {setting.name for setting in vendor.settings if setting.secret}
+        sealed = checked(
+            vendor.settings,
+            {key: value for key, value in kept.items() if key in known} | dict(secrets),
+            secret=True,
+        )
+        if row is None:
+            row = BackendRow(name=name, kind=kind)
+            session.add(row)
+        row.settings = settings
+        row.secrets = engine.cipher.seal(sealed) if sealed else None
+        row.listed_at = None
+        unpause(row)
+        session.flush()
+        record(session, "backend_saved", actor=by, backend=name)
+        if is_default:
+            _make_default(session, row)
+        return row.id
+
+
+def make_default(engine: Engine, backend_id: str) -> None:
+    """New badges are made there. Raises NotFound."""
+    with engine.sessions.begin() as session:
+        _make_default(session, backend_named(session, backend_id))
+
+
+def remove_backend(engine: Engine, name: str) -> None:
+    """Remove a backend that no badge uses. Raises InvalidInput and NotFound."""
+    with engine.sessions.begin() as session:
+        row = backend_named(session, name)
+        for model, what in ((Award, "awards"), (Achievement, "badges")):
+            if session.scalar(select(model.id).where(model.backend_id == row.id).limit(1)):
+                raise InvalidInput(f"“{row.name}” has {what}; it can't be removed.")
+        session.delete(row)
+
+
+def backend_named(session: Session, name: str) -> BackendRow:
+    """By name or id. Raises NotFound."""
+    row = session.scalar(
+        select(BackendRow).where((BackendRow.name == name) | (BackendRow.id == name))
+    )
+    if row is None:
+        raise NotFound(f"There is no backend “{name}”; see: lti-badges backends list")
+    return row
+
+
+def connect_platform(
+    engine: Engine, platform_id: str, values: Mapping[str, str], secrets: Mapping[str, str]
+) -> None:
+    """Store credentials for the LMS's own REST API, sealed; its courses are read anew. Raises
+    InvalidInput and NotFound."""
+    with engine.sessions.begin() as session:
+        platform = platform_named(session, platform_id)
+        vendor = lms.of(platform.lms)
+        if not vendor.connection_settings:
+            raise InvalidInput(f"{vendor.label} has no connection besides LTI here.")
+        given = checked(vendor.connection_settings, values, secret=False)
+        given |= checked(vendor.connection_settings, secrets, secret=True)
+        given |= _checked_url(given, "“url”")
+        platform.connection = engine.cipher.seal(given)
+        platform.connection_error = None
+        session.execute(
+            update(Course)
+            .where(
+                Course.deployment_id.in_(
+                    select(Deployment.id).where(Deployment.platform_id == platform.id)
+                )
+            )
+            .values(next_sync_at=clock.now())
+        )
+
+
+def approve_deployment(platform: Platform, deployment_id: str) -> None:
+    """Let a deployment's launches in, now or when it is first seen."""
+    row = next((d for d in platform.deployments if d.deployment_id == deployment_id), None)
+    if row is None:
+        row = Deployment(deployment_id=deployment_id)
+        platform.deployments.append(row)
+    row.state, row.approved_at = APPROVED, clock.now()
+
+
+def platform_named(session: Session, platform_id: str) -> Platform:
+    """By id. Raises NotFound."""
+    platform = session.get(Platform, platform_id)
+    if platform is None:
+        raise NotFound(f"There is no platform {platform_id}; see: lti-badges platforms list")
+    return platform
+
+
+def _make_default(session: Session, row: BackendRow) -> None:
+    for each in session.scalars(select(BackendRow)):
+        each.is_default = each.id == row.id
+
+
+def _checked_url(values: Mapping[str, str], name: str) -> dict[str, str]:
+    if not values.get("url"):
+        return {}
+    try:
+        return {"url": checked_url(values["url"].rstrip("/"), name)}
+    except ValueError as error:
+        raise InvalidInput(f"{error}.", field="url") from None
