@@ -13,6 +13,7 @@ from lti_badges.logs import configure_logs
 from lti_badges.settings import Settings
 from lti_badges.store import is_current, upgrade
 from lti_badges.web import common
+from lti_badges.web.admin import admin
 from lti_badges.web.events import events
 from lti_badges.web.health import health
 from lti_badges.web.instructor import instructor
@@ -53,6 +54,7 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
         picker,
         public,
         events,
+        admin,
         health,
     ):
         app.register_blueprint(blueprint)

@@ -11,7 +11,7 @@ from lti_badges.cli.awarding import awards, courses, rules, sync
 from lti_badges.cli.backends import achievements, backends
 from lti_badges.cli.doctor import doctor
 from lti_badges.cli.platforms import deployments, platforms
-from lti_badges.cli.running import db, demo, keys, serve, worker
+from lti_badges.cli.running import admin, db, demo, keys, serve, worker
 from lti_badges.errors import LtiBadgesError
 from lti_badges.logs import configure_logs
 
@@ -27,6 +27,7 @@ for command in (
     demo,
     serve,
     worker,
+    admin,
     db,
     platforms,
     deployments,

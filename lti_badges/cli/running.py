@@ -20,6 +20,7 @@ from lti_badges.sandbox import DEMO_FLAVOUR, FLAVOURS
 from lti_badges.server import serve_forever
 from lti_badges.settings import Settings
 from lti_badges.store import upgrade
+from lti_badges.web.access import AdminTokens
 
 
 @click.command()
@@ -52,6 +53,14 @@ def worker(threads: int) -> None:
     click.echo("Working; stop with Ctrl-C.")
     ended.wait()
     background.stop()
+
+
+@click.command()
+def admin() -> None:
+    """Print an address that opens the admin console, good for ten minutes."""
+    engine = open_queue_and_engine().engine
+    ticket = AdminTokens(engine.cipher).ticket()
+    click.echo(f"{engine.settings.base_url}/admin/#{ticket}")
 
 
 @click.group()

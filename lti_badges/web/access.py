@@ -17,6 +17,7 @@ from lti_badges.errors import LaunchError
 from lti_badges.values.course import Role
 
 LIFE_S = 2 * 60 * 60
+TICKET_LIFE_S = 10 * 60
 FIELD = "access"
 
 
@@ -39,6 +40,41 @@ class Access:
     def actor(self) -> str:
         """How the audit trail names them."""
         return (self.name or f"{self.role.value} {self.sub}")[:255]
+
+
+class AdminTokens:
+    """The same for the admin console: whoever can run commands here gets a ticket for ten minutes,
+    and for it a page that works for two hours."""
+
+    def __init__(self, cipher: Cipher) -> None:
+        secret = cipher.derive("admin console")
+        self._tickets = URLSafeTimedSerializer(secret, salt="ticket")
+        self._pages = URLSafeTimedSerializer(secret, salt="page")
+
+    def ticket(self) -> str:
+        """To open the console with; it travels behind a `#`, so no server or proxy logs it."""
+        return str(self._tickets.dumps("admin"))
+
+    def open(self, ticket: str) -> str:
+        """A page's token for a ticket. Raises LaunchError."""
+        self._checked(self._tickets, ticket, TICKET_LIFE_S)
+        return str(self._pages.dumps("admin"))
+
+    def check(self, request: Request) -> None:
+        """Let only admins' pages in. Raises LaunchError."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        self._checked(self._pages, token if scheme.lower() == "bearer" else "", LIFE_S)
+
+    def _checked(self, serializer: URLSafeTimedSerializer, token: str, life_s: int) -> None:
+        try:
+            serializer.loads(token, max_age=life_s)
+        except BadSignature:
+            raise LaunchError(
+                "The console needs a fresh address: run “lti-badges admin” where the tool runs, "
+                "and open what it prints.",
+                code="admin",
+                status=401,
+            ) from None
 
 
 class AccessTokens:

@@ -93,8 +93,9 @@ def guide(text: str) -> Markup:
 
 def _headers(response: Response) -> Response:
     public = request.blueprint in {"public", "health", None} and request.path != "/lti/launch"
+    framed = not public and request.blueprint != "admin"
     response.headers.setdefault(
-        "Content-Security-Policy", CSP.format(frames=UNFRAMED if public else FRAMED)
+        "Content-Security-Policy", CSP.format(frames=FRAMED if framed else UNFRAMED)
     )
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"

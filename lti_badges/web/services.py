@@ -10,7 +10,7 @@ from lti_badges import lms
 from lti_badges.awards.engine import Engine
 from lti_badges.jobs import Queue
 from lti_badges.lti.launches import Desk
-from lti_badges.web.access import AccessTokens
+from lti_badges.web.access import AccessTokens, AdminTokens
 
 EXTENSION = "lti_badges"
 
@@ -23,6 +23,7 @@ class Services:
     queue: Queue
     desk: Desk
     access: AccessTokens
+    admin: AdminTokens
 
     @classmethod
     def of(cls, queue: Queue) -> Services:
@@ -35,7 +36,7 @@ class Services:
             base_url=engine.settings.base_url,
             audience_hint=lambda platform: lms.LMSES.get(platform.lms, lms.LMS).audience_hint,
         )
-        return cls(engine, queue, desk, AccessTokens(engine.cipher))
+        return cls(engine, queue, desk, AccessTokens(engine.cipher), AdminTokens(engine.cipher))
 
     def attach(self, app: Flask) -> None:
         """Make them known to the application's pages."""

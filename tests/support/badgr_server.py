@@ -90,16 +90,23 @@ class BadgrServer(FaultyServer):
         if not str(body.get("image", "")).startswith("data:image/"):
             return _envelope([], 400, "image is required")
         ref = secrets.token_hex(8)
-        self.badges[ref] = {
-            "entityId": ref,
-            "name": body["name"],
+        self.badges[ref] = self.badge(ref, body["name"], issuer) | {
             "description": body["description"],
             "criteriaNarrative": body["criteriaNarrative"],
+        }
+        return _envelope([self.badges[ref]], 201)
+
+    def badge(self, ref: str, name: str, issuer: str = "I1") -> dict[str, Any]:
+        """A badge class as the server lists it."""
+        return {
+            "entityId": ref,
+            "name": name,
+            "description": "Did well.",
+            "criteriaNarrative": "Pass.",
             "issuer": issuer,
             "image": f"{self.base}/media/{ref}.png",
             "openBadgeId": f"{self.base}/public/badges/{ref}",
         }
-        return _envelope([self.badges[ref]], 201)
 
     def _held(self, badge: str) -> tuple[Response, int] | Response:
         fault = self.fault("find-")
