@@ -27,7 +27,7 @@ from lti_badges.errors import (
 )
 from lti_badges.http import Reply, host_of
 from lti_badges.links import next_page
-from lti_badges.values.badge import AchievementRef, Issuance, Receipt
+from lti_badges.values.badge import AchievementRef, Holding, Issuance, Receipt
 from lti_badges.values.settings import Setting
 
 SCOPE = "rw:issuer"  # without a scope the server grants only r:profile, and all else is a 404
@@ -98,6 +98,14 @@ class Badgr(Backend):
         """Looked up by recipient, told apart by our evidence address; revoked ones count too."""
         ours = (held for held in self._held(issuance) if issuance.url in _evidence_urls(held))
         return next((_receipt(assertion) for assertion in ours), None)
+
+    def holdings(self, achievement_ref: str) -> Iterator[Holding]:
+        """One list for all recipients."""
+        path = f"/v2/badgeclasses/{_id(achievement_ref)}/assertions"
+        params = {"include_expired": "1", "include_revoked": "1", "num": PAGE_SIZE}
+        for held in self._all(path, params):
+            markers = frozenset(_evidence_urls(held))
+            yield Holding(str(held["entityId"]), markers, bool(held.get("revoked")))
 
     def issue(self, issuance: Issuance) -> Receipt:
         """Issues, with the server's own guard on. A learner who holds this badge already, from

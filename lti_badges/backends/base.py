@@ -10,7 +10,7 @@ from typing import ClassVar
 from lti_badges.crypto import KeyFolder
 from lti_badges.http import Http
 from lti_badges.store import Sessions
-from lti_badges.values.badge import AchievementRef, Issuance, Receipt
+from lti_badges.values.badge import AchievementRef, Holding, Issuance, Receipt
 from lti_badges.values.settings import Setting
 
 
@@ -95,6 +95,11 @@ class Backend(ABC):
     @abstractmethod
     def find(self, issuance: Issuance) -> Receipt | None:
         """The award as the backend has it now, told by our marker, or None. Changes nothing."""
+
+    def holdings(self, achievement_ref: str) -> Iterator[Holding] | None:
+        """Everybody's awards of a badge as the backend has them, streamed, revoked ones too; None
+        where it has no such list, so that each award is looked up by itself."""
+        return None
 
     @abstractmethod
     def issue(self, issuance: Issuance) -> Receipt:

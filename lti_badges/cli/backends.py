@@ -10,6 +10,7 @@ from sqlalchemy import select
 from lti_badges.awards.achievements import create_achievement, refresh_achievements
 from lti_badges.awards.configured import backend_named, remove_backend, save_backend
 from lti_badges.awards.orders import backend_of
+from lti_badges.awards.reconcile import reconcile
 from lti_badges.backends import KINDS, AchievementDraft
 from lti_badges.cli.common import json_option, open_engine_only, pairs, secrets_for, show
 from lti_badges.store import Achievement, BackendRow
@@ -71,6 +72,22 @@ def test(name: str) -> None:
     with engine.sessions() as session:
         row = backend_named(session, name)
     click.echo(backend_of(engine, row).check())
+
+
+@backends.command("reconcile")
+@click.argument("name")
+def reconcile_backend(name: str) -> None:
+    """Compare a backend's awards with ours now; otherwise it happens once a day."""
+    engine = open_engine_only()
+    with engine.sessions() as session:
+        backend_id = backend_named(session, name).id
+    found = reconcile(engine, backend_id, force=True)
+    if found.error:
+        raise click.ClickException(found.error)
+    click.echo(
+        f"{found.checked} awards checked: {found.revoked} revoked there, {found.missing} not "
+        f"found, {found.foreign} there that are none of ours."
+    )
 
 
 @backends.command()

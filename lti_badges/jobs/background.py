@@ -14,6 +14,7 @@ from lti_badges import clock
 from lti_badges.awards.delivery import sweep
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.passback import due_for_pass_back
+from lti_badges.awards.reconcile import due_for_reconciliation
 from lti_badges.awards.workers import is_gone
 from lti_badges.jobs.queue import Queue
 from lti_badges.lti.login import forget_expired
@@ -69,7 +70,7 @@ class Background:
             try:
                 tick(self.queue)
                 if clock.now() - cleaned > HOUSEKEEPING:
-                    forget_expired(self.queue.engine.sessions)
+                    housekeeping(self.queue)
                     cleaned = clock.now()
             except Exception:
                 log.exception("tick_failed")
@@ -92,6 +93,13 @@ def tick(queue: Queue) -> None:
         engine.nudge("sync", course_id)
     for award_id in due_for_pass_back(engine, limit=50):
         engine.nudge("pass_back", award_id)
+
+
+def housekeeping(queue: Queue) -> None:
+    """What can wait some minutes: old logins, and the daily look at the backends."""
+    forget_expired(queue.engine.sessions)
+    for backend_id in due_for_reconciliation(queue.engine):
+        queue.engine.nudge("reconcile", backend_id)
 
 
 def due_courses(engine: Engine, limit: int = COURSES_A_TICK) -> list[str]:

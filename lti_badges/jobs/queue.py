@@ -17,6 +17,7 @@ from lti_badges.awards.delivery import deliver
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.passback import pass_back
 from lti_badges.awards.push import read_pushed
+from lti_badges.awards.reconcile import reconcile
 from lti_badges.awards.sync import sync_course
 from lti_badges.errors import NotFound, SettingsError
 from lti_badges.settings import Settings
@@ -37,6 +38,7 @@ class Queue:
                 ("sync", self._sync),
                 ("pass_back", self._pass_back),
                 ("member", self._member),
+                ("reconcile", self._reconcile),
             )
         }
 
@@ -63,6 +65,9 @@ class Queue:
             sync_course(self.engine, course_id)
         except NotFound:
             return  # removed since
+
+    def _reconcile(self, backend_id: str) -> None:
+        reconcile(self.engine, backend_id)
 
     def _member(self, member_id: str) -> None:
         for award_id in read_pushed(self.engine, member_id):

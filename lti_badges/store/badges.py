@@ -23,7 +23,8 @@ from lti_badges.store.base import Base, UtcDateTime, new_id, now
 class BackendRow(Base):
     """A configured badge backend. `secrets` is sealed. `paused_until` holds all its deliveries
     back (Retry-After, or a circuit opened by failures); `error` is why, as a sentence. Its own
-    badges were last listed at `listed_at`, and `listing_error` is why that failed since."""
+    badges were last listed at `listed_at`, and `listing_error` is why that failed since. What the
+    last reconciliation found is `reconciled`: checked, revoked, missing, foreign, error."""
 
     __tablename__ = "backends"
 
@@ -39,6 +40,8 @@ class BackendRow(Base):
     error_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     listed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     listing_error: Mapped[str | None] = mapped_column(Text)
+    reconciled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reconciled: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 

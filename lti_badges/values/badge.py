@@ -61,6 +61,16 @@ class Issuance:
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """One award as a backend lists it: its own id, the markers of ours it carries, whether it
+    stands."""
+
+    ref: str
+    markers: frozenset[str] = frozenset()
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What the backend stored: its own id, public address, when, and whether it stands."""
 
