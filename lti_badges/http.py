@@ -197,6 +197,8 @@ class Http:
         max_bytes: int,
         deadline: float,
     ) -> Reply:
+        if params:  # beside the address's own query, not in its place
+            url = str(httpx.URL(url).copy_merge_params(params))
         pinned = self._checked(url, public_only=public_only)
         host = host_of(url)
         target, extensions = url, {}
@@ -209,7 +211,6 @@ class Http:
                 method,
                 target,
                 headers=headers,
-                params=params,
                 data=form,
                 json=json_body,
                 content=content,

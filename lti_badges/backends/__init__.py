@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from sqlalchemy import select
 
+from lti_badges.backends.accredible import Accredible
 from lti_badges.backends.badgr import Badgr
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.builtin import Builtin
 from lti_badges.backends.canvas_credentials import CanvasCredentials
+from lti_badges.backends.credly import Credly
 from lti_badges.backends.obf import OBF
 from lti_badges.backends.oeb import OEB
 from lti_badges.backends.timeback import Timeback
@@ -21,7 +23,17 @@ from lti_badges.store import BackendRow, Sessions
 
 KINDS: dict[str, type[Backend]] = {
     backend.kind: backend
-    for backend in (Builtin, Badgr, CanvasCredentials, OEB, OBF, Timeback, Webhook)
+    for backend in (
+        Builtin,
+        Badgr,
+        CanvasCredentials,
+        OEB,
+        OBF,
+        Timeback,
+        Credly,
+        Accredible,
+        Webhook,
+    )
 }
 
 

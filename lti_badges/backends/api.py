@@ -64,24 +64,14 @@ def parsed(reply: Reply, *, writes: bool) -> Any:
         raise lost(message, writes=writes) from None
 
 
-class BearerApi:
-    """Calls with the backend's token; renews it once when refused. `expired` are the statuses by
-    which this vendor says that a token no longer counts."""
+class JsonApi:
+    """Calls with a fixed `Authorization` header, and the server's refusals in its own words."""
 
-    def __init__(
-        self,
-        http: Http,
-        base_url: str,
-        tokens: TokenKeeper,
-        explain: Explain,
-        *,
-        expired: frozenset[int] = frozenset({401}),
-    ) -> None:
+    def __init__(self, http: Http, base_url: str, authorization: str, explain: Explain) -> None:
         self._http = http
         self._base_url = base_url.rstrip("/")
-        self._tokens = tokens
+        self._authorization = authorization
         self._explain = explain
-        self._expired = expired
         self.stops: Callable[[Any], None] = lambda _answer: None
         """Looks at each refused answer and raises Refused for a cause only a person can mend."""
 
@@ -94,20 +84,12 @@ class BearerApi:
         json_body: Any = None,
         writes: bool | None = None,
     ) -> Reply:
-        """Any answer below 500 but 408, 425, 429 and 3xx. Raises Unauthorized when a fresh token
-        is refused too. `path` may be a whole address of the same host (next-page links)."""
+        """Any answer below 500 but 408, 425, 429 and 3xx. Raises Unauthorized when the server
+        refuses our login. `path` may be a whole address of the same host (next-page links)."""
         writes = method != "GET" if writes is None else writes
-        token = self._tokens.token()
-        reply = self._send(method, path, token, params, json_body, writes=writes)
-        if reply.status in self._expired:
-            token = self._tokens.renewed(instead_of=token)
-            reply = self._send(method, path, token, params, json_body, writes=writes)
-        if reply.status in self._expired:
-            said = self._explain(reply)
-            raise Unauthorized(
-                f"{host_of(self._base_url)} refuses our login"
-                f"{f' (“{said}”)' if said else ''}. Check the connection's credentials and rights."
-            )
+        reply = self._send(method, path, self._authorization, params, json_body, writes=writes)
+        if reply.status == 401:
+            raise self._unauthorized(reply)
         return reply
 
     def json(self, method: str, path: str, **options: Any) -> Any:
@@ -124,11 +106,18 @@ class BearerApi:
         said = self._explain(reply) or f"error {reply.status}"
         return Refused(f"{host_of(self._base_url)} refused: {said}.", code=f"http_{reply.status}")
 
+    def _unauthorized(self, reply: Reply) -> Unauthorized:
+        said = self._explain(reply)
+        return Unauthorized(
+            f"{host_of(self._base_url)} refuses our login"
+            f"{f' (“{said}”)' if said else ''}. Check the connection's credentials and rights."
+        )
+
     def _send(
         self,
         method: str,
         path: str,
-        token: str,
+        authorization: str,
         params: Mapping[str, str] | None,
         json_body: Any,
         *,
@@ -137,7 +126,7 @@ class BearerApi:
         url = path if path.startswith("http") else f"{self._base_url}{path}"
         if host_of(url) != host_of(self._base_url):
             raise Refused("The server names a page on another host; our token does not go there.")
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        headers = {"Authorization": authorization, "Accept": "application/json"}
         return call(
             self._http,
             method,
@@ -147,3 +136,41 @@ class BearerApi:
             params=params,
             json_body=json_body,
         )
+
+
+class BearerApi(JsonApi):
+    """Calls with the backend's token; renews it once when refused. `expired` are the statuses by
+    which this vendor says that a token no longer counts."""
+
+    def __init__(
+        self,
+        http: Http,
+        base_url: str,
+        tokens: TokenKeeper,
+        explain: Explain,
+        *,
+        expired: frozenset[int] = frozenset({401}),
+    ) -> None:
+        super().__init__(http, base_url, "", explain)
+        self._tokens = tokens
+        self._expired = expired
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json_body: Any = None,
+        writes: bool | None = None,
+    ) -> Reply:
+        """As for a fixed header. Raises Unauthorized when a fresh token is refused too."""
+        writes = method != "GET" if writes is None else writes
+        token = self._tokens.token()
+        reply = self._send(method, path, f"Bearer {token}", params, json_body, writes=writes)
+        if reply.status in self._expired:
+            token = self._tokens.renewed(instead_of=token)
+            reply = self._send(method, path, f"Bearer {token}", params, json_body, writes=writes)
+        if reply.status in self._expired:
+            raise self._unauthorized(reply)
+        return reply

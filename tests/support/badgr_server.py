@@ -7,11 +7,13 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Flask, Response, jsonify, request
 
 from tests.support.faulty import FaultyServer
 
+PAGE = 4
 TOKENS = {"password": "correct horse"}
 
 
@@ -85,7 +87,7 @@ class BadgrServer(FaultyServer):
 
     def _badges(self, issuer: str) -> tuple[Response, int]:
         if request.method == "GET":
-            return _envelope(list(self.badges.values()))
+            return self._listed(list(self.badges.values()))
         body = request.get_json()
         if not str(body.get("image", "")).startswith("data:image/"):
             return _envelope([], 400, "image is required")
@@ -120,7 +122,16 @@ class BadgrServer(FaultyServer):
             and wanted in {"", each["recipient"]["plaintextIdentity"]}
             and (not each["revoked"] or request.args.get("include_revoked") == "1")
         ]
-        return _envelope(found)
+        return self._listed(found)
+
+    def _listed(self, rows: list[dict[str, Any]]) -> tuple[Response, int]:
+        """A page, with the address of the next as the server gives it: by a cursor."""
+        start = int(request.args.get("cursor", 0))
+        answer, status = _envelope(rows[start : start + PAGE])
+        if start + PAGE < len(rows):
+            query = {**request.args, "cursor": str(start + PAGE)}
+            answer.headers["Link"] = f'<{self.base}{request.path}?{urlencode(query)}>; rel="next"'
+        return answer, status
 
     def _issue(self, badge: str) -> tuple[Response, int] | Response:
         body = request.get_json()

@@ -1,0 +1,201 @@
+"""Credly (Acclaim) API v1.
+
+Source: credly.com/docs/issued_badges and /docs/badge_templates.
+Quirks: HTTP Basic with the organisation's token as user name; both names are required; by default
+the same badge for the same address is refused with 422; a marker of ours does not come back in
+lists, so a live badge of the same template and address counts as the award.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from lti_badges import clock
+from lti_badges.backends.api import JsonApi, parsed
+from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
+from lti_badges.errors import LtiBadgesError, NeedsRecipient, OutcomeUnknown, Refused, Unavailable
+from lti_badges.http import Reply, host_of
+from lti_badges.values.badge import AchievementRef, Issuance, Receipt
+from lti_badges.values.settings import Setting
+
+
+class Credly(Backend):
+    """One organisation on Credly."""
+
+    kind = "credly"
+    label = "Credly"
+    docs = "docs/backends/credly.md"
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("url", "API address", default="https://api.credly.com/v1"),
+        Setting("organization", "Organization id"),
+        Setting("token", "Authorization token of the organization", secret=True),
+        Setting("notify", "Let Credly mail the learner", default="yes", choices=("yes", "no")),
+    )
+    traits = Traits(
+        needs_name=True, creates_achievements=False, guards_duplicates=True, sends_mail=True
+    )
+
+    def __init__(self, config: BackendConfig) -> None:
+        super().__init__(config)
+        login = base64.b64encode(f"{config.secrets.get('token', '')}:".encode()).decode()
+        self._base = config.settings["url"].rstrip("/")
+        self._path = f"/organizations/{quote(config.settings['organization'], safe='')}"
+        self.api = JsonApi(config.http, self._base, f"Basic {login}", explain)
+
+    def check(self) -> str:
+        """Reads the organization."""
+        found = self.api.json("GET", self._path)
+        data = found.get("data") if isinstance(found, dict) else None
+        if not isinstance(data, dict):
+            raise Unavailable(f"{host_of(self._base)} answered with something that is not Credly.")
+        return f"{host_of(self._base)} let us in as {data.get('name', 'an organization')}."
+
+    def achievements(self) -> Iterator[AchievementRef]:
+        """The organization's active badge templates."""
+        for badge in self._all(f"{self._path}/badge_templates", {"filter": "state::active"}):
+            yield AchievementRef(
+                id="",
+                ref=str(badge["id"]),
+                name=str(badge.get("name") or ""),
+                description=str(badge.get("description") or ""),
+                criteria="",
+                url=badge.get("url"),
+            )
+
+    def create(self, draft: AchievementDraft) -> AchievementRef:
+        """Templates are designed and released on Credly."""
+        raise Refused("Badge templates are made on Credly; they are listed here afterwards.")
+
+    def find(self, issuance: Issuance) -> Receipt | None:
+        """The live badge of this template and address, whoever issued it."""
+        wanted = (
+            f"recipient_email::{_email(issuance)}|badge_template_id::{issuance.achievement.ref}"
+        )
+        live = (
+            badge
+            for badge in self._all(f"{self._path}/badges", {"filter": wanted})
+            if badge.get("state") != "revoked" and _is_of(badge, issuance)
+        )
+        return next((_receipt(badge) for badge in live), None)
+
+    def issue(self, issuance: Issuance) -> Receipt:
+        """Issues; where Credly says that the learner has it already, that one is the award."""
+        path = f"{self._path}/badges"
+        reply = self.api.request("POST", path, json_body=self._order(issuance))
+        if reply.ok:
+            answer = parsed(reply, writes=True)
+            made = answer.get("data") if isinstance(answer, dict) else None
+            if not isinstance(made, dict) or "id" not in made:
+                raise OutcomeUnknown("Credly's answer names nothing that it made.")
+            return _receipt(made)
+        if reply.status == 422 and (held := self.find(issuance)):
+            return held
+        raise self.api.refusal(reply)
+
+    def revoke(self, issuance: Issuance, receipt_ref: str, reason: str) -> None:
+        """With its reason."""
+        path = f"{self._path}/badges/{quote(receipt_ref, safe='')}"
+        reply = self.api.request("PUT", f"{path}/revoke", json_body={"reason": reason[:500]})
+        if reply.ok or reply.status == 404:
+            return
+        gone = self.find(issuance)
+        if gone is not None and gone.ref == receipt_ref:
+            raise self.api.refusal(reply)
+
+    def _order(self, issuance: Issuance) -> dict[str, Any]:
+        first, last = _names(issuance)
+        order: dict[str, Any] = {
+            "recipient_email": _email(issuance),
+            "badge_template_id": issuance.achievement.ref,
+            "issued_at": _moment(min(issuance.achieved_at, clock.now())),
+            "issued_to_first_name": first,
+            "issued_to_last_name": last,
+            "suppress_badge_notification_email": self.config.settings.get("notify") == "no",
+            "evidence": [
+                {
+                    "type": "UrlEvidence",
+                    "name": issuance.course_title or "How it was earned",
+                    "description": issuance.explanation[:500],
+                    "url": issuance.url,
+                }
+            ],
+        }
+        if issuance.expires_at:
+            order["expires_at"] = _moment(issuance.expires_at)
+        return order
+
+    def _all(self, path: str, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        following: str | None = path
+        query = dict(params)
+        seen: set[str] = set()
+        while following and following not in seen:
+            seen.add(following)
+            answer = self.api.json("GET", following, params=query)
+            data = answer.get("data") if isinstance(answer, dict) else None
+            if not isinstance(data, list):
+                raise Unavailable(f"{host_of(self._base)} sent a list that can't be read.")
+            yield from (each for each in data if isinstance(each, dict))
+            metadata = answer.get("metadata")
+            after = metadata.get("next_page_url") if isinstance(metadata, dict) else None
+            following, query = (after if isinstance(after, str) else None), {}
+
+
+def explain(reply: Reply) -> str:
+    """Credly's `data.message` and `data.errors`."""
+    try:
+        answer = reply.json()
+    except LtiBadgesError:
+        return ""
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, dict):
+        return ""
+    errors = data.get("errors")
+    said = [
+        f"{each.get('attribute', '')}: {', '.join(map(str, each.get('messages') or []))}"
+        for each in (errors if isinstance(errors, list) else [])
+        if isinstance(each, dict)
+    ]
+    return "; ".join(said or [str(data.get("message") or "")])[:500]
+
+
+def _receipt(badge: dict[str, Any]) -> Receipt:
+    issued = badge.get("issued_at")
+    try:
+        moment = clock.parse_iso(issued) if isinstance(issued, str) else clock.now()
+    except ValueError:
+        moment = clock.now()
+    url = badge.get("badge_url")
+    return Receipt(
+        str(badge["id"]), url if isinstance(url, str) else None, moment, badge["state"] == "revoked"
+    )
+
+
+def _is_of(badge: dict[str, Any], issuance: Issuance) -> bool:
+    """A filter that the server does not know is ignored by it, so look at what came."""
+    template = badge.get("badge_template")
+    ref = template.get("id") if isinstance(template, dict) else badge.get("badge_template_id")
+    email = badge.get("recipient_email")
+    return (ref is None or str(ref) == issuance.achievement.ref) and (
+        not isinstance(email, str) or email.lower() == _email(issuance)
+    )
+
+
+def _email(issuance: Issuance) -> str:
+    if not issuance.recipient.email:
+        raise NeedsRecipient("Credly needs the learner's e-mail, and the LMS sends none.")
+    return issuance.recipient.email.lower()
+
+
+def _names(issuance: Issuance) -> tuple[str, str]:
+    first, _, last = (issuance.recipient.name or "").strip().rpartition(" ")
+    if not last:
+        raise NeedsRecipient("Credly needs the learner's name, and the LMS sends none.")
+    return first or last, last
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} +0000"
