@@ -145,7 +145,8 @@ def _is_due(award: Award) -> bool:
 
 def _lock_key(session: Session, award: Award) -> str:
     achievement = session.get_one(Achievement, award.achievement_id)
-    return f"{award.backend_id}:{achievement.ref}:{award.recipient_key}"[:500]
+    ref = award.achievement_ref or achievement.ref
+    return f"{award.backend_id}:{ref}:{award.recipient_key}"[:500]
 
 
 def _lock(session: Session, key: str, award_id: str, token: str) -> bool:

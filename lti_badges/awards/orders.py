@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +23,9 @@ def issuance_of(engine: Engine, session: Session, award: Award) -> Issuance:
     return Issuance(
         award_id=award.id,
         url=engine.settings.url(f"/credentials/{award.id}"),
-        achievement=achievement_of(engine, achievement),
+        achievement=replace(
+            achievement_of(engine, achievement), ref=award.achievement_ref or achievement.ref
+        ),
         recipient=_recipient(award.recipient),
         achieved_at=award.achieved_at,
         explanation=award.explanation,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 
 from lti_badges import clock
 from lti_badges.awards.audit import change_state, record
@@ -78,7 +78,8 @@ def reconcile(engine: Engine, backend_id: str, *, force: bool = False) -> Reconc
                 after = str((row.reconciled or {}).get("cursor", ""))
                 report.cursor = _look_up(engine, backend, backend_id, after, report)
                 break
-            _compare(engine, achievement_id, listed, report)
+            ours = (Award.achievement_id == achievement_id) & (Award.backend_id == backend_id)
+            _compare(engine, ours, listed, report)
     except BackendError as error:
         report.error = error.message
     with engine.sessions.begin() as session:
@@ -90,32 +91,25 @@ def _awarded(engine: Engine, backend_id: str) -> list[tuple[str, str]]:
     """(id, ref) of the badges that we issued there."""
     with engine.sessions() as session:
         rows = session.execute(
-            select(Achievement.id, Achievement.ref)
-            .where(Achievement.backend_id == backend_id)
-            .where(
-                Achievement.id.in_(
-                    select(Award.achievement_id).where(Award.state == State.ISSUED.value)
-                )
-            )
+            select(Award.achievement_id, func.coalesce(Award.achievement_ref, Achievement.ref))
+            .join(Achievement, Achievement.id == Award.achievement_id)
+            .where(Award.backend_id == backend_id, Award.state == State.ISSUED.value)
+            .distinct()
         )
-        return [(row.id, row.ref) for row in rows]
+        return [(achievement_id, ref) for achievement_id, ref in rows]
 
 
 def _compare(
-    engine: Engine, achievement_id: str, listed: Iterator[Holding], report: Reconciliation
+    engine: Engine, ours: ColumnElement[bool], listed: Iterator[Holding], report: Reconciliation
 ) -> None:
     """By one list: two awards of ours may point to the same one there, if it guards duplicates."""
     held = {each.ref: each.revoked for each in listed}
-    for award_id, ref in _issued(engine, Award.achievement_id == achievement_id):
+    for award_id, ref in _issued(engine, ours):
         report.checked += 1
         _settle(engine, award_id, report, found=ref in held, revoked=held.get(ref, False))
     with engine.sessions() as session:
         known = set(
-            session.scalars(
-                select(Award.backend_ref).where(
-                    Award.achievement_id == achievement_id, Award.backend_ref.is_not(None)
-                )
-            )
+            session.scalars(select(Award.backend_ref).where(ours, Award.backend_ref.is_not(None)))
         )
     report.foreign += sum(not revoked for ref, revoked in held.items() if ref not in known)
 

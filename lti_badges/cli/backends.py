@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from lti_badges.awards.achievements import create_achievement, refresh_achievements
 from lti_badges.awards.configured import backend_named, remove_backend, save_backend
+from lti_badges.awards.moving import move_badges
 from lti_badges.awards.orders import backend_of
 from lti_badges.awards.reconcile import reconcile
 from lti_badges.backends import KINDS, AchievementDraft
@@ -87,6 +88,19 @@ def reconcile_backend(name: str) -> None:
     click.echo(
         f"{found.checked} awards checked: {found.revoked} revoked there, {found.missing} not "
         f"found, {found.foreign} there that are none of ours."
+    )
+
+
+@backends.command()
+@click.argument("origin", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--achievement", "names", multiple=True, help="Only these badges.")
+def move(origin: str, target: str, names: tuple[str, ...]) -> None:
+    """Move badges to another backend: rules stay, nobody gets a second one."""
+    moved = move_badges(open_engine_only(), origin, target, names)
+    click.echo(
+        f"{moved.badges} badges moved; {moved.sent_anew} waiting awards go out there, "
+        f"{moved.stayed} stay where they were issued."
     )
 
 

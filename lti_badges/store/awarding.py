@@ -122,6 +122,7 @@ class Award(Base):
     `number` counts from 1 and rises only when the award before it was revoked. What it was
     granted for is kept for ever: rule version, judgement, recipient. Delivery uses `attempts`,
     `next_attempt_at`, `lease_until` and `claim` (the token of whoever is sending it now).
+    `achievement_ref` is the badge's id at this award's backend once the badge moved to another.
     """
 
     __tablename__ = "awards"
@@ -153,6 +154,7 @@ class Award(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revocation_reason: Mapped[str | None] = mapped_column(Text)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    achievement_ref: Mapped[str | None] = mapped_column(String(500))
     backend_ref: Mapped[str | None] = mapped_column(String(500))
     backend_url: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)

@@ -28,6 +28,19 @@ def issuer_of(engine: Engine, backend_id: str) -> Builtin | None:
     return backend if isinstance(backend, Builtin) else None
 
 
+def issuer_of_achievement(engine: Engine, achievement_id: str) -> Builtin | None:
+    """The built-in issuer of a badge; the one that issued it once, after it moved elsewhere: its
+    credentials go on pointing here."""
+    with engine.sessions() as session:
+        row = session.get(Achievement, achievement_id)
+        once = session.scalar(
+            select(IssuedCredential.backend_id)
+            .where(IssuedCredential.achievement_id == achievement_id)
+            .limit(1)
+        )
+    return (issuer_of(engine, row.backend_id) if row else None) or issuer_of(engine, once or "")
+
+
 def profile(engine: Engine, backend_id: str) -> dict[str, Any] | None:
     """The issuer's Profile with its verification method."""
     issuer = issuer_of(engine, backend_id)
@@ -44,8 +57,7 @@ def achievement(engine: Engine, achievement_id: str) -> dict[str, Any] | None:
     """The Achievement as a document of its own."""
     with engine.sessions() as session:
         row = session.get(Achievement, achievement_id)
-        backend_id = row.backend_id if row else ""
-    issuer = issuer_of(engine, backend_id)
+    issuer = issuer_of_achievement(engine, achievement_id)
     if row is None or issuer is None:
         return None
     document = build_achievement(issuer.achievement_document(achievement_of(engine, row)))

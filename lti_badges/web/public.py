@@ -99,7 +99,7 @@ def achievement(achievement: Any) -> AnyResponse:
 def achievement_ob2(achievement: Any) -> AnyResponse:
     """The Open Badges 2.0 BadgeClass."""
     row, engine = _achievement(str(achievement)), services().engine
-    issuer = _found(documents.issuer_of(engine, row.backend_id))
+    issuer = _found(documents.issuer_of_achievement(engine, row.id))
     document = issuer.achievement_document(achievement_of(engine, row))
     return _document(ob2.build_badge_class(document, issuer.profile), LD_TYPE)
 

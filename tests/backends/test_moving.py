@@ -1,0 +1,135 @@
+"""Badges move to another backend: the same rules, and no second badge for anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from lti_badges.awards.configured import save_backend
+from lti_badges.awards.hand import revoke
+from lti_badges.awards.moving import move_badges
+from lti_badges.awards.reconcile import reconcile
+from lti_badges.awards.rulebook import rules_of
+from lti_badges.errors import InvalidInput, NotFound
+from lti_badges.store import Achievement, Award
+from tests.support.badgr_server import TOKENS, BadgrServer
+from tests.support.campus import Campus
+
+BEN = "5"
+
+
+@pytest.fixture
+def server() -> Iterator[BadgrServer]:
+    with BadgrServer().running() as running:
+        yield running
+
+
+def badgr(campus: Campus, server: BadgrServer, name: str = "theirs") -> str:
+    settings = {"url": server.base, "username": "a@b.c"}
+    return save_backend(campus.engine, name, "badgr", settings, {"password": TOKENS["password"]})
+
+
+def test_nobody_gets_a_second_badge_and_the_next_goes_to_the_new_place(
+    campus: Campus, server: BadgrServer
+) -> None:
+    campus.rule()
+    campus.sync()
+    campus.deliver()
+    before = campus.awards()
+    backend_id = badgr(campus, server)
+    moved = move_badges(campus.engine, "builtin", "theirs")
+    assert (moved.badges, moved.sent_anew, moved.stayed) == (1, 0, len(before))
+    campus.grade(BEN, 50)
+    campus.sync()
+    campus.deliver()
+    assert len(campus.awards()) == len(before) + 1
+    assert campus.award_of(BEN).backend_id == backend_id
+    assert server.live() == {"ben.carter@example.org": 1}
+    assert len(rules_of(campus.engine, campus.course_id())) == 1
+    found = reconcile(campus.engine, backend_id)
+    assert (found.checked, found.missing, found.foreign) == (1, 0, 0)
+
+
+def test_what_was_issued_stays_verifiable_and_revocable_where_it_is(
+    lite: Campus, server: BadgrServer
+) -> None:
+    lite.rule()
+    lite.sync()
+    lite.deliver()
+    badgr(lite, server)
+    move_badges(lite.engine, "builtin", "theirs")
+    award = lite.awards()[0]
+    page = httpx.get(f"{lite.tool}/credentials/{award.id}", headers={"Accept": "text/html"})
+    assert "This credential is valid" in page.text
+    badge = f"{lite.tool}/achievements/{award.achievement_id}"
+    assert httpx.get(badge, headers={"Accept": "application/json"}).json()["id"] == badge
+    revoke(lite.engine, award.id, reason="A mistake", by="a test")
+    lite.deliver()
+    assert lite.awards()[0].state == "revoked"
+    back = move_badges(lite.engine, "theirs", "builtin")
+    assert back.badges == 1
+
+
+def test_from_badgr_to_badgr_awards_are_revoked_at_the_old_place(lite: Campus) -> None:
+    with BadgrServer().running() as old, BadgrServer().running() as new:
+        badgr(lite, old, "old")
+        move_badges(lite.engine, "builtin", "old")
+        lite.rule()
+        move_badges(lite.engine, "builtin", "old")
+        lite.sync()
+        lite.deliver()
+        count = len(lite.awards())
+        assert sum(old.live().values()) == count
+        badgr(lite, new, "new")
+        move_badges(lite.engine, "old", "new")
+        assert reconcile(lite.engine, lite.awards()[0].backend_id, force=True).missing == 0
+        revoke(lite.engine, lite.awards()[0].id, reason="A mistake", by="a test")
+        lite.deliver()
+        assert sum(old.live().values()) == count - 1
+        assert not new.live()
+
+
+def test_awards_that_never_left_go_out_at_the_new_place(lite: Campus, server: BadgrServer) -> None:
+    lite.rule()
+    lite.sync()
+    with lite.engine.sessions.begin() as session:
+        first, second = session.query(Award).order_by(Award.id).limit(2)
+        first.state, first.error, first.next_attempt_at = "rejected", "No.", None
+        second.state = "unknown"
+    badgr(lite, server)
+    moved = move_badges(lite.engine, "builtin", "theirs")
+    assert moved.stayed == 1  # nobody knows whether it arrived: it is looked up where it went
+    lite.deliver()
+    assert {award.state for award in lite.awards()} <= {"issued", "unknown"}
+    assert len(server.live()) == len(lite.awards()) - 1
+
+
+def test_a_badge_of_the_same_name_is_taken_if_nobody_uses_it(
+    lite: Campus, server: BadgrServer
+) -> None:
+    lite.rule()
+    server.badges["B1"] = server.badge("B1", "Statistics")
+    badgr(lite, server)
+    move_badges(lite.engine, "builtin", "theirs")
+    assert list(server.badges) == ["B1"]
+    with lite.engine.sessions() as session:
+        assert session.query(Achievement).one().ref == "B1"
+
+
+def test_what_makes_no_sense_is_refused(lite: Campus) -> None:
+    with pytest.raises(InvalidInput):
+        move_badges(lite.engine, "builtin", "builtin")
+    with pytest.raises(NotFound):
+        move_badges(lite.engine, "builtin", "nowhere")
+
+
+def test_two_badges_of_one_name_never_become_one(lite: Campus, server: BadgrServer) -> None:
+    badgr(lite, server)
+    badge = lite.badge("One")
+    move_badges(lite.engine, "builtin", "theirs", ["One"])
+    lite.rule(badge=badge)
+    lite.badge("One")
+    with pytest.raises(InvalidInput):
+        move_badges(lite.engine, "builtin", "theirs")
