@@ -143,6 +143,7 @@ def _copy(
             on_fall=version.on_fall,
             grace_days=version.grace_days,
             pass_back=version.pass_back,
+            valid_days=version.valid_days,
             created_by="course copy",
         )
     )

@@ -21,8 +21,9 @@ class Action(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Situation:
     """One member under one rule. `met_since` is since when the rule has been met without a break,
-    `fallen_at` since when a held badge's rule is no longer met; `revoked_at` of the last award;
-    `flagged` once the instructor was asked about the fall, `kept` once they let the badge stand."""
+    `fallen_at` since when a held badge's rule is no longer met; `ended_at` when the last award was
+    revoked or expired; `flagged` once the instructor was asked about the fall, `kept` once they let
+    the badge stand."""
 
     outcome: Outcome
     can_earn: bool
@@ -30,7 +31,7 @@ class Situation:
     granted_by_this_rule: bool
     met_since: datetime | None
     fallen_at: datetime | None
-    revoked_at: datetime | None
+    ended_at: datetime | None
     flagged: bool
     kept: bool
 
@@ -39,7 +40,7 @@ def decide(situation: Situation, policy: Policy, now: datetime) -> Action:
     """The action, by these rules:
 
     - only a met rule grants, only to who can earn, and never a second badge beside a held one;
-    - after a revocation the rule must have been missed and met anew, else the revoked badge would
+    - after a revocation or expiry the rule must have been missed and met anew, else the badge would
       come back by itself;
     - unknown changes nothing: nobody loses a badge because a grade could not be read;
     - a fall acts only on awards that this rule granted, as its policy says.
@@ -62,7 +63,7 @@ def decide(situation: Situation, policy: Policy, now: datetime) -> Action:
 def _on_met(situation: Situation) -> Action:
     if situation.holds or not situation.can_earn:
         return Action.NOTHING
-    revoked_at, met_since = situation.revoked_at, situation.met_since
-    if revoked_at is not None and (met_since is None or met_since <= revoked_at):
+    ended_at, met_since = situation.ended_at, situation.met_since
+    if ended_at is not None and (met_since is None or met_since <= ended_at):
         return Action.NOTHING
     return Action.GRANT

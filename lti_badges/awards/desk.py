@@ -18,7 +18,6 @@ from lti_badges.awards.reading import current_versions
 from lti_badges.rules import Facts, Judgement, OnFall, Outcome, Policy, evaluate, load
 from lti_badges.rules.criteria import Criterion
 from lti_badges.store import (
-    STANDING_STATES,
     Achievement,
     Award,
     AwardRule,
@@ -58,7 +57,13 @@ class LiveRule:
 
 def policy_of(version: RuleVersion) -> Policy:
     """The policy a rule version holds."""
-    return Policy(OnFall(version.on_fall), version.grace_days, version.pass_back)
+    return Policy(
+        OnFall(version.on_fall),
+        version.grace_days,
+        version.pass_back,
+        version.valid_days,
+        version.valid_until,
+    )
 
 
 @dataclass(slots=True)
@@ -112,10 +117,12 @@ class Desk:
         judgement = evaluate(rule.criterion, facts)
         standing = self._stand(rule, member, judgement)
         award = self.awards.get((rule.row.achievement_id, member.id))
-        holds = award is not None and award.state in STANDING_STATES
+        holds = award is not None and award.stands_at(self.now)
         self._note_fall(rule, standing, judgement, award if holds else None)
         action = decide(self._situation(rule, member, judgement, standing), rule.policy, self.now)
         if action in {Action.GRANT, Action.REVOKE} and rule.is_braked:
+            return None
+        if action is Action.GRANT and self._is_over(rule, standing):
             return None
         if action is Action.GRANT:
             return self._grant(rule, member, standing, judgement, award)
@@ -125,6 +132,11 @@ class Desk:
         if action is Action.REVOKE and award is not None:
             return self._revoke(rule, award, judgement)
         return None
+
+    def _is_over(self, rule: LiveRule, standing: Standing) -> bool:
+        """A badge that would be expired when it is granted is not granted."""
+        expires_at = rule.policy.expires_at(standing.met_since or self.now)
+        return expires_at is not None and expires_at <= self.now
 
     def forecast(self, rule: LiveRule, member: CourseMember, facts: Facts) -> Action:
         """What `judge` would do if nothing braked it; changes nothing."""
@@ -139,11 +151,11 @@ class Desk:
         return Situation(
             outcome=judgement.outcome,
             can_earn=member.can_earn,
-            holds=award is not None and award.state in STANDING_STATES,
+            holds=award is not None and award.stands_at(self.now),
             granted_by_this_rule=award is not None and award.rule_id == rule.row.id,
             met_since=standing.met_since or self.now,
             fallen_at=standing.fallen_at,
-            revoked_at=award.revoked_at if award is not None else None,
+            ended_at=_ended_at(award),
             flagged=bool(standing.flagged),
             kept=standing.kept,
         )
@@ -190,6 +202,7 @@ class Desk:
         judgement: Judgement,
         before: Award | None,
     ) -> Award:
+        achieved_at = standing.met_since or self.now
         award = Award(
             course_id=self.course.id,
             member_id=member.id,
@@ -203,7 +216,8 @@ class Desk:
             recipient=recipient_of(member),
             judgement=judgement.to_json(),
             explanation=explain(judgement),
-            achieved_at=standing.met_since or self.now,
+            achieved_at=achieved_at,
+            expires_at=rule.policy.expires_at(achieved_at),
             passed_back="due" if rule.policy.pass_back else "none",
         )
         self.session.add(award)
@@ -250,6 +264,13 @@ def _explained(leaf: Judgement) -> str:
     if leaf.source is None or leaf.read_at is None:
         return leaf.text
     return f"{leaf.text}, read from {leaf.source} on {leaf.read_at:%-d %B %Y %H:%M} UTC"
+
+
+def _ended_at(award: Award | None) -> datetime | None:
+    """Since when the last award no longer counts: it was revoked, or it expired."""
+    if award is None:
+        return None
+    return award.revoked_at or award.expires_at
 
 
 def _met_at(judgement: Judgement) -> datetime | None:

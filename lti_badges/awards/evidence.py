@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lti_badges import clock
 from lti_badges.awards.gathering import COMPLETED
 from lti_badges.rules import Facts
 from lti_badges.store import Award, Course, CourseMember, Deployment, LineItem, MemberResult, State
@@ -61,6 +62,7 @@ def badges_held(
             CourseMember.sub.in_([member.sub for member in members]),
             Deployment.platform_id == platform,
             Award.state.in_([state.value for state in HELD]),
+            Award.standing_at(clock.now()),
         )
     )
     by_sub: dict[str, set[str]] = defaultdict(set)

@@ -14,7 +14,6 @@ from lti_badges.awards.gathering import recipient_key, recipient_of
 from lti_badges.awards.reading import writing
 from lti_badges.errors import InvalidInput, NotFound
 from lti_badges.store import (
-    STANDING_STATES,
     Achievement,
     Award,
     BackendRow,
@@ -149,9 +148,7 @@ def _again(session: Session, award: Award, by: str) -> None:
 
 def _next_number(session: Session, member_id: str, achievement_id: str) -> int:
     mine = (Award.member_id == member_id) & (Award.achievement_id == achievement_id)
-    standing = session.scalar(
-        select(func.count()).where(mine, Award.state.in_([s.value for s in STANDING_STATES]))
-    )
+    standing = session.scalar(select(func.count()).where(mine, Award.standing_at(clock.now())))
     if standing:
         raise InvalidInput("This learner has that badge already, or it is on its way.")
     return (session.scalar(select(func.max(Award.number)).where(mine)) or 0) + 1

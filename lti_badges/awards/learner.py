@@ -7,13 +7,13 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from lti_badges import clock
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.orders import achievement_of
 from lti_badges.awards.reading import current_versions
 from lti_badges.backends import KINDS
 from lti_badges.rules import Judgement
 from lti_badges.store import (
-    STANDING_STATES,
     Achievement,
     Award,
     BackendRow,
@@ -70,7 +70,7 @@ def shelf(engine: Engine, course_id: str, member_id: str, focus: str | None = No
             .order_by(Award.created_at.desc())
         ).all()
         earned = [_earned(engine, *row) for row in rows]
-        held = {award.achievement_id for award, _, _ in rows if award.state in STANDING_STATES}
+        held = {award.achievement_id for award, _, _ in rows if award.stands_at(clock.now())}
         toward = []
         for rule, version in current_versions(session, course_id):
             if rule.achievement_id in held:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lti_badges.awards.engine import Engine
@@ -33,7 +34,22 @@ def issuance_of(engine: Engine, session: Session, award: Award) -> Issuance:
         course_title=course.title or course.label or None,
         expires_at=award.expires_at,
         number=award.number,
+        supersedes=_superseded(engine, session, award),
     )
+
+
+def _superseded(engine: Engine, session: Session, award: Award) -> str | None:
+    """The address of the expired award that this one renews."""
+    before = session.scalar(
+        select(Award).where(
+            Award.achievement_id == award.achievement_id,
+            Award.member_id == award.member_id,
+            Award.number == award.number - 1,
+        )
+    )
+    if before is None or before.revoked_at is not None:
+        return None
+    return engine.settings.url(f"/credentials/{before.id}")
 
 
 def achievement_of(engine: Engine, row: Achievement) -> AchievementRef:

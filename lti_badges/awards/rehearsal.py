@@ -27,7 +27,7 @@ from lti_badges.rules import (
     evaluate,
     leaves,
 )
-from lti_badges.store import STANDING_STATES, Award, Course, CourseMember, LineItem
+from lti_badges.store import Award, Course, CourseMember, LineItem
 from lti_badges.values.course import COURSE_GRADE_KEY, Kind, ResultState
 
 BATCH = 200
@@ -177,7 +177,7 @@ def _holders(
             select(Award.member_id).where(
                 Award.achievement_id == achievement_id,
                 Award.member_id.in_([member.id for member in members]),
-                Award.state.in_([state.value for state in STANDING_STATES]),
+                Award.standing_at(clock.now()),
             )
         )
     )

@@ -230,6 +230,8 @@ def _version(rule: AwardRule, criterion: Criterion, policy: Policy, by: str) -> 
         on_fall=policy.on_fall.value,
         grace_days=policy.grace_days,
         pass_back=policy.pass_back,
+        valid_days=policy.valid_days,
+        valid_until=policy.valid_until,
         created_by=by,
     )
 

@@ -171,7 +171,7 @@ class Builtin(Backend):
             awarded_at=issuance.achieved_at,
             valid_from=min(issuance.achieved_at, now),
             valid_until=issuance.expires_at,
-            narrative=issuance.explanation,
+            narrative=_narrative(issuance),
             results=tuple(
                 ResultValue(measure.label, measure.value or "met", measure.needed)
                 for measure in issuance.measures
@@ -216,3 +216,8 @@ class Builtin(Backend):
 
 def _receipt(row: IssuedCredential, url: str) -> Receipt:
     return Receipt(row.award_id, url, row.issued_at, revoked=row.revoked_at is not None)
+
+
+def _narrative(issuance: Issuance) -> str:
+    renews = f" It renews {issuance.supersedes}." if issuance.supersedes else ""
+    return f"{issuance.explanation}{renews}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import click
@@ -27,6 +28,7 @@ from lti_badges.rules import (
     Policy,
     ScoreAtLeast,
 )
+from lti_badges.rules.policy import MAX_VALID_DAYS
 from lti_badges.store import (
     Achievement,
     Award,
@@ -113,6 +115,8 @@ def rules() -> None:
 @click.option("--at-least", "percents", multiple=True, metavar="PERCENT")
 @click.option("--course-grade-at-least", "course_grade", metavar="PERCENT")
 @click.option("--course-completed", is_flag=True)
+@click.option("--valid-days", type=click.IntRange(1, MAX_VALID_DAYS), help="From when achieved.")
+@click.option("--valid-until", type=click.DateTime(["%Y-%m-%d"]), help="Its last day, in UTC.")
 def add_rule(
     context_id: str,
     achievement: str,
@@ -121,6 +125,8 @@ def add_rule(
     percents: tuple[str, ...],
     course_grade: str | None,
     course_completed: bool,
+    valid_days: int | None,
+    valid_until: datetime | None,
 ) -> None:
     """Put a rule in force. Each --line-item is followed by its --at-least."""
     if len(items) != len(percents):
@@ -141,7 +147,8 @@ def add_rule(
     if not parts:
         raise click.UsageError("Name at least one criterion.")
     joined = parts[0] if len(parts) == 1 else (AnyOf if any_of else AllOf)(tuple(parts))
-    click.echo(save_rule(engine, course.id, badge.id, joined, Policy(), by=BY))
+    policy = Policy(valid_days=valid_days, valid_until=valid_until.date() if valid_until else None)
+    click.echo(save_rule(engine, course.id, badge.id, joined, policy, by=BY))
 
 
 @rules.command("list")

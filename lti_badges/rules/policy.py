@@ -1,11 +1,14 @@
-"""What follows when a grade later falls below a rule's threshold, and what a rule passes back."""
+"""What follows when a grade later falls below a rule's threshold, how long a badge is valid, and
+what a rule passes back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
 MAX_GRACE_DAYS = 365
+MAX_VALID_DAYS = 36_500
 
 
 class OnFall(StrEnum):
@@ -18,12 +21,27 @@ class OnFall(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`grace_days` counts from when the fall was first seen; it matters for REVOKE only."""
+    """`grace_days` counts from when the fall was first seen; it matters for REVOKE only. A badge is
+    valid for `valid_days` from when it was achieved, or to the end of the day `valid_until` (UTC),
+    whichever ends first; for ever if neither is given."""
 
     on_fall: OnFall = OnFall.KEEP
     grace_days: int = 7
     pass_back: bool = False
+    valid_days: int | None = None
+    valid_until: date | None = None
+
+    def expires_at(self, achieved_at: datetime) -> datetime | None:
+        """When a badge achieved then expires."""
+        ends = []
+        if self.valid_days is not None:
+            ends.append(achieved_at + timedelta(days=self.valid_days))
+        if self.valid_until is not None:
+            ends.append(datetime.combine(self.valid_until, time.max, UTC).replace(microsecond=0))
+        return min(ends, default=None)
 
     def __post_init__(self) -> None:
+        if self.valid_days is not None and not 1 <= self.valid_days <= MAX_VALID_DAYS:
+            raise ValueError(f"a badge must be valid from 1 to {MAX_VALID_DAYS} days")
         if not 0 <= self.grace_days <= MAX_GRACE_DAYS:
             raise ValueError(f"the grace period must be from 0 to {MAX_GRACE_DAYS} days")

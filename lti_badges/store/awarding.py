@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -11,12 +11,16 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
+    ColumnElement,
+    Date,
     ForeignKey,
     Index,
     Integer,
     String,
     Text,
     UniqueConstraint,
+    and_,
+    or_,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -85,6 +89,8 @@ class RuleVersion(Base):
     on_fall: Mapped[str] = mapped_column(String(10), default="keep")
     grace_days: Mapped[int] = mapped_column(Integer, default=7)
     pass_back: Mapped[bool] = mapped_column(Boolean, default=False)
+    valid_days: Mapped[int | None] = mapped_column(Integer)
+    valid_until: Mapped[date | None] = mapped_column(Date)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     created_by: Mapped[str] = mapped_column(String(255), default="")
 
@@ -164,6 +170,17 @@ class Award(Base):
     claim: Mapped[str | None] = mapped_column(String(80))
     passed_back: Mapped[str] = mapped_column(String(10), default="none")
     passed_back_error: Mapped[str | None] = mapped_column(Text)
+
+    def stands_at(self, moment: datetime) -> bool:
+        """Whether it counts as held or on its way: neither revoked nor expired."""
+        fresh = self.expires_at is None or self.expires_at > moment
+        return self.state in STANDING_STATES and fresh
+
+    @classmethod
+    def standing_at(cls, moment: datetime) -> ColumnElement[bool]:
+        """The same, as a condition."""
+        fresh = or_(cls.expires_at.is_(None), cls.expires_at > moment)
+        return and_(cls.state.in_([state.value for state in STANDING_STATES]), fresh)
 
     course: Mapped[Course] = relationship()
     member: Mapped[CourseMember] = relationship()

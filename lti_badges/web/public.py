@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from flask import Blueprint, Response, abort, jsonify, render_template, request
+from sqlalchemy import select
 from werkzeug.wrappers import Response as AnyResponse
 
 from lti_badges import clock
@@ -159,6 +160,14 @@ def _credential_page(award_id: str, email: str | None = None) -> AnyResponse:
         row = session.get(IssuedCredential, award_id)
         achievement = session.get_one(Achievement, award.achievement_id)
         course = session.get_one(Course, award.course_id)
+        newer = session.scalar(
+            select(Award.id).where(
+                Award.achievement_id == award.achievement_id,
+                Award.member_id == award.member_id,
+                Award.number > award.number,
+                Award.state == State.ISSUED.value,
+            )
+        )
     page = render_template(
         "public/credential.html",
         award=award,
@@ -170,6 +179,7 @@ def _credential_page(award_id: str, email: str | None = None) -> AnyResponse:
         verification=_verification(engine, row),
         matches=matches_recipient(row.document, email) if row and email else None,
         asked=email,
+        newer=newer if award.revoked_at is None else None,
         is_out=award.state in {State.ISSUED, State.REVOKING, State.REVOKED},
     )
     response = Response(page)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
+from lti_badges import clock
 from lti_badges.awards.sources import Source
 from lti_badges.errors import InvalidInput
 from lti_badges.rules import (
@@ -20,7 +22,7 @@ from lti_badges.rules import (
     Policy,
     ScoreAtLeast,
 )
-from lti_badges.rules.policy import MAX_GRACE_DAYS
+from lti_badges.rules.policy import MAX_GRACE_DAYS, MAX_VALID_DAYS
 from lti_badges.values.badge import AchievementRef
 from lti_badges.values.course import Kind
 from lti_badges.values.score import parse_percent, plain
@@ -188,4 +190,27 @@ def _policy(form: Mapping[str, str]) -> Policy:
         raise InvalidInput(
             f"The days of grace must be a whole number up to {MAX_GRACE_DAYS}.", field="grace_days"
         )
-    return Policy(on_fall, int(days), form.get("pass_back") == "on")
+    valid_days, valid_until = _validity(form)
+    passes_back = form.get("pass_back") == "on"
+    return Policy(on_fall, int(days), passes_back, valid_days, valid_until)
+
+
+def _validity(form: Mapping[str, str]) -> tuple[int | None, date | None]:
+    days, until = form.get("valid_days", "").strip(), form.get("valid_until", "").strip()
+    if form.get("valid") == "days":
+        if not days.isdecimal() or not 1 <= int(days) <= MAX_VALID_DAYS:
+            raise InvalidInput(
+                f"The badge can be valid for 1 to {MAX_VALID_DAYS} days.", field="valid_days"
+            )
+        return int(days), None
+    if form.get("valid") == "until":
+        try:
+            day = date.fromisoformat(until)
+        except ValueError:
+            raise InvalidInput(
+                "Choose the last day on which the badge is valid.", field="valid_until"
+            ) from None
+        if day < clock.now().date():
+            raise InvalidInput("The last day of validity is over already.", field="valid_until")
+        return None, day
+    return None, None
