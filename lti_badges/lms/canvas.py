@@ -143,6 +143,7 @@ class Canvas(LMS):
     def __init__(self, course: CourseHandle) -> None:
         super().__init__(course)
         self._subs: dict[str, str] | None = None
+        self._ids: dict[str, str] = {}
 
     @property
     def rest(self) -> Rest:
@@ -231,8 +232,10 @@ class Canvas(LMS):
                 for _ in self.members():
                     pass
             return self._subs or {}
-        found = self.rest.json(f"{self._path}/users/lti_1_3_id:{quote(sub, safe='')}")
-        return {str(found.get("id")): sub} if isinstance(found, dict) else {}
+        if sub not in self._ids:
+            found = self.rest.json(f"{self._path}/users/lti_1_3_id:{quote(sub, safe='')}")
+            self._ids[sub] = str(found.get("id")) if isinstance(found, dict) else "0"
+        return {self._ids[sub]: sub}
 
     def _submissions(self, gradable: Gradable, sub: str | None) -> Iterator[Result]:
         who = self._who(sub)
