@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -26,7 +26,7 @@ from lti_badges.values.badge import Issuance
 LEASE = timedelta(minutes=5)
 # A request whose answer was lost may still be on its way: look it up only after this rest.
 REST = timedelta(seconds=60)
-BUSY = timedelta(seconds=5)
+BUSY, SOON, MINUTE = timedelta(seconds=5), timedelta(seconds=1), timedelta(minutes=1)
 DUE_STATES = (State.PENDING, State.UNKNOWN, State.REVOKING)
 
 
@@ -56,6 +56,10 @@ def claim(engine: Engine, award_id: str) -> Claimed | None:
         backend = session.get_one(BackendRow, award.backend_id)
         if backend.paused_until and backend.paused_until > clock.now():
             award.next_attempt_at = backend.paused_until
+            return None
+        wait = _pace(session, backend)
+        if wait is not None:
+            award.next_attempt_at = wait
             return None
         if not _lock(session, _lock_key(session, award), award.id, token):
             award.next_attempt_at = clock.now() + BUSY
@@ -141,6 +145,29 @@ def _is_due(award: Award) -> bool:
     free = award.lease_until is None or award.lease_until < now
     waited = award.next_attempt_at is None or award.next_attempt_at <= now
     return award.state in DUE_STATES and free and waited
+
+
+def _pace(session: Session, backend: BackendRow) -> datetime | None:
+    """When to come back, if the backend may not be sent more just now; else counts this one. The
+    backend's row is locked, so that workers count together."""
+    at_once, a_minute = backend.settings.get("at_once"), backend.settings.get("a_minute")
+    if not at_once and not a_minute:
+        return None
+    now = clock.now()
+    session.refresh(backend, with_for_update=True)
+    if at_once:
+        busy = session.scalar(
+            select(func.count()).where(Award.backend_id == backend.id, Award.lease_until > now)
+        )
+        if (busy or 0) >= int(at_once):
+            return now + SOON
+    if a_minute:
+        if backend.minute_at is None or now - backend.minute_at >= MINUTE:
+            backend.minute_at, backend.minute_count = now, 0
+        if backend.minute_count >= int(a_minute):
+            return backend.minute_at + MINUTE
+        backend.minute_count += 1
+    return None
 
 
 def _lock_key(session: Session, award: Award) -> str:

@@ -38,7 +38,7 @@ def save_backend(
         raise InvalidInput(
             f"A backend needs a name of at most {MAX_NAME} characters.", field="name"
         )
-    settings = checked(vendor.settings, {**values, **_checked_url(values, "--url")}, secret=False)
+    settings = checked(vendor.options(), {**values, **_checked_url(values, "--url")}, secret=False)
     with engine.sessions.begin() as session:
         row = session.scalar(select(BackendRow).where(BackendRow.name == name))
         if row is not None and row.kind != kind:
@@ -46,9 +46,9 @@ def save_backend(
                 f"“{name}” is a backend of kind {row.kind}; choose another name for a new one."
             )
         kept = engine.cipher.unseal(row.secrets) if row else {}
-        known = {setting.name for setting in vendor.settings if setting.secret}
+        known = {setting.name for setting in vendor.options() if setting.secret}
         sealed = checked(
-            vendor.settings,
+            vendor.options(),
             {key: value for key, value in kept.items() if key in known} | dict(secrets),
             secret=True,
         )

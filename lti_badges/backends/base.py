@@ -13,6 +13,16 @@ from lti_badges.store import Sessions
 from lti_badges.values.badge import AchievementRef, Holding, Issuance, Receipt
 from lti_badges.values.settings import Setting
 
+PACE = (
+    Setting(
+        "at_once", "Awards sent at the same time", "No limit if empty", required=False, counts=True
+    ),
+    Setting(
+        "a_minute", "Awards sent in a minute", "No limit if empty", required=False, counts=True
+    ),
+)
+"""What every remote backend can be set to, besides its own settings."""
+
 
 @dataclass(frozen=True, slots=True)
 class Traits:
@@ -78,6 +88,11 @@ class Backend(ABC):
 
     def __init__(self, config: BackendConfig) -> None:
         self.config = config
+
+    @classmethod
+    def options(cls) -> tuple[Setting, ...]:
+        """All settings: its own, and how fast it may be called."""
+        return cls.settings if cls.traits.is_local else (*cls.settings, *PACE)
 
     @abstractmethod
     def check(self) -> str:

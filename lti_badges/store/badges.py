@@ -24,7 +24,8 @@ class BackendRow(Base):
     """A configured badge backend. `secrets` is sealed. `paused_until` holds all its deliveries
     back (Retry-After, or a circuit opened by failures); `error` is why, as a sentence. Its own
     badges were last listed at `listed_at`, and `listing_error` is why that failed since. What the
-    last reconciliation found is `reconciled`: checked, revoked, missing, foreign, error."""
+    last reconciliation found is `reconciled`: checked, revoked, missing, foreign, error. In the
+    minute from `minute_at` on, `minute_count` awards were sent."""
 
     __tablename__ = "backends"
 
@@ -38,6 +39,8 @@ class BackendRow(Base):
     failures: Mapped[int] = mapped_column(Integer, default=0)
     error: Mapped[str | None] = mapped_column(Text)
     error_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    minute_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    minute_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     listed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     listing_error: Mapped[str | None] = mapped_column(Text)
     reconciled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

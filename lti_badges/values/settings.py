@@ -19,6 +19,8 @@ class Setting:
     required: bool = True
     default: str = ""
     choices: tuple[str, ...] = ()
+    counts: bool = False
+    """Whether it must be a whole number from 1 on."""
 
 
 def checked(
@@ -42,6 +44,8 @@ def checked(
             raise InvalidInput(
                 f"“{name}” must be one of: {', '.join(setting.choices)}.", field=name
             )
+        if value and setting.counts and not (value.isascii() and value.isdigit() and int(value)):
+            raise InvalidInput(f"“{name}” must be a whole number from 1 on.", field=name)
         if value:
             values[name] = value
     return values

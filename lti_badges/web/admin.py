@@ -138,7 +138,7 @@ def backend_form() -> str:
 def add_backend() -> str:
     """Save the form."""
     vendor = kind_of(request.form.get("kind", ""))
-    values, secrets = _given(vendor.settings)
+    values, secrets = _given(vendor.options())
     save_backend(
         services().engine,
         request.form.get("name", ""),

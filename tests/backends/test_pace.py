@@ -1,0 +1,83 @@
+"""How many awards a backend is sent at once and in a minute."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from lti_badges import clock
+from lti_badges.awards.achievements import create_achievement
+from lti_badges.awards.configured import save_backend
+from lti_badges.awards.delivery import deliver, deliver_due
+from lti_badges.backends import AchievementDraft
+from lti_badges.errors import InvalidInput
+from tests.support.badgr_server import TOKENS, BadgrServer
+from tests.support.campus import Campus
+
+SECRETS = {"password": TOKENS["password"]}
+
+
+def prepared(campus: Campus, server: BadgrServer, **pace: str) -> list[str]:
+    """Awards that wait for a Badgr that may be called so fast. Their ids."""
+    settings = {"url": server.base, "username": "a@b.c", **pace}
+    backend_id = save_backend(campus.engine, "theirs", "badgr", settings, SECRETS)
+    badge = create_achievement(campus.engine, backend_id, AchievementDraft("Stats", "d", "c"))
+    campus.rule(badge=badge)
+    for person in campus.world.learners_of("2")[:12]:
+        if person.email:
+            campus.grade(person.sub, 50)
+    campus.sync()
+    return [award.id for award in campus.awards()]
+
+
+def test_no_more_are_sent_at_once_than_may_be(campus: Campus) -> None:
+    with BadgrServer(delay=0.15).running() as server:
+        ids = prepared(campus, server, at_once="2")
+        most, now, lock = [0], [0], threading.Lock()
+        issue = server._issued
+
+        def counted(*given: object) -> object:
+            with lock:
+                now[0] += 1
+                most[0] = max(most[0], now[0])
+            try:
+                return issue(*given)  # type: ignore[arg-type]
+            finally:
+                with lock:
+                    now[0] -= 1
+
+        server._issued = counted  # type: ignore[method-assign,assignment]
+        with time_machine.travel(clock.now(), tick=True) as moved:
+            for _ in range(12):
+                with ThreadPoolExecutor(6) as pool:
+                    list(pool.map(lambda each: deliver(campus.engine, each), ids))
+                moved.shift(timedelta(seconds=6))
+                if all(award.state == "issued" for award in campus.awards()):
+                    break
+        assert {award.state for award in campus.awards()} == {"issued"}
+        assert most[0] <= 2
+        assert set(server.live().values()) == {1}
+
+
+def test_no_more_are_sent_in_a_minute_than_may_be(campus: Campus) -> None:
+    with BadgrServer().running() as server:
+        ids = prepared(campus, server, a_minute="3")
+        with time_machine.travel(clock.now(), tick=True) as moved:
+            for round_ in range(1, 10):
+                deliver_due(campus.engine)
+                assert len(server.live()) == min(3 * round_, len(ids))
+                moved.shift(timedelta(seconds=61))
+                if len(server.live()) == len(ids):
+                    break
+        assert {award.state for award in campus.awards()} == {"issued"}
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "many", "1.5", "٣"])
+def test_limits_are_whole_numbers(lite: Campus, wrong: str) -> None:
+    settings = {"url": "https://b.example", "a_minute": wrong}
+    with pytest.raises(InvalidInput, match="whole number"):
+        save_backend(lite.engine, "x", "badgr", settings, SECRETS)
