@@ -144,6 +144,7 @@ def _copy(
             grace_days=version.grace_days,
             pass_back=version.pass_back,
             valid_days=version.valid_days,
+            delay_days=version.delay_days,
             created_by="course copy",
         )
     )

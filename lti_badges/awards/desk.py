@@ -4,7 +4,7 @@ their trail."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -63,6 +63,9 @@ def policy_of(version: RuleVersion) -> Policy:
         version.pass_back,
         version.valid_days,
         version.valid_until,
+        version.not_before,
+        version.not_after,
+        version.delay_days,
     )
 
 
@@ -75,6 +78,8 @@ class Desk:
     standings: dict[tuple[str, str], Standing]
     awards: dict[tuple[str, str], Award]
     now: datetime
+    later: set[str] = field(default_factory=set)
+    """Members to be judged again though nothing changed: something of theirs waits for a date."""
 
     @classmethod
     def open(
@@ -120,9 +125,8 @@ class Desk:
         holds = award is not None and award.stands_at(self.now)
         self._note_fall(rule, standing, judgement, award if holds else None)
         action = decide(self._situation(rule, member, judgement, standing), rule.policy, self.now)
-        if action in {Action.GRANT, Action.REVOKE} and rule.is_braked:
-            return None
-        if action is Action.GRANT and self._is_over(rule, standing):
+        standing.waits = self._waits(rule, standing) if action is Action.GRANT else None
+        if standing.waits or (action is Action.REVOKE and rule.is_braked):
             return None
         if action is Action.GRANT:
             return self._grant(rule, member, standing, judgement, award)
@@ -133,10 +137,21 @@ class Desk:
             return self._revoke(rule, award, judgement)
         return None
 
-    def _is_over(self, rule: LiveRule, standing: Standing) -> bool:
-        """A badge that would be expired when it is granted is not granted."""
-        expires_at = rule.policy.expires_at(standing.met_since or self.now)
-        return expires_at is not None and expires_at <= self.now
+    def _waits(self, rule: LiveRule, standing: Standing) -> str | None:
+        """Why a badge that is earned is not given now, for the learner and the instructor."""
+        policy, met_since = rule.policy, standing.met_since or self.now
+        if rule.is_braked:
+            return "It waits until the instructor has confirmed it."
+        if policy.is_too_late(met_since):
+            return f"It was met only after {policy.not_after:%-d %B %Y}, the rule's last day."
+        expires_at = policy.expires_at(met_since)
+        if expires_at is not None and expires_at <= self.now:
+            return "The badge would have expired already."
+        opens_at = policy.opens_at(met_since)
+        if opens_at > self.now:
+            self.later.add(standing.member_id)
+            return f"The badge is given from {opens_at:%-d %B %Y, %H:%M} UTC on."
+        return None
 
     def forecast(self, rule: LiveRule, member: CourseMember, facts: Facts) -> Action:
         """What `judge` would do if nothing braked it; changes nothing."""

@@ -24,12 +24,17 @@ def evaluate_dirty(engine: Engine, course_id: str) -> list[str]:
     """Judge all dirty members of a course, a batch a transaction. Returns new awards' ids, and
     nudges their delivery."""
     granted: list[str] = []
+    last = ""
     while True:
         with writing(engine, course_id) as (session, course):
             members = list(
                 session.scalars(
                     select(CourseMember)
-                    .where(CourseMember.course_id == course_id, CourseMember.dirty.is_(True))
+                    .where(
+                        CourseMember.course_id == course_id,
+                        CourseMember.dirty.is_(True),
+                        CourseMember.id > last,
+                    )
                     .order_by(CourseMember.id)
                     .limit(BATCH)
                 )
@@ -40,6 +45,7 @@ def evaluate_dirty(engine: Engine, course_id: str) -> list[str]:
             engine.nudge("deliver", award_id)
         if len(members) < BATCH:
             return granted
+        last = members[-1].id
 
 
 def evaluate_member(engine: Engine, course_id: str, member_id: str) -> list[str]:
@@ -58,6 +64,7 @@ def judge_members(session: Session, course: Course, members: Sequence[CourseMemb
     """
     rules = LiveRule.all_of(session, course)
     due: list[str] = []
+    later: set[str] = set()
     waiting = list(members)
     for _ in range(len(rules) + 1):
         if not waiting:
@@ -72,7 +79,8 @@ def judge_members(session: Session, course: Course, members: Sequence[CourseMemb
                     due.append(award.id)
                     granted_to.add(member.id)
         session.flush()
+        later |= desk.later
         waiting = [member for member in waiting if member.id in granted_to]
     for member in members:
-        member.dirty = False
+        member.dirty = member.id in later
     return due

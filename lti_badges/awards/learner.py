@@ -43,12 +43,14 @@ class Earned:
 
 @dataclass(frozen=True, slots=True)
 class Toward:
-    """A badge still to be earned, by the rule's last judgement (None: not judged yet)."""
+    """A badge still to be earned, by the rule's last judgement (None: not judged yet); `waits` says
+    why a met rule has not led to it."""
 
     achievement: AchievementRef
     rule: str
     judgement: Judgement | None
     judged_at: datetime | None
+    waits: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def shelf(engine: Engine, course_id: str, member_id: str, focus: str | None = No
                     version.description,
                     Judgement.from_json(standing.judgement) if standing else None,
                     standing.judged_at if standing else None,
+                    standing.waits if standing else None,
                 )
             )
     earned.sort(key=lambda each: each.achievement.id != focus)

@@ -91,6 +91,7 @@ class Why:
     judgement: Judgement | None
     judged_at: datetime | None
     flagged: bool
+    waits: str | None
     award: Award | None
     trail: tuple[Event, ...]
 
@@ -149,6 +150,7 @@ def why(engine: Engine, course_id: str, member_id: str) -> tuple[CourseMember, l
                     judgement=Judgement.from_json(standing.judgement) if standing else None,
                     judged_at=standing.judged_at if standing else None,
                     flagged=standing.flagged if standing else False,
+                    waits=standing.waits if standing else None,
                     award=award,
                     trail=_trail(session, member_id, award, rule.id if rule else None),
                 )

@@ -232,6 +232,9 @@ def _version(rule: AwardRule, criterion: Criterion, policy: Policy, by: str) -> 
         pass_back=policy.pass_back,
         valid_days=policy.valid_days,
         valid_until=policy.valid_until,
+        not_before=policy.not_before,
+        not_after=policy.not_after,
+        delay_days=policy.delay_days,
         created_by=by,
     )
 

@@ -23,13 +23,30 @@ class OnFall(StrEnum):
 class Policy:
     """`grace_days` counts from when the fall was first seen; it matters for REVOKE only. A badge is
     valid for `valid_days` from when it was achieved, or to the end of the day `valid_until` (UTC),
-    whichever ends first; for ever if neither is given."""
+    whichever ends first; for ever if neither is given.
+
+    It is given from the day `not_before` on, `delay_days` after the rule was met, and only for what
+    was met by the end of the day `not_after` (UTC)."""
 
     on_fall: OnFall = OnFall.KEEP
     grace_days: int = 7
     pass_back: bool = False
     valid_days: int | None = None
     valid_until: date | None = None
+    not_before: date | None = None
+    not_after: date | None = None
+    delay_days: int = 0
+
+    def opens_at(self, met_since: datetime) -> datetime:
+        """From when a badge is given for what has been met since then."""
+        opens = met_since + timedelta(days=self.delay_days)
+        if self.not_before is None:
+            return opens
+        return max(opens, datetime.combine(self.not_before, time.min, UTC))
+
+    def is_too_late(self, met_since: datetime) -> bool:
+        """Whether it was met only after the rule's last day."""
+        return self.not_after is not None and met_since > _end_of(self.not_after)
 
     def expires_at(self, achieved_at: datetime) -> datetime | None:
         """When a badge achieved then expires."""
@@ -37,7 +54,7 @@ class Policy:
         if self.valid_days is not None:
             ends.append(achieved_at + timedelta(days=self.valid_days))
         if self.valid_until is not None:
-            ends.append(datetime.combine(self.valid_until, time.max, UTC).replace(microsecond=0))
+            ends.append(_end_of(self.valid_until))
         return min(ends, default=None)
 
     def __post_init__(self) -> None:
@@ -45,3 +62,11 @@ class Policy:
             raise ValueError(f"a badge must be valid from 1 to {MAX_VALID_DAYS} days")
         if not 0 <= self.grace_days <= MAX_GRACE_DAYS:
             raise ValueError(f"the grace period must be from 0 to {MAX_GRACE_DAYS} days")
+        if not 0 <= self.delay_days <= MAX_GRACE_DAYS:
+            raise ValueError(f"a badge can wait from 0 to {MAX_GRACE_DAYS} days")
+        if self.not_before and self.not_after and self.not_before > self.not_after:
+            raise ValueError("a rule can't end before it begins")
+
+
+def _end_of(day: date) -> datetime:
+    return datetime.combine(day, time.max, UTC).replace(microsecond=0)

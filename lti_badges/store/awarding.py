@@ -91,6 +91,9 @@ class RuleVersion(Base):
     pass_back: Mapped[bool] = mapped_column(Boolean, default=False)
     valid_days: Mapped[int | None] = mapped_column(Integer)
     valid_until: Mapped[date | None] = mapped_column(Date)
+    not_before: Mapped[date | None] = mapped_column(Date)
+    not_after: Mapped[date | None] = mapped_column(Date)
+    delay_days: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     created_by: Mapped[str] = mapped_column(String(255), default="")
 
@@ -102,6 +105,7 @@ class Standing(Base):
 
     `fallen_at` is when a member who holds the badge was first seen below the threshold again;
     `flagged` asks the instructor for a decision; `kept` is the decision to let the badge stand.
+    `waits` says why a met rule has not led to its badge.
     """
 
     __tablename__ = "standings"
@@ -120,6 +124,7 @@ class Standing(Base):
     fallen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     flagged: Mapped[bool] = mapped_column(Boolean, default=False)
     kept: Mapped[bool] = mapped_column(Boolean, default=False)
+    waits: Mapped[str | None] = mapped_column(Text)
 
 
 class Award(Base):

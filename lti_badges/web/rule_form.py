@@ -191,12 +191,38 @@ def _policy(form: Mapping[str, str]) -> Policy:
             f"The days of grace must be a whole number up to {MAX_GRACE_DAYS}.", field="grace_days"
         )
     valid_days, valid_until = _validity(form)
-    passes_back = form.get("pass_back") == "on"
-    return Policy(on_fall, int(days), passes_back, valid_days, valid_until)
+    first, last = _day(form, "not_before"), _day(form, "not_after")
+    if first and last and first > last:
+        raise InvalidInput("The rule would end before it begins.", field="not_after")
+    delay = form.get("delay_days", "").strip() or "0"
+    if not delay.isdecimal() or int(delay) > MAX_GRACE_DAYS:
+        raise InvalidInput(
+            f"A badge can wait up to {MAX_GRACE_DAYS} whole days.", field="delay_days"
+        )
+    return Policy(
+        on_fall,
+        int(days),
+        form.get("pass_back") == "on",
+        valid_days,
+        valid_until,
+        first,
+        last,
+        int(delay),
+    )
+
+
+def _day(form: Mapping[str, str], name: str) -> date | None:
+    given = form.get(name, "").strip()
+    if not given:
+        return None
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        raise InvalidInput(f"“{given[:40]}” is not a date.", field=name) from None
 
 
 def _validity(form: Mapping[str, str]) -> tuple[int | None, date | None]:
-    days, until = form.get("valid_days", "").strip(), form.get("valid_until", "").strip()
+    days = form.get("valid_days", "").strip()
     if form.get("valid") == "days":
         if not days.isdecimal() or not 1 <= int(days) <= MAX_VALID_DAYS:
             raise InvalidInput(
@@ -204,12 +230,11 @@ def _validity(form: Mapping[str, str]) -> tuple[int | None, date | None]:
             )
         return int(days), None
     if form.get("valid") == "until":
-        try:
-            day = date.fromisoformat(until)
-        except ValueError:
+        day = _day(form, "valid_until")
+        if day is None:
             raise InvalidInput(
                 "Choose the last day on which the badge is valid.", field="valid_until"
-            ) from None
+            )
         if day < clock.now().date():
             raise InvalidInput("The last day of validity is over already.", field="valid_until")
         return None, day

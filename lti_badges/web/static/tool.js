@@ -106,5 +106,6 @@
     alert.replaceChildren(box);
   });
   window.addEventListener("load", resize);
+  document.addEventListener("toggle", resize, true);
   document.addEventListener("DOMContentLoaded", percentages);
 })();
