@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from sqlalchemy import false, select, update
+from sqlalchemy import ColumnElement, false, func, select, tuple_, update
 
 from lti_badges import clock, lms
 from lti_badges.awards.brake import weigh
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.evaluation import evaluate_dirty, evaluate_member
 from lti_badges.awards.gathering import (
+    COMPLETED,
     note_leavers,
     note_read_in_full,
     note_read_of_one,
@@ -30,11 +32,12 @@ from lti_badges.awards.reading import lms_of, wanted_gradables, writing
 from lti_badges.awards.schedule import plan_after_failure, plan_next
 from lti_badges.awards.workers import is_gone, new_claim
 from lti_badges.errors import Gone, PlatformDown, PlatformError, Unsupported
-from lti_badges.store import Course, CourseMember
-from lti_badges.values.course import Completion, ReadInFull, Reading, Result, Unread
+from lti_badges.store import Course, CourseMember, LineItem, MemberResult
+from lti_badges.values.course import Completion, Gradable, Kind, ReadInFull, Reading, Result, Unread
 
 BATCH = 200
 LEASE = timedelta(minutes=3)
+COMPLETIONS_AT, COMPLETIONS_EVERY = "completions_read_at", timedelta(days=1)
 
 Progress = Callable[[str, int], None]
 T = TypeVar("T")
@@ -161,11 +164,24 @@ class _Run:
             return None
         problem: PlatformError | None = None
         try:
-            for batch in _batches(self.course.readings(wanted, self._learners)):
+            everyone = self._all_completions_are_due()
+            completions = [item for item in wanted if item.kind in {Kind.COMPLETION, Kind.ACTIVITY}]
+            unfinished = None if everyone else partial(self._unfinished, completions)
+            readings = self.course.readings(wanted, self._learners, unfinished=unfinished)
+            for batch in _batches(readings):
                 problem = self._store(batch) or problem
+            if everyone and problem is None:
+                self._write(lambda _, course: _note_completions(course))
         except PlatformError as error:
             problem = error
         return self._noted(problem)
+
+    def _all_completions_are_due(self) -> bool:
+        """Once a day everybody is asked for: a completion may have been taken back."""
+        with self.engine.sessions() as session:
+            course = session.get_one(Course, self.course_id)
+        at = course.settings.get(COMPLETIONS_AT)
+        return at is None or clock.now() - clock.parse_iso(at) > COMPLETIONS_EVERY
 
     def _store(self, batch: list[Reading]) -> PlatformError | None:
         values = [reading for reading in batch if isinstance(reading, (Result, Completion))]
@@ -186,7 +202,24 @@ class _Run:
         self.progress("results", self.report.readings)
         return problem
 
-    def _learners(self) -> Iterator[str]:
+    def _unfinished(self, completions: Sequence[Gradable]) -> Iterator[str]:
+        """Who has not reached all of these yet, as far as is known."""
+        reached = (
+            select(MemberResult.member_id)
+            .join(LineItem, LineItem.id == MemberResult.line_item_id)
+            .where(
+                LineItem.course_id == self.course_id,
+                tuple_(LineItem.kind, LineItem.key).in_(
+                    [(item.kind.value, item.key) for item in completions]
+                ),
+                MemberResult.state == COMPLETED,
+            )
+            .group_by(MemberResult.member_id)
+            .having(func.count() >= len(completions))
+        )
+        return self._learners(CourseMember.id.not_in(reached))
+
+    def _learners(self, *which: ColumnElement[bool]) -> Iterator[str]:
         """Everybody who can earn, a page at a time, by key: the class never stands in memory."""
         last = ""
         while True:
@@ -198,6 +231,7 @@ class _Run:
                             CourseMember.course_id == self.course_id,
                             CourseMember.can_earn.is_(True),
                             CourseMember.sub > last,
+                            *which,
                         )
                         .order_by(CourseMember.sub)
                         .limit(BATCH)
@@ -223,6 +257,10 @@ class _Run:
             return None  # known and said on the page; coming back sooner changes nothing
         self.report.errors.append(problem.message)
         return problem
+
+
+def _note_completions(course: Course) -> None:
+    course.settings = {**course.settings, COMPLETIONS_AT: clock.iso(clock.now())}
 
 
 def _take(engine: Engine, course_id: str) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, ClassVar
 
 from lti_badges.errors import PlatformDown, PlatformError, Unsupported
@@ -175,12 +174,13 @@ class LMS:
         wanted: Sequence[Gradable],
         subs: Callable[[], Iterator[str]],
         *,
-        since: datetime | None = None,
+        unfinished: Callable[[], Iterator[str]] | None = None,
     ) -> Iterator[Reading]:
         """Values of the wanted gradables, in whatever order is cheapest for this LMS.
 
-        `subs` lists the learners to ask for where the LMS answers per learner. Each gradable ends
-        with `ReadInFull` or `Unread`; one that fails never stops the others.
+        `subs` lists the learners to ask for where the LMS answers per learner, `unfinished` those
+        among them whose completions are not all known to be reached: enough for completions. Each
+        gradable ends with `ReadInFull` or `Unread`; one that fails never stops the others.
         """
         for gradable in wanted:
             yield from self.read_item(gradable)

@@ -9,7 +9,6 @@ tells course completion, only how much of the content was marked as reviewed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
 from fractions import Fraction
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -130,7 +129,7 @@ class Blackboard(LMS):
         wanted: Sequence[Gradable],
         subs: Callable[[], Iterator[str]],
         *,
-        since: datetime | None = None,
+        unfinished: Callable[[], Iterator[str]] | None = None,
     ) -> Iterator[Reading]:
         """Column by column, all learners in a few pages each."""
         for gradable in wanted:

@@ -9,7 +9,6 @@ grades count once they are released; completion records exist only where somebod
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -129,7 +128,7 @@ class Brightspace(LMS):
         wanted: Sequence[Gradable],
         subs: Callable[[], Iterator[str]],
         *,
-        since: datetime | None = None,
+        unfinished: Callable[[], Iterator[str]] | None = None,
     ) -> Iterator[Reading]:
         """Item by item, all learners in a few pages each."""
         for gradable in wanted:

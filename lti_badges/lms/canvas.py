@@ -8,7 +8,6 @@ a score makes a new submission unless told not to; concluded courses answer 404.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
 from fractions import Fraction
 from itertools import chain
 from typing import Any, ClassVar
@@ -201,7 +200,7 @@ class Canvas(LMS):
         wanted: Sequence[Gradable],
         subs: Callable[[], Iterator[str]],
         *,
-        since: datetime | None = None,
+        unfinished: Callable[[], Iterator[str]] | None = None,
     ) -> Iterator[Reading]:
         """Submissions item by item, final scores and progress of all in a few pages each."""
         yield from self._read(wanted, None)

@@ -148,17 +148,18 @@ class Moodle(LMS):
         wanted: Sequence[Gradable],
         subs: Callable[[], Iterator[str]],
         *,
-        since: datetime | None = None,
+        unfinished: Callable[[], Iterator[str]] | None = None,
     ) -> Iterator[Reading]:
         """Grade items of all learners in one call; completion learner by learner."""
         graded = [gradable for gradable in wanted if _by_gradebook(gradable)]
         yield from self._graded(graded, sub=None)
+        ask = unfinished or subs
         for gradable in wanted:
             if gradable.kind is Kind.COMPLETION:
-                yield from guarded(gradable, self._completions(subs()))
+                yield from guarded(gradable, self._completions(ask()))
         activities = [gradable for gradable in wanted if gradable.kind is Kind.ACTIVITY]
         if activities:
-            yield from self._activity_completions(activities, subs())
+            yield from self._activity_completions(activities, ask())
         yield from self._by_lti(wanted, None)
 
     def readings_of(self, sub: str, wanted: Sequence[Gradable]) -> Iterator[Reading]:

@@ -19,6 +19,7 @@ from lti_badges.awards.roster import awards_csv, flagged, roster, why
 from lti_badges.awards.rulebook import edit_rule, pause_rule, remove_rule, resume_rule, rules_of
 from lti_badges.awards.sync import sync_course
 from lti_badges.errors import InvalidInput, NotFound
+from lti_badges.lms.moodle import Moodle
 from lti_badges.rules import (
     AllOf,
     BadgeHeld,
@@ -356,3 +357,33 @@ def test_rules_follow_a_copied_course_switched_off(lite: Campus, told_by: str) -
     assert [award.course_id for award in lite.awards()].count(row.id) == 1
     lite.enter(TEACHER, course="77")
     assert len(rules_of(lite.engine, row.id)) == 1
+
+
+def test_completions_that_are_reached_are_asked_for_once_a_day(
+    lite: Campus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    call = Moodle._call
+
+    def counted(self: Moodle, function: str, **arguments: str) -> object:
+        if function == "core_completion_get_course_completion_status":
+            asked.append(arguments["userid"])
+        return call(self, function, **arguments)
+
+    monkeypatch.setattr(Moodle, "_call", counted)
+    lite.rule(CourseCompleted())
+    done = set(lite.world.courses[COURSE].completed)
+    assert done
+    lite.sync()
+    everybody = set(asked)
+    asked.clear()
+    lite.sync()
+    assert set(asked) == everybody - {lite.world.user_id(sub) for sub in done}
+    assert len(lite.winners()) == len(lite.awards())
+    assert lite.winners() == {sub for sub in done if lite.world.user_id(sub) in everybody}
+    asked.clear()
+    with time_machine.travel(clock.now() + timedelta(hours=25), tick=True):
+        lite.engine.tokens.__init__(lite.engine.http, lite.engine.keys)  # type: ignore[misc]
+        lite.world.tokens.clear()
+        lite.sync()
+    assert set(asked) == everybody
