@@ -75,8 +75,8 @@ def reconcile(engine: Engine, backend_id: str, *, force: bool = False) -> Reconc
         for achievement_id, ref in _awarded(engine, backend_id):
             listed = backend.holdings(ref)
             if listed is None:
-                after = str((row.reconciled or {}).get("cursor", ""))
-                report.cursor = _look_up(engine, backend, backend_id, after, report)
+                report.cursor = str((row.reconciled or {}).get("cursor", ""))
+                _look_up(engine, backend, backend_id, report)
                 break
             ours = (Award.achievement_id == achievement_id) & (Award.backend_id == backend_id)
             _compare(engine, ours, listed, report)
@@ -114,21 +114,19 @@ def _compare(
     report.foreign += sum(not revoked for ref, revoked in held.items() if ref not in known)
 
 
-def _look_up(
-    engine: Engine, backend: Backend, backend_id: str, after: str, report: Reconciliation
-) -> str:
-    """One by one, going on where the last run ended. Returns where this one did."""
-    for award_id, _ in _issued(engine, Award.backend_id == backend_id, after):
+def _look_up(engine: Engine, backend: Backend, backend_id: str, report: Reconciliation) -> None:
+    """One by one, going on where the last run ended, also when that was by an error."""
+    for award_id, _ in _issued(engine, Award.backend_id == backend_id, report.cursor):
         if report.checked >= LOOK_UPS:
-            return after
+            return
         with engine.sessions() as session:
             order = issuance_of(engine, session, session.get_one(Award, award_id))
         receipt = backend.find(order)
         report.checked += 1
         revoked = receipt is not None and receipt.revoked
         _settle(engine, award_id, report, found=receipt is not None, revoked=revoked)
-        after = award_id
-    return ""
+        report.cursor = award_id
+    report.cursor = ""
 
 
 def _issued(

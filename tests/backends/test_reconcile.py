@@ -138,6 +138,9 @@ def test_look_ups_go_on_where_they_ended(there: There, monkeypatch: pytest.Monke
     there.revoke(max(there.awards, key=lambda e: str(e["log_entry"]["award_id"])))
     engine = there.campus.engine
     total = len(there.campus.awards())
+    there.server.faults = ["find-500"] * 4
+    assert reconcile(engine, there.backend_id, force=True).error
+    there.server.faults = []
     runs = [reconcile(engine, there.backend_id, force=True) for _ in range(-(-total // 3))]
     assert sum(run.checked for run in runs) == total
     assert sum(run.revoked for run in runs) == 1
