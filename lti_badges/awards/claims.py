@@ -27,6 +27,7 @@ LEASE = timedelta(minutes=5)
 # A request whose answer was lost may still be on its way: look it up only after this rest.
 REST = timedelta(seconds=60)
 BUSY, SOON, MINUTE = timedelta(seconds=5), timedelta(seconds=1), timedelta(minutes=1)
+SHADOW = timedelta(hours=1)
 DUE_STATES = (State.PENDING, State.UNKNOWN, State.REVOKING)
 
 
@@ -56,6 +57,9 @@ def claim(engine: Engine, award_id: str) -> Claimed | None:
         backend = session.get_one(BackendRow, award.backend_id)
         if backend.paused_until and backend.paused_until > clock.now():
             award.next_attempt_at = backend.paused_until
+            return None
+        if backend.settings.get("shadow") == "yes":
+            award.next_attempt_at, award.error = clock.now() + SHADOW, _shadowed(session, award)
             return None
         wait = _pace(session, backend)
         if wait is not None:
@@ -145,6 +149,12 @@ def _is_due(award: Award) -> bool:
     free = award.lease_until is None or award.lease_until < now
     waited = award.next_attempt_at is None or award.next_attempt_at <= now
     return award.state in DUE_STATES and free and waited
+
+
+def _shadowed(session: Session, award: Award) -> str:
+    name = session.get_one(Achievement, award.achievement_id).name
+    verb = "Its revocation" if award.state == State.REVOKING else f"“{name}”"
+    return f"{verb} would be sent now; this backend only shows what it would do (shadow mode)."
 
 
 def _pace(session: Session, backend: BackendRow) -> datetime | None:

@@ -15,7 +15,7 @@ from lti_badges.backends import kind_of
 from lti_badges.errors import InvalidInput, NotFound
 from lti_badges.lti.launches import APPROVED
 from lti_badges.settings import checked_url
-from lti_badges.store import Achievement, Award, BackendRow, Course, Deployment, Platform
+from lti_badges.store import Achievement, Award, BackendRow, Course, Deployment, Platform, State
 from lti_badges.values.settings import checked
 
 MAX_NAME = 100
@@ -60,6 +60,15 @@ def save_backend(
         row.listed_at = None
         unpause(row)
         session.flush()
+        session.execute(
+            update(Award)
+            .where(
+                Award.backend_id == row.id,
+                Award.state.in_([State.PENDING.value, State.REVOKING.value]),
+                Award.next_attempt_at > clock.now(),
+            )
+            .values(next_attempt_at=clock.now())
+        )
         record(session, "backend_saved", actor=by, backend=name)
         if is_default:
             _make_default(session, row)

@@ -13,6 +13,7 @@ from lti_badges.store import Sessions
 from lti_badges.values.badge import AchievementRef, Holding, Issuance, Receipt
 from lti_badges.values.settings import Setting
 
+YES_NO = ("no", "yes")
 PACE = (
     Setting(
         "at_once", "Awards sent at the same time", "No limit if empty", required=False, counts=True
@@ -20,6 +21,7 @@ PACE = (
     Setting(
         "a_minute", "Awards sent in a minute", "No limit if empty", required=False, counts=True
     ),
+    Setting("shadow", "Send nothing, only show what would be sent", default="no", choices=YES_NO),
 )
 """What every remote backend can be set to, besides its own settings."""
 

@@ -81,3 +81,20 @@ def test_limits_are_whole_numbers(lite: Campus, wrong: str) -> None:
     settings = {"url": "https://b.example", "a_minute": wrong}
     with pytest.raises(InvalidInput, match="whole number"):
         save_backend(lite.engine, "x", "badgr", settings, SECRETS)
+
+
+def test_a_shadow_only_shows_what_would_be_sent_until_it_is_lifted(lite: Campus) -> None:
+    with BadgrServer().running() as server:
+        ids = prepared(lite, server, shadow="yes")
+        for _ in range(2):
+            deliver_due(lite.engine)
+        assert not server.live()
+        awards = lite.awards()
+        assert {award.state for award in awards} == {"pending"}
+        assert all("would be sent now" in (award.error or "") for award in awards)
+        settings = {"url": server.base, "username": "a@b.c"}
+        save_backend(lite.engine, "theirs", "badgr", settings, {})
+        deliver_due(lite.engine)
+        assert {award.state for award in lite.awards()} == {"issued"}
+        assert all(award.error is None for award in lite.awards())
+        assert len(server.live()) == len(ids)
