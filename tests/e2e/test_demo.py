@@ -251,6 +251,14 @@ def test_platform_storage_opens_the_tool_where_no_cookie_is_kept(
         assert guest.complaints == []
         context.close()
 
+        # A full window, or an app's own view: nobody is there to ask, and cookies are our own.
+        context = chromium.new_context(viewport={"width": 390, "height": 844})
+        alone = Visitor(context, lms)
+        alone.page.goto(f"{lms}/launch?course=2&person={TEACHER}&link=main")
+        alone.page.get_by_text("Badges of this course").wait_for(timeout=15_000)
+        assert alone.complaints == []
+        context.close()
+
 
 def test_one_click_opens_a_window_where_nothing_is_kept(chromium: Browser, campus: str) -> None:
     context = chromium.new_context()
