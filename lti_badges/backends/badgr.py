@@ -11,7 +11,7 @@ import base64
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from lti_badges import clock
 from lti_badges.backends.api import BearerApi, call, parsed
@@ -51,6 +51,12 @@ class Badgr(Backend):
         Setting("password", "Password", secret=True, required=False),
         Setting("client_id", "Connected App: client id", required=False),
         Setting("client_secret", "Connected App: secret", secret=True, required=False),
+        Setting(
+            "authorize_url",
+            "Connected App: consent page",
+            "On the host where people sign in, for example https://badgr.io/auth/oauth2/authorize",
+            required=False,
+        ),
         Setting("refresh_token", "Connected App: refresh token", secret=True, required=False),
         Setting("notify", "Let the server mail the learner", default="no", choices=("no", "yes")),
     )
@@ -64,6 +70,34 @@ class Badgr(Backend):
     def base_url(self) -> str:
         """The API's address, without a trailing slash."""
         return self.config.settings["url"].rstrip("/")
+
+    def consent_url(self, redirect_uri: str, state: str) -> str | None:
+        """The Connected App's consent page."""
+        settings = self.config.settings
+        if not settings.get("authorize_url") or not settings.get("client_id"):
+            return None
+        query = {
+            "response_type": "code",
+            "client_id": settings["client_id"],
+            "redirect_uri": redirect_uri,
+            "scope": SCOPE,
+            "state": state,
+        }
+        return f"{settings['authorize_url']}?{urlencode(query)}"
+
+    def take_consent(self, code: str, redirect_uri: str) -> None:
+        """The code for a token and its refresh token."""
+        self.tokens.adopt(
+            lambda secrets: self._granted(
+                {
+                    "grant_type": "authorization_code",
+                    "code": code,
+                    "redirect_uri": redirect_uri,
+                    "client_id": self.config.settings.get("client_id", ""),
+                    "client_secret": secrets.get("client_secret", ""),
+                }
+            )
+        )
 
     def check(self) -> str:
         """Logs in and reads the issuers."""

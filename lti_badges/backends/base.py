@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from lti_badges.crypto import KeyFolder
+from lti_badges.errors import Refused
 from lti_badges.http import Http
 from lti_badges.store import Sessions
 from lti_badges.values.badge import AchievementRef, Holding, Issuance, Receipt
@@ -95,6 +96,15 @@ class Backend(ABC):
     def options(cls) -> tuple[Setting, ...]:
         """All settings: its own, and how fast it may be called."""
         return cls.settings if cls.traits.is_local else (*cls.settings, *PACE)
+
+    def consent_url(self, redirect_uri: str, state: str) -> str | None:
+        """Where a person lets us in (OAuth 2 authorization code); None where that is not the way,
+        or not set up."""
+        return None
+
+    def take_consent(self, code: str, redirect_uri: str) -> None:
+        """Exchange the code that came back for tokens, and keep them."""
+        raise Refused(f"{self.label} is not connected that way.")
 
     @abstractmethod
     def check(self) -> str:

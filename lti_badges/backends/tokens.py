@@ -67,14 +67,22 @@ class TokenKeeper:
             if held and held != instead_of:
                 return held
             self._keep_distance(secrets)
-            grant = self._renew(secrets)
-            secrets["access_token"] = grant.access_token
-            secrets["access_token_until"] = grant.expires_at.isoformat()
-            secrets["access_token_from"] = clock.now().isoformat()
-            if grant.refresh_token:
-                secrets["refresh_token"] = grant.refresh_token
-            self._config.save_secrets(secrets)
-            return grant.access_token
+            return self._kept(secrets, self._renew(secrets))
+
+    def adopt(self, fetch: Renew) -> None:
+        """Take the tokens that a person's consent was exchanged for, in the place of any others."""
+        with self._alone():
+            secrets = dict(self._config.load_secrets())
+            self._kept(secrets, fetch(secrets))
+
+    def _kept(self, secrets: dict[str, str], grant: Grant) -> str:
+        secrets["access_token"] = grant.access_token
+        secrets["access_token_until"] = grant.expires_at.isoformat()
+        secrets["access_token_from"] = clock.now().isoformat()
+        if grant.refresh_token:
+            secrets["refresh_token"] = grant.refresh_token
+        self._config.save_secrets(secrets)
+        return grant.access_token
 
     def _keep_distance(self, secrets: Mapping[str, str]) -> None:
         fetched = secrets.get("access_token_from")

@@ -50,6 +50,7 @@ class AdminTokens:
         secret = cipher.derive("admin console")
         self._tickets = URLSafeTimedSerializer(secret, salt="ticket")
         self._pages = URLSafeTimedSerializer(secret, salt="page")
+        self._states = URLSafeTimedSerializer(secret, salt="consent")
 
     def ticket(self) -> str:
         """To open the console with; it travels behind a `#`, so no server or proxy logs it."""
@@ -65,9 +66,17 @@ class AdminTokens:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         self._checked(self._pages, token if scheme.lower() == "bearer" else "", LIFE_S)
 
-    def _checked(self, serializer: URLSafeTimedSerializer, token: str, life_s: int) -> None:
+    def state(self, backend_id: str) -> str:
+        """What travels through a backend's consent page and back, for ten minutes."""
+        return str(self._states.dumps(backend_id))
+
+    def backend_of(self, state: str) -> str:
+        """Whose consent came back. Raises LaunchError."""
+        return str(self._checked(self._states, state, TICKET_LIFE_S))
+
+    def _checked(self, serializer: URLSafeTimedSerializer, token: str, life_s: int) -> object:
         try:
-            serializer.loads(token, max_age=life_s)
+            return serializer.loads(token, max_age=life_s)
         except BadSignature:
             raise LaunchError(
                 "The console needs a fresh address: run “lti-badges admin” where the tool runs, "

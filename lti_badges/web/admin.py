@@ -23,7 +23,7 @@ from lti_badges.awards.hand import unpause
 from lti_badges.awards.orders import backend_of
 from lti_badges.awards.overview import overview, retry_backend
 from lti_badges.backends import KINDS, kind_of
-from lti_badges.errors import LtiBadgesError
+from lti_badges.errors import LtiBadgesError, Refused
 from lti_badges.lti.registration import invite
 from lti_badges.store import BackendRow, Platform
 from lti_badges.values.settings import Setting
@@ -31,7 +31,7 @@ from lti_badges.web.services import services
 
 admin = Blueprint("admin", __name__, url_prefix="/admin")
 ACTOR = "admin console"
-OPEN = {"admin.door", "admin.enter"}
+OPEN = {"admin.door", "admin.enter", "admin.consent"}
 
 
 @admin.before_request
@@ -151,6 +151,33 @@ def add_backend() -> str:
     return _backends()
 
 
+@admin.post("/backends/<backend_id>/consent")
+def ask_consent(backend_id: str) -> str:
+    """A link to the page where somebody lets us in; it is made when asked for, as it ages."""
+    engine = services().engine
+    with engine.sessions() as session:
+        row = backend_named(session, backend_id)
+    url = backend_of(engine, row).consent_url(_consent_address(), services().admin.state(row.id))
+    return render_template("admin/_consent.html", url=url, address=_consent_address())
+
+
+@admin.get("/consent")
+def consent() -> str:
+    """Back from a backend's consent page. The state says whose it is, and that we sent them."""
+    engine = services().engine
+    backend_id = services().admin.backend_of(request.args.get("state", ""))
+    if "code" not in request.args:
+        said = request.args.get("error_description") or request.args.get("error") or "no code"
+        raise Refused(f"The badge service did not let this tool in: {said[:200]}.")
+    with engine.sessions() as session:
+        row = backend_named(session, backend_id)
+    backend = backend_of(engine, row)
+    backend.take_consent(request.args["code"], _consent_address())
+    with engine.sessions.begin() as session:
+        unpause(backend_named(session, backend_id))
+    return render_template("admin/consented.html", row=row, sentence=backend.check())
+
+
 @admin.post("/backends/<backend_id>/check")
 def check_backend(backend_id: str) -> str:
     """Prove that it can be reached and lets us in."""
@@ -172,6 +199,10 @@ def change_backend(backend_id: str, change: str) -> str:
         with engine.sessions.begin() as session:
             unpause(backend_named(session, backend_id))
     return _backends()
+
+
+def _consent_address() -> str:
+    return services().engine.settings.url("/admin/consent")
 
 
 def _platforms(address: str | None = None) -> str:

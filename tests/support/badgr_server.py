@@ -26,6 +26,7 @@ class BadgrServer(FaultyServer):
     under_way: Counter[str] = field(default_factory=Counter)
     most_at_once: int = 0
     delay: float = 0.0
+    spendable: set[str] = field(default_factory=lambda: {"c0de"})
 
     def of(self, email: str) -> list[dict[str, Any]]:
         """Live assertions of one address."""
@@ -71,6 +72,8 @@ class BadgrServer(FaultyServer):
 
     def _token(self) -> tuple[Response, int]:
         self.logins += 1
+        if request.form.get("grant_type") in {"authorization_code", "refresh_token"}:
+            return self._by_app(request.form)
         if self.refuse_login or request.form.get("password") != TOKENS["password"]:
             return jsonify({"error": "invalid_grant", "error_description": "Invalid login."}), 400
         return jsonify(
@@ -81,6 +84,18 @@ class BadgrServer(FaultyServer):
                 "scope": "rw:profile rw:issuer rw:backpack",
             }
         ), 200
+
+    def _by_app(self, form: Any) -> tuple[Response, int]:
+        """A Connected App: each code and each refresh token works a single time."""
+        given = form.get("code") or form.get("refresh_token")
+        known = form.get("client_id") == "app" and form.get("client_secret") == "hush"
+        if not known or given not in self.spendable:
+            return jsonify({"error": "invalid_grant"}), 400
+        self.spendable.remove(given)
+        refresh = secrets.token_hex(4)
+        self.spendable.add(refresh)
+        answer = {"access_token": self.new_token(), "expires_in": 86400, "refresh_token": refresh}
+        return jsonify(answer), 200
 
     def _issuers(self) -> tuple[Response, int]:
         return _envelope([{"entityId": "I1", "name": "Test issuer"}])

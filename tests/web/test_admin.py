@@ -175,3 +175,30 @@ def test_a_course_chooses_its_badges_from_the_backends_own_list(lite: Campus) ->
         late = Pages(lite, TEACHER).get("/course/rules/new").text
     assert "could not be read anew" in late
     assert "Their badge 7" in late
+
+
+def test_somebody_lets_the_tool_in_by_the_connected_apps_consent_page(lite: Campus) -> None:
+    console = Console(lite)
+    with BadgrServer().running() as server:
+        fields = {"kind": "badgr", "name": "app", "url": server.base, "client_id": "app"}
+        console.post("/backends", **fields, client_secret="hush")
+        with lite.engine.sessions() as session:
+            row = session.scalars(select(BackendRow).where(BackendRow.name == "app")).one()
+        assert "first" in console.post(f"/backends/{row.id}/consent").text
+        page = "https://badgr.example/auth/oauth2/authorize"
+        console.post("/backends", **fields, client_secret="hush", authorize_url=page)
+        link = re.search(r'href="([^"]+)"', console.post(f"/backends/{row.id}/consent").text)
+        assert link
+        asked = dict(httpx.QueryParams(html.unescape(link.group(1)).partition("?")[2]))
+        assert asked["redirect_uri"] == f"{lite.tool}/admin/consent"
+        assert asked["scope"] == "rw:issuer"
+        state = {"state": asked["state"]}
+        back = asked["redirect_uri"]
+        assert httpx.get(back, params={**state, "error": "access_denied"}).status_code == 422
+        assert httpx.get(back, params={"state": "x", "code": "c0de"}).status_code == 401
+        done = httpx.get(back, params={**state, "code": "c0de"})
+        assert "app is connected" in done.text
+        assert httpx.get(back, params={**state, "code": "c0de"}).status_code == 422
+        for _ in range(2):  # refresh tokens rotate: each new login spends one
+            server.tokens.clear()
+            assert "✓" in console.post(f"/backends/{row.id}/check").text
