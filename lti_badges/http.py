@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from tempfile import NamedTemporaryFile
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
@@ -93,9 +94,10 @@ class Http:
         self._allow_loopback = allow_loopback
         self._total_s = total_s
         self._read_s = read_s
+        self._known_by: dict[tuple[str, str], Http] = {}
         context = ssl.create_default_context()
         if certificate:
-            context.load_cert_chain(*certificate)
+            _load(context, *certificate)
         self._client = httpx.Client(
             timeout=httpx.Timeout(read_s, connect=CONNECT_S),
             limits=httpx.Limits(max_connections=64, keepalive_expiry=4.0),
@@ -117,16 +119,21 @@ class Http:
 
     def close(self) -> None:
         """Give the connections back."""
+        for each in self._known_by.values():
+            each.close()
         self._client.close()
 
-    def with_certificate(self, certificate_file: str, key_file: str) -> Http:
-        """A client of the same limits that shows a TLS client certificate (PEM files)."""
-        return Http(
-            allow_loopback=self._allow_loopback,
-            total_s=self._total_s,
-            read_s=self._read_s,
-            certificate=(certificate_file, key_file),
-        )
+    def with_certificate(self, certificate: str, private_key: str) -> Http:
+        """A client of the same limits that shows a TLS client certificate (PEM texts)."""
+        shown = (certificate, private_key)
+        if shown not in self._known_by:
+            self._known_by[shown] = Http(
+                allow_loopback=self._allow_loopback,
+                total_s=self._total_s,
+                read_s=self._read_s,
+                certificate=shown,
+            )
+        return self._known_by[shown]
 
     def get(self, url: str, **options: Any) -> Reply:
         """`request("GET", …)`, repeated once when nothing was sent."""
@@ -249,6 +256,15 @@ class Http:
             if not allowed and not (address.is_loopback and self._allow_loopback):
                 raise NotSent(f"{host} is not a public address.", code="address")
         return str(addresses[0]) if public_only else None
+
+
+def _load(context: ssl.SSLContext, certificate: str, private_key: str) -> None:
+    """The ssl module reads client certificates from files only: one that only we can read, gone
+    as soon as it is read."""
+    with NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(f"{certificate}\n{private_key}")
+        file.flush()
+        context.load_cert_chain(file.name)
 
 
 def host_of(url: str) -> str:

@@ -73,7 +73,7 @@ def refresh_achievements(engine: Engine, backend_id: str) -> int:
     with engine.sessions() as session:
         row = session.get_one(BackendRow, backend_id)
     backend = backend_of(engine, row)
-    if backend.traits.is_local:
+    if not backend.traits.lists:
         return 0
     try:
         listed = {found.ref: found for found in backend.achievements()}
@@ -117,7 +117,7 @@ def shelf_of(engine: Engine, course_id: str) -> Shelf:
         row = backend_of_course(session, course_id)
     backend = backend_of(engine, row)
     old = row.listed_at is None or clock.now() - row.listed_at > LISTED_FOR
-    if old and not backend.traits.is_local:
+    if old and backend.traits.lists:
         with suppress(BackendError):
             refresh_achievements(engine, row.id)
     with engine.sessions() as session:

@@ -47,6 +47,11 @@ def save_backend(
             )
         kept = engine.cipher.unseal(row.secrets) if row else {}
         known = {setting.name for setting in vendor.options() if setting.secret}
+        earned = {
+            key: value
+            for key, value in kept.items()
+            if row and key in vendor.earned_secrets and _same_place(row.settings, settings)
+        }
         sealed = checked(
             vendor.options(),
             {key: value for key, value in kept.items() if key in known} | dict(secrets),
@@ -56,6 +61,7 @@ def save_backend(
             row = BackendRow(name=name, kind=kind)
             session.add(row)
         row.settings = settings
+        sealed |= earned
         row.secrets = engine.cipher.seal(sealed) if sealed else None
         row.listed_at = None
         unpause(row)
@@ -147,6 +153,10 @@ def platform_named(session: Session, platform_id: str) -> Platform:
 def _make_default(session: Session, row: BackendRow) -> None:
     for each in session.scalars(select(BackendRow)):
         each.is_default = each.id == row.id
+
+
+def _same_place(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    return all(before.get(name) == now.get(name) for name in ("url", "client_id"))
 
 
 def _checked_url(values: Mapping[str, str], name: str) -> dict[str, str]:

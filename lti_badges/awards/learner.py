@@ -11,12 +11,12 @@ from lti_badges import clock
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.orders import achievement_of
 from lti_badges.awards.reading import current_versions
-from lti_badges.backends import KINDS
 from lti_badges.rules import Judgement
 from lti_badges.store import (
     Achievement,
     Award,
     BackendRow,
+    IssuedCredential,
     Standing,
     State,
 )
@@ -65,14 +65,15 @@ def shelf(engine: Engine, course_id: str, member_id: str, focus: str | None = No
     """What one learner has and what the course still offers them."""
     with engine.sessions() as session:
         rows = session.execute(
-            select(Award, Achievement, BackendRow)
+            select(Award, Achievement, BackendRow, IssuedCredential.award_id)
             .join(Achievement, Achievement.id == Award.achievement_id)
             .join(BackendRow, BackendRow.id == Award.backend_id)
+            .outerjoin(IssuedCredential, IssuedCredential.award_id == Award.id)
             .where(Award.member_id == member_id)
             .order_by(Award.created_at.desc())
         ).all()
         earned = [_earned(engine, *row) for row in rows]
-        held = {award.achievement_id for award, _, _ in rows if award.stands_at(clock.now())}
+        held = {award.achievement_id for award, *_ in rows if award.stands_at(clock.now())}
         toward = []
         for rule, version in current_versions(session, course_id):
             if rule.achievement_id in held:
@@ -93,8 +94,9 @@ def shelf(engine: Engine, course_id: str, member_id: str, focus: str | None = No
     return Shelf(tuple(earned), tuple(toward))
 
 
-def _earned(engine: Engine, award: Award, achievement: Achievement, backend: BackendRow) -> Earned:
-    local = KINDS[backend.kind].traits.is_local
+def _earned(
+    engine: Engine, award: Award, achievement: Achievement, backend: BackendRow, signed: str | None
+) -> Earned:
     url = award.backend_url or engine.settings.url(f"/credentials/{award.id}")
     return Earned(
         award_id=award.id,
@@ -105,7 +107,7 @@ def _earned(engine: Engine, award: Award, achievement: Achievement, backend: Bac
         expires_at=award.expires_at,
         explanation=award.explanation,
         url=url if award.state in {State.ISSUED, State.REVOKING, State.REVOKED} else None,
-        is_ours=local,
+        is_ours=signed is not None,
         issuer=str(backend.settings.get("issuer_name") or backend.name),
         reason=award.revocation_reason,
     )

@@ -69,11 +69,13 @@ def reconcile(engine: Engine, backend_id: str, *, force: bool = False) -> Reconc
     if row is None or not getattr(taken, "rowcount", 0):
         return report
     backend = backend_of(engine, row)
-    if backend.traits.is_local or not backend.traits.finds:
+    if backend.traits.is_local:
         return report
     try:
         for achievement_id, ref in _awarded(engine, backend_id):
             listed = backend.holdings(ref)
+            if listed is None and not backend.traits.finds:
+                return report
             if listed is None:
                 report.cursor = str((row.reconciled or {}).get("cursor", ""))
                 _look_up(engine, backend, backend_id, report)

@@ -12,7 +12,9 @@ from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, T
 from lti_badges.backends.builtin import Builtin
 from lti_badges.backends.canvas_credentials import CanvasCredentials
 from lti_badges.backends.credly import Credly
+from lti_badges.backends.ob3_host import OB3Host
 from lti_badges.backends.obf import OBF
+from lti_badges.backends.obf_v1 import OBFv1
 from lti_badges.backends.oeb import OEB
 from lti_badges.backends.timeback import Timeback
 from lti_badges.backends.webhook import Webhook
@@ -29,9 +31,11 @@ KINDS: dict[str, type[Backend]] = {
         CanvasCredentials,
         OEB,
         OBF,
+        OBFv1,
         Timeback,
         Credly,
         Accredible,
+        OB3Host,
         Webhook,
     )
 }

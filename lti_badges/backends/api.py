@@ -65,13 +65,23 @@ def parsed(reply: Reply, *, writes: bool) -> Any:
 
 
 class JsonApi:
-    """Calls with a fixed `Authorization` header, and the server's refusals in its own words."""
+    """Calls with a fixed `Authorization` header, or none where a TLS certificate says who we are;
+    `refused` are the statuses by which this vendor refuses our login."""
 
-    def __init__(self, http: Http, base_url: str, authorization: str, explain: Explain) -> None:
+    def __init__(
+        self,
+        http: Http,
+        base_url: str,
+        authorization: str,
+        explain: Explain,
+        *,
+        refused: frozenset[int] = frozenset({401}),
+    ) -> None:
         self._http = http
         self._base_url = base_url.rstrip("/")
         self._authorization = authorization
         self._explain = explain
+        self._refused = refused
         self.stops: Callable[[Any], None] = lambda _answer: None
         """Looks at each refused answer and raises Refused for a cause only a person can mend."""
 
@@ -88,7 +98,7 @@ class JsonApi:
         refuses our login. `path` may be a whole address of the same host (next-page links)."""
         writes = method != "GET" if writes is None else writes
         reply = self._send(method, path, self._authorization, params, json_body, writes=writes)
-        if reply.status == 401:
+        if reply.status in self._refused:
             raise self._unauthorized(reply)
         return reply
 
@@ -126,7 +136,9 @@ class JsonApi:
         url = path if path.startswith("http") else f"{self._base_url}{path}"
         if host_of(url) != host_of(self._base_url):
             raise Refused("The server names a page on another host; our token does not go there.")
-        headers = {"Authorization": authorization, "Accept": "application/json"}
+        headers = {"Accept": "application/json"}
+        if authorization:
+            headers["Authorization"] = authorization
         return call(
             self._http,
             method,
@@ -151,9 +163,8 @@ class BearerApi(JsonApi):
         *,
         expired: frozenset[int] = frozenset({401}),
     ) -> None:
-        super().__init__(http, base_url, "", explain)
+        super().__init__(http, base_url, "", explain, refused=expired)
         self._tokens = tokens
-        self._expired = expired
 
     def request(
         self,
@@ -168,9 +179,9 @@ class BearerApi(JsonApi):
         writes = method != "GET" if writes is None else writes
         token = self._tokens.token()
         reply = self._send(method, path, f"Bearer {token}", params, json_body, writes=writes)
-        if reply.status in self._expired:
+        if reply.status in self._refused:
             token = self._tokens.renewed(instead_of=token)
             reply = self._send(method, path, f"Bearer {token}", params, json_body, writes=writes)
-        if reply.status in self._expired:
+        if reply.status in self._refused:
             raise self._unauthorized(reply)
         return reply

@@ -71,6 +71,11 @@ class Badgr(Backend):
         """The API's address, without a trailing slash."""
         return self.config.settings["url"].rstrip("/")
 
+    @classmethod
+    def asks_consent(cls, settings: Mapping[str, str]) -> bool:
+        """With a Connected App, if its consent page is known."""
+        return bool(settings.get("authorize_url"))
+
     def consent_url(self, redirect_uri: str, state: str) -> str | None:
         """The Connected App's consent page."""
         settings = self.config.settings

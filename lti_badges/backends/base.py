@@ -29,7 +29,11 @@ PACE = (
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What a backend can and needs. Pages offer only what the traits allow."""
+    """What a backend can and needs. Pages offer only what the traits allow.
+
+    `lists`: it has badges of its own to choose from; `signs_here`: its credentials carry this
+    tool's signature; `is_local`: nothing leaves the tool.
+    """
 
     needs_email: bool = True
     needs_name: bool = False
@@ -42,6 +46,8 @@ class Traits:
     takes_score: bool = False
     guards_duplicates: bool = False
     sends_mail: bool = False
+    lists: bool = True
+    signs_here: bool = False
     is_local: bool = False
 
 
@@ -87,7 +93,9 @@ class Backend(ABC):
     label: ClassVar[str]
     docs: ClassVar[str] = ""
     settings: ClassVar[tuple[Setting, ...]] = ()
-    traits: ClassVar[Traits] = Traits()
+    traits: Traits = Traits()
+    earned_secrets: ClassVar[frozenset[str]] = frozenset()
+    """Secrets that it obtained itself and that outlive an edit, as long as the address stays."""
 
     def __init__(self, config: BackendConfig) -> None:
         self.config = config
@@ -96,6 +104,11 @@ class Backend(ABC):
     def options(cls) -> tuple[Setting, ...]:
         """All settings: its own, and how fast it may be called."""
         return cls.settings if cls.traits.is_local else (*cls.settings, *PACE)
+
+    @classmethod
+    def asks_consent(cls, settings: Mapping[str, str]) -> bool:
+        """Whether a person signs in at the backend to let us in, with these settings."""
+        return False
 
     def consent_url(self, redirect_uri: str, state: str) -> str | None:
         """Where a person lets us in (OAuth 2 authorization code); None where that is not the way,

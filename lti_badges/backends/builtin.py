@@ -1,69 +1,40 @@
-"""The built-in issuer: Open Badges 3.0 credentials signed here, with their 2.0 form beside them.
-
-A credential is signed once, when it is issued, and stored as signed; pages only show it. Issuing
-twice returns the first: the award's id is the row's key.
-"""
+"""The built-in issuer: credentials signed and shown by this tool; needs no server, no account."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
-from datetime import datetime
-from functools import cached_property
 from typing import ClassVar
 
-from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
-
-from lti_badges import clock
-from lti_badges.backends.base import AchievementDraft, Backend, Traits
-from lti_badges.errors import Refused
-from lti_badges.openbadges import keys, ob2, proofs, status
-from lti_badges.openbadges.documents import (
-    AchievementDocument,
-    CredentialDraft,
-    IssuerProfile,
-    ResultValue,
-    StatusEntry,
-    build_credential,
-    build_profile,
-    new_salt,
-)
-from lti_badges.openbadges.errors import CredentialError
+from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
+from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
 from lti_badges.store import IssuedCredential, new_id
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
 
-# A fuller list would make random free places hard to find and holders easier to tell apart.
-LIST_FULL = status.LENGTH // 2
-TRIES = 20
-
 
 class Builtin(Backend):
-    """Issues in this tool's own name; needs no server and no account."""
+    """Issues in this tool's own name."""
 
     kind = "builtin"
     label = "Built-in issuer (Open Badges 3.0)"
     docs = "docs/backends/builtin.md"
-    settings: ClassVar[tuple[Setting, ...]] = (
-        Setting(
-            "issuer_name", "Name of the issuer", "As it stands on each badge", default="Badges"
-        ),
-        Setting("issuer_url", "Web site of the issuer", required=False),
-        Setting("issuer_email", "Contact e-mail of the issuer", required=False),
-        Setting("issuer_description", "A sentence about the issuer", required=False),
-    )
+    settings: ClassVar[tuple[Setting, ...]] = ISSUER_SETTINGS
     traits = Traits(
         needs_email=False,
+        lists=False,
         takes_score=True,
         guards_duplicates=True,
+        signs_here=True,
         is_local=True,
     )
 
+    def __init__(self, config: BackendConfig) -> None:
+        super().__init__(config)
+        self.signer = Signer(config)
+
     def check(self) -> str:
         """Loads both keys."""
-        return f"Signs as “{self.profile.name}” with {self.verification_method}."
+        return f"Signs as “{self.signer.profile.name}” with {self.signer.verification_method}."
 
     def achievements(self) -> Iterator[AchievementRef]:
         """Badges of the built-in issuer are the tool's own rows; there is no other list."""
@@ -75,149 +46,17 @@ class Builtin(Backend):
 
     def find(self, issuance: Issuance) -> Receipt | None:
         """By the award's id."""
-        with self.config.sessions() as session:
-            row = session.get(IssuedCredential, issuance.award_id)
+        row = self.signer.credential(issuance.award_id)
         return None if row is None else _receipt(row, issuance.url)
 
     def issue(self, issuance: Issuance) -> Receipt:
-        """Signs and stores in one transaction; whoever comes second gets what the first stored."""
-        for _ in range(TRIES):
-            try:
-                with self.config.sessions.begin() as session:
-                    held = session.get(IssuedCredential, issuance.award_id)
-                    row = held or self._sign(session, issuance)
-                    session.add(row)
-                return _receipt(row, issuance.url)
-            except IntegrityError:
-                continue  # the same award, or another at the same place of the status list
-        raise Refused("No free place was found in the status list; try again.")
+        """Signs and stores; whoever comes second gets what the first stored."""
+        return _receipt(self.signer.issue(issuance), issuance.url)
 
     def revoke(self, issuance: Issuance, receipt_ref: str, reason: str) -> None:
         """Sets the credential's bit in the status list."""
-        with self.config.sessions.begin() as session:
-            row = session.get(IssuedCredential, issuance.award_id)
-            if row is None:
-                raise Refused("The built-in issuer has no such credential.")
-            if row.revoked_at is None:
-                row.revoked_at, row.revocation_reason = clock.now(), reason
-
-    @cached_property
-    def profile(self) -> IssuerProfile:
-        """The issuer as configured."""
-        settings = self.config.settings
-        return IssuerProfile(
-            id=f"{self.config.base_url}/issuers/{self.config.id}",
-            name=settings.get("issuer_name") or "Badges",
-            url=settings.get("issuer_url"),
-            email=settings.get("issuer_email"),
-            description=settings.get("issuer_description"),
-        )
-
-    @cached_property
-    def verification_method(self) -> str:
-        """The id of the Ed25519 key: the issuer's address with the key itself as fragment."""
-        return f"{self.profile.id}#{keys.multibase(self.config.keys.issuer_ed25519().public_key())}"
-
-    @cached_property
-    def jwk(self) -> dict[str, str]:
-        """The public RSA key of VC-JWT proofs."""
-        return keys.rsa_jwk(self.config.keys.issuer_rsa().public_key())
-
-    def profile_document(self) -> dict[str, object]:
-        """What the issuer's address answers."""
-        key = self.config.keys.issuer_ed25519().public_key()
-        return build_profile(self.profile, keys.multikey_document(self.profile.id, key))
-
-    def status_list(self, list_id: str, valid_until: datetime) -> dict[str, object]:
-        """A status list as of now, signed. Its validity begins with the last revocation in it."""
-        with self.config.sessions() as session:
-            rows = session.execute(
-                select(IssuedCredential.status_index, IssuedCredential.revoked_at).where(
-                    IssuedCredential.status_list == list_id,
-                    IssuedCredential.revoked_at.is_not(None),
-                )
-            ).all()
-        document = status.build_status_list(
-            self._list_url(list_id),
-            self.profile.id,
-            [index for index, _ in rows],
-            valid_from=clock.now(),
-            valid_until=valid_until,
-        )
-        return proofs.sign_data_integrity(
-            document, self.config.keys.issuer_ed25519(), self.verification_method, clock.now()
-        )
-
-    def achievement_document(self, achievement: AchievementRef) -> AchievementDocument:
-        """A badge as it stands in credentials."""
-        url = f"{self.config.base_url}/achievements/{achievement.id}"
-        return AchievementDocument(
-            id=url,
-            name=achievement.name,
-            description=achievement.description,
-            criteria=achievement.criteria,
-            image=f"{url}/image.png",
-        )
-
-    def _sign(self, session: Session, issuance: Issuance) -> IssuedCredential:
-        list_id, index = self._place(session)
-        now = clock.now()
-        draft = CredentialDraft(
-            id=issuance.url,
-            issuer=self.profile,
-            achievement=self.achievement_document(issuance.achievement),
-            lti_user_id=issuance.recipient.lti_user_id,
-            email=issuance.recipient.email,
-            awarded_at=issuance.achieved_at,
-            valid_from=min(issuance.achieved_at, now),
-            valid_until=issuance.expires_at,
-            narrative=_narrative(issuance),
-            results=tuple(
-                ResultValue(measure.label, measure.value or "met", measure.needed)
-                for measure in issuance.measures
-            ),
-            status=StatusEntry(self._list_url(list_id), index),
-            salt=new_salt(),
-        )
-        credential = build_credential(draft)
-        try:
-            document = proofs.sign_data_integrity(
-                credential, self.config.keys.issuer_ed25519(), self.verification_method, now
-            )
-        except CredentialError as error:
-            raise Refused(f"The credential can't be signed: {error}") from error
-        kid = f"{self.profile.id}/keys/{self.jwk['kid']}"
-        return IssuedCredential(
-            award_id=issuance.award_id,
-            backend_id=self.config.id,
-            achievement_id=issuance.achievement.id,
-            document=document,
-            jwt=proofs.sign_jwt(credential, self.config.keys.issuer_rsa(), kid),
-            ob2=ob2.build_assertion(draft, image=f"{issuance.url}.png"),
-            status_list=list_id,
-            status_index=index,
-            issued_at=now,
-        )
-
-    def _place(self, session: Session) -> tuple[str, int]:
-        """A random place in the backend's newest list that is not half full."""
-        lists = session.execute(
-            select(IssuedCredential.status_list, func.count())
-            .where(IssuedCredential.backend_id == self.config.id)
-            .group_by(IssuedCredential.status_list)
-            .having(func.count() < LIST_FULL)
-        ).all()
-        list_id = str(lists[0][0]) if lists else new_id()
-        return list_id, secrets.randbelow(status.LENGTH)
-
-    def _list_url(self, list_id: str) -> str:
-        return f"{self.config.base_url}/status/{list_id}"
+        self.signer.revoke(issuance.award_id, reason)
 
 
 def _receipt(row: IssuedCredential, url: str) -> Receipt:
     return Receipt(row.award_id, url, row.issued_at, revoked=row.revoked_at is not None)
-
-
-def _narrative(issuance: Issuance) -> str:
-    renews = f" It renews {issuance.supersedes}." if issuance.supersedes else ""
-    return f"{issuance.explanation}{renews}"

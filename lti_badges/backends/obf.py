@@ -55,7 +55,7 @@ class OBF(Backend):
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)
         self._base_url = config.settings["url"].rstrip("/")
-        self._client = _id(config.settings["client_id"], "client_id")
+        self._client = segment(config.settings["client_id"], "client_id")
         self.tokens = TokenKeeper(config, self._grant, spacing=TOKEN_SPACING)
         self.api = BearerApi(
             config.http, self._base_url, self.tokens, explain, expired=frozenset({401, 403})
@@ -108,7 +108,7 @@ class OBF(Backend):
         carries the id as well, is compared too."""
         params = {
             "badge_id": issuance.achievement.ref,
-            "email": _email(issuance),
+            "email": email_of(issuance),
             "api_consumer_id": CONSUMER,
             "log_entry": f"award_id:{issuance.award_id}",
         }
@@ -119,7 +119,7 @@ class OBF(Backend):
 
     def issue(self, issuance: Issuance) -> Receipt:
         """One event for one award, so that it can be revoked by itself."""
-        badge = _id(issuance.achievement.ref, "badge")
+        badge = segment(issuance.achievement.ref, "badge")
         path = f"/v2/event/{self._client}/{badge}/issue"
         reply = self.api.request("POST", path, json_body=self._order(issuance))
         if not reply.ok:
@@ -133,9 +133,9 @@ class OBF(Backend):
 
     def revoke(self, issuance: Issuance, receipt_ref: str, reason: str) -> None:
         """Per event and e-mail; the server keeps no reason."""
-        event = _id(receipt_ref, "award")
+        event = segment(receipt_ref, "award")
         path = f"/v2/event/{self._client}/{event}/revoke"
-        reply = self.api.request("PUT", path, json_body={"recipient": [_email(issuance)]})
+        reply = self.api.request("PUT", path, json_body={"recipient": [email_of(issuance)]})
         if reply.ok:
             return
         stands = self._receipt(event, issuance)
@@ -143,7 +143,7 @@ class OBF(Backend):
             raise self.api.refusal(reply)
 
     def _order(self, issuance: Issuance) -> dict[str, Any]:
-        email = _email(issuance)
+        email = email_of(issuance)
         order: dict[str, Any] = {
             "api_consumer_id": CONSUMER,
             # Both keys are required; where the LMS sends no name, the address stands in.
@@ -163,15 +163,15 @@ class OBF(Backend):
         log_entry = event.get("log_entry")
         if log_entry is None:
             single = self.api.json(
-                "GET", f"/v2/event/{self._client}/{_id(str(event['id']), 'event')}"
+                "GET", f"/v2/event/{self._client}/{segment(str(event['id']), 'event')}"
             )
             log_entry = single.get("log_entry") if isinstance(single, dict) else None
         return issuance.award_id in str(log_entry)
 
     def _receipt(self, event: str, issuance: Issuance) -> Receipt | None:
-        params = {"event_id": event, "email": _email(issuance)}
+        params = {"event_id": event, "email": email_of(issuance)}
         for row in self._pages(f"/v2/event/{self._client}/recipient", params):
-            if str(row.get("email", "")).lower() == _email(issuance):
+            if str(row.get("email", "")).lower() == email_of(issuance):
                 url = row.get("assertion_json_url") or row.get("receive_url")
                 issued = clock.from_epoch(float(row.get("issued_on") or 0))
                 return Receipt(event, url, issued, revoked=bool(row.get("revoked")))
@@ -192,23 +192,27 @@ class OBF(Backend):
                 return
 
     def _grant(self, secrets: Mapping[str, str]) -> Grant:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self._client,
-            "client_secret": secrets.get("client_secret", ""),
-        }
-        url = f"{self._base_url}/v2/client/oauth2/token"
-        reply = call(self.config.http, "POST", url, writes=False, form=form)
-        if reply.status in {400, 401, 403}:
-            raise Unauthorized(
-                f"{host_of(url)} refuses client id and secret. Make a new API key there (Pro "
-                "level) and enter it here."
-            )
-        answer = parsed(reply, writes=False) if reply.ok else None
-        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-            raise Unavailable(f"{host_of(url)} gave no token; check the backend's address.")
-        life = timedelta(seconds=int(answer.get("expires_in") or DEFAULT_LIFE_S))
-        return Grant(answer["access_token"], clock.now() + life)
+        return log_in(self.config, f"{self._base_url}/v2/client/oauth2/token", secrets)
+
+
+def log_in(config: BackendConfig, url: str, secrets: Mapping[str, str]) -> Grant:
+    """A token for client id and secret. Raises Unauthorized and Unavailable."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": config.settings["client_id"],
+        "client_secret": secrets.get("client_secret", ""),
+    }
+    reply = call(config.http, "POST", url, writes=False, form=form)
+    if reply.status in {400, 401, 403}:
+        raise Unauthorized(
+            f"{host_of(url)} refuses client id and secret. Make a new API key there (version 2 "
+            "needs Pro level) and enter it here."
+        )
+    answer = parsed(reply, writes=False) if reply.ok else None
+    if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+        raise Unavailable(f"{host_of(url)} gave no token; check the backend's address.")
+    life = timedelta(seconds=int(answer.get("expires_in") or DEFAULT_LIFE_S))
+    return Grant(answer["access_token"], clock.now() + life)
 
 
 def explain(reply: Reply) -> str:
@@ -229,14 +233,15 @@ def _made(answer: Any) -> str:
     return made
 
 
-def _email(issuance: Issuance) -> str:
+def email_of(issuance: Issuance) -> str:
+    """The learner's address in lower case. Raises NeedsRecipient."""
     email = (issuance.recipient.email or "").lower()
     if not EMAIL.match(email):
         raise NeedsRecipient("This backend needs the learner's e-mail, and the LMS sends none.")
     return email
 
 
-def _id(value: str, what: str) -> str:
+def segment(value: str, what: str) -> str:
     """One path segment of word characters, never empty: `DELETE …/badge/{client}/` with an empty
     badge id would mean every badge of the organisation."""
     if not ID.match(value):

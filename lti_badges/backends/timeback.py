@@ -3,12 +3,14 @@
 Source: its OpenAPI description (2025-09) and integration guides.
 Quirks: learners are OneRoster users, not e-mails; the definitions are `/achievements`, whatever
 the seed guide says; a repeated issue makes a second badge, and nothing of ours can be planted in
-it, so (achievement, learner) is the marker; nothing revokes.
+it, so (achievement, learner) is the marker; nothing revokes. The other way in, `/credentials`,
+takes credentials that are signed here and replaces one of the same id.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -16,6 +18,7 @@ from urllib.parse import quote
 from lti_badges import clock
 from lti_badges.backends.api import BearerApi, call, parsed
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
+from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
 from lti_badges.backends.tokens import Grant, TokenKeeper
 from lti_badges.errors import (
     LtiBadgesError,
@@ -51,6 +54,7 @@ GENERATIONS = {
         "https://platform.timeback.com/auth/1.0/token",
     ),
 }
+ISSUE_BADGE, CREDENTIALS = "issue-badge", "credentials"
 USER_SOURCES = ("sourcedid", "sub", "custom", "oneroster")
 
 
@@ -76,6 +80,15 @@ class Timeback(Backend):
             choices=USER_SOURCES,
         ),
         Setting("user_id_custom", "Name of the custom parameter", required=False),
+        Setting(
+            "way",
+            "How awards go there",
+            "issue-badge: Timeback signs; credentials: signed here as the issuer below, and stored "
+            "there, so that they can be revoked and carry results",
+            default=ISSUE_BADGE,
+            choices=(ISSUE_BADGE, CREDENTIALS),
+        ),
+        *ISSUER_SETTINGS,
     )
     traits = Traits(needs_email=False, needs_other_id=True, takes_evidence=False, revokes=False)
 
@@ -84,6 +97,10 @@ class Timeback(Backend):
         base, token_url = GENERATIONS[config.settings.get("generation", "alpha")]
         self._base_url = (config.settings.get("url") or base).rstrip("/")
         self._token_url = config.settings.get("token_url") or token_url
+        self._signer = Signer(config) if config.settings.get("way") == CREDENTIALS else None
+        if self._signer:
+            own = {"finds": False, "revokes": True, "signs_here": True, "takes_score": True}
+            self.traits = replace(type(self).traits, **own)
         self.tokens = TokenKeeper(config, self._grant)
         self.api = BearerApi(config.http, self._base_url, self.tokens, explain)
 
@@ -127,8 +144,11 @@ class Timeback(Backend):
         return AchievementRef("", str(ref or wished), draft.name, draft.description, draft.criteria)
 
     def find(self, issuance: Issuance) -> Receipt | None:
-        """The learner's live badge of this achievement, whoever issued it."""
+        """The learner's live badge of this achievement, whoever issued it. What is signed here has
+        a fixed id: sent again, it replaces itself."""
         student = self._student(issuance)
+        if self._signer:
+            return None
         path = f"{OB}/achievements/students/{quote(student, safe='')}"
         reply = self.api.request("GET", path)
         if reply.status == 404:  # "Student not found": nothing was ever issued to them
@@ -140,7 +160,14 @@ class Timeback(Backend):
         return None
 
     def issue(self, issuance: Issuance) -> Receipt:
-        """`issue-badge`: the service signs; it takes neither e-mail, evidence nor score."""
+        """`issue-badge`: the service signs; it takes neither e-mail, evidence nor score. Else the
+        credential that was signed here."""
+        if self._signer:
+            row = self._signer.issue(issuance, roster_id=self._student(issuance))
+            reply = self.api.request("POST", f"{OB}/credentials/", json_body=row.document)
+            if not reply.ok:
+                raise self.api.refusal(reply)
+            return Receipt(str(row.document["id"]), None, row.issued_at)
         order = {
             "achievementId": issuance.achievement.ref,
             "userId": self._student(issuance),
@@ -157,7 +184,12 @@ class Timeback(Backend):
         return Receipt(ref, ref if ref.startswith("https:") else None, clock.now())
 
     def revoke(self, issuance: Issuance, receipt_ref: str, reason: str) -> None:
-        """The API has no way to revoke; a person must do it in Timeback."""
+        """The API has no way to revoke; a person must do it in Timeback. What was signed here is
+        revoked in our status list."""
+        signer = Signer(self.config)
+        if signer.credential(issuance.award_id):
+            signer.revoke(issuance.award_id, reason)
+            return
         raise Refused("Timeback's API can't revoke a badge; withdraw it in Timeback itself.")
 
     def _student(self, issuance: Issuance) -> str:

@@ -35,7 +35,9 @@ class Webhook(Backend):
         Setting("url", "Address that receives the events"),
         Setting("signing_secret", "Shared secret for the signature", secret=True),
     )
-    traits = Traits(needs_email=False, finds=False, takes_score=True, guards_duplicates=True)
+    traits = Traits(
+        needs_email=False, lists=False, finds=False, takes_score=True, guards_duplicates=True
+    )
 
     def check(self) -> str:
         """Posts a `ping` event."""

@@ -72,7 +72,8 @@ class StatusEntry:
 @dataclass(frozen=True, slots=True)
 class CredentialDraft:
     """All that goes into one credential. `salt` hides the hashed identifiers from casual reading
-    and keeps two credentials of one learner apart."""
+    and keeps two credentials of one learner apart; `roster_id`, a OneRoster sourcedId, stands in
+    clear."""
 
     id: str
     issuer: IssuerProfile
@@ -86,6 +87,7 @@ class CredentialDraft:
     results: tuple[ResultValue, ...]
     status: StatusEntry
     salt: str
+    roster_id: str | None = None
 
 
 def new_salt() -> str:
@@ -180,6 +182,8 @@ def _subject(draft: CredentialDraft) -> dict[str, Any]:
     if draft.email:
         identifiers.append(_identity("emailAddress", draft.email.lower(), draft.salt))
     identifiers.append(_identity("ltiUserId", draft.lti_user_id, draft.salt))
+    if draft.roster_id:
+        identifiers.append(_in_clear("oneRosterSourcedId", draft.roster_id))
     subject: dict[str, Any] = {
         "id": f"urn:uuid:{uuid5(NAMESPACE_URL, f'{draft.id}#subject')}",
         "type": ["AchievementSubject"],
@@ -206,6 +210,15 @@ def _identity(kind: str, identifier: str, salt: str) -> dict[str, Any]:
         "identityHash": identity_hash(identifier, salt),
         "identityType": kind,
         "salt": salt,
+    }
+
+
+def _in_clear(kind: str, identifier: str) -> dict[str, Any]:
+    return {
+        "type": "IdentityObject",
+        "hashed": False,
+        "identityHash": identifier,
+        "identityType": kind,
     }
 
 

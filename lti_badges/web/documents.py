@@ -12,7 +12,8 @@ from sqlalchemy import func, select
 from lti_badges import clock
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.orders import achievement_of, backend_of
-from lti_badges.backends.builtin import Builtin
+from lti_badges.backends import KINDS
+from lti_badges.backends.signer import Signer
 from lti_badges.openbadges.canonical import OB_CONTEXT, VC_CONTEXT
 from lti_badges.openbadges.documents import build_achievement
 from lti_badges.store import Achievement, BackendRow, IssuedCredential
@@ -20,17 +21,23 @@ from lti_badges.store import Achievement, BackendRow, IssuedCredential
 STATUS_LIFE = timedelta(hours=24)
 
 
-def issuer_of(engine: Engine, backend_id: str) -> Builtin | None:
-    """The built-in issuer of that id, or None."""
+def issuer_of(engine: Engine, backend_id: str) -> Signer | None:
+    """Who signs, or once signed, a backend's credentials here; None where only the backend does."""
     with engine.sessions() as session:
         row = session.get(BackendRow, backend_id)
-    backend = backend_of(engine, row) if row and row.kind == Builtin.kind else None
-    return backend if isinstance(backend, Builtin) else None
+        signed = session.scalar(
+            select(IssuedCredential.award_id)
+            .where(IssuedCredential.backend_id == backend_id)
+            .limit(1)
+        )
+    if row is None or not (signed or KINDS[row.kind].traits.signs_here):
+        return None
+    return Signer(backend_of(engine, row).config)
 
 
-def issuer_of_achievement(engine: Engine, achievement_id: str) -> Builtin | None:
-    """The built-in issuer of a badge; the one that issued it once, after it moved elsewhere: its
-    credentials go on pointing here."""
+def issuer_of_achievement(engine: Engine, achievement_id: str) -> Signer | None:
+    """Who signs a badge's credentials here; who once did, after it moved elsewhere: they go on
+    pointing here."""
     with engine.sessions() as session:
         row = session.get(Achievement, achievement_id)
         once = session.scalar(
@@ -106,7 +113,7 @@ def resolve(engine: Engine, url: str) -> dict[str, Any] | None:
 class _Key:
     """An issuer and a list, equal by what they sign."""
 
-    def __init__(self, issuer: Builtin, list_id: str) -> None:
+    def __init__(self, issuer: Signer, list_id: str) -> None:
         self.issuer = issuer
         self.list_id = list_id
         self._same = (issuer.verification_method, list_id)

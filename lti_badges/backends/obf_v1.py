@@ -1,0 +1,307 @@
+"""Open Badge Factory, API version 1: for keys made before version 2, and levels below Pro.
+
+Source: obf-moodle (2023-09), obf-wordpress, obc 2.1.0, the vendor's guide to version 1.
+Quirks: lists are one JSON object a line; what was made is named by `Location` alone; an API key is
+exchanged once, within ten minutes, for a TLS client certificate (495 and 496 when it no longer
+counts), unless the account has an OAuth2 login of this version (403 when a token ended); a
+`DELETE` without an id would mean every badge, so no such address is ever built.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import NameOID
+
+from lti_badges import clock
+from lti_badges.backends.api import BearerApi, JsonApi, call, lost
+from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
+from lti_badges.backends.obf import (
+    CONSUMER,
+    TOKEN_SPACING,
+    email_of,
+    explain,
+    log_in,
+    segment,
+)
+from lti_badges.backends.tokens import TokenKeeper
+from lti_badges.errors import OutcomeUnknown, Refused, Unauthorized, Unavailable
+from lti_badges.http import Reply, host_of
+from lti_badges.values.badge import AchievementRef, Issuance, Receipt
+from lti_badges.values.settings import Setting
+
+PAGE_SIZE = 1000
+KEY_BITS = 2048
+NO_CERTIFICATE = frozenset({495, 496})
+MADE_AT = re.compile(r"/v1/(?:badge|event)/\w+/(\w+)/?$")
+
+
+class OBFv1(Backend):
+    """One client (organisation) by its older API."""
+
+    kind = "obf-v1"
+    label = "Open Badge Factory (API version 1)"
+    docs = "docs/backends/obf.md"
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("url", "Server address", default="https://openbadgefactory.com"),
+        Setting(
+            "api_key",
+            "API key",
+            "From Admin tools → API key; it works for ten minutes: test the connection at once",
+            secret=True,
+            required=False,
+        ),
+        Setting("client_id", "OAuth2: client id, in place of a key", required=False),
+        Setting("client_secret", "OAuth2: client secret", secret=True, required=False),
+        Setting("send_email", "Mail the learner", default="yes", choices=("yes", "no")),
+    )
+    traits = Traits(takes_evidence=False, sends_mail=True)
+    earned_secrets = frozenset({"certificate", "private_key", "exchanged_key"})
+
+    def __init__(self, config: BackendConfig) -> None:
+        super().__init__(config)
+        self._base_url = config.settings["url"].rstrip("/")
+        self.tokens = TokenKeeper(config, self._grant, spacing=TOKEN_SPACING)
+
+    @cached_property
+    def api(self) -> JsonApi:
+        """By OAuth2 where there is a login; else by the certificate, which the key is exchanged for
+        the first time it is used."""
+        if self.config.settings.get("client_id"):
+            gone = frozenset({401, 403})
+            http = self.config.http
+            return BearerApi(http, self._base_url, self.tokens, explain, expired=gone)
+        certificate, private_key = self._certificate()
+        http = self.config.http.with_certificate(certificate, private_key)
+        return JsonApi(http, self._base_url, "", explain, refused=NO_CERTIFICATE | {401})
+
+    def check(self) -> str:
+        """Asks for its own client id; a certificate's end is told."""
+        client = self._client
+        reply = self.api.request("GET", f"/v1/ping/{client}")
+        if not reply.ok:
+            raise self.api.refusal(reply)
+        if client not in reply.text:
+            raise Refused(f"{host_of(self._base_url)} is not Open Badge Factory.")
+        return f"{host_of(self._base_url)} let us in as {client}{self._ends()}."
+
+    def achievements(self) -> Iterator[AchievementRef]:
+        """All badges that are no drafts."""
+        for badge in self._lines(f"/v1/badge/{self._client}", {"draft": "0"}):
+            yield AchievementRef(
+                id="",
+                ref=str(badge["id"]),
+                name=str(badge.get("name") or ""),
+                description=str(badge.get("description") or ""),
+                criteria="",
+            )
+
+    def create(self, draft: AchievementDraft) -> AchievementRef:
+        """Creates a badge with the texts of the mail that the server sends."""
+        if not draft.image:
+            raise Refused("The server wants a picture (PNG) for each badge.")
+        body = {
+            "name": draft.name,
+            "description": draft.description,
+            "image": base64.b64encode(draft.image).decode(),
+            "criteria_html": draft.criteria,
+            "tags": [],
+            "draft": 0,
+            **MAIL,
+        }
+        reply = self.api.request("POST", f"/v1/badge/{self._client}", json_body=body)
+        return AchievementRef("", self._made(reply), draft.name, draft.description, draft.criteria)
+
+    def find(self, issuance: Issuance) -> Receipt | None:
+        """By our award id in the events' `log_entry`."""
+        params = {
+            "api_consumer_id": CONSUMER,
+            "badge_id": issuance.achievement.ref,
+            "email": email_of(issuance),
+            "begin": str(int(issuance.achieved_at.timestamp()) - 1),
+        }
+        for event in self._events(params):
+            if issuance.award_id in json.dumps(event.get("log_entry")):
+                return self._receipt(event, issuance)
+        return None
+
+    def issue(self, issuance: Issuance) -> Receipt:
+        """One event for one award, so that it can be revoked by itself."""
+        badge = segment(issuance.achievement.ref, "badge")
+        path = f"/v1/badge/{self._client}/{badge}"
+        event = self._made(self.api.request("POST", path, json_body=self._order(issuance)))
+        return Receipt(event, None, clock.now())
+
+    def revoke(self, issuance: Issuance, receipt_ref: str, reason: str) -> None:
+        """Per event and e-mail; the server keeps no reason. 410: it is gone already."""
+        event = segment(receipt_ref, "award")
+        path = f"/v1/event/{self._client}/{event}/?email={quote(email_of(issuance), safe='')}"
+        reply = self.api.request("DELETE", path)
+        if not reply.ok and reply.status != 410:
+            raise self.api.refusal(reply)
+
+    @property
+    def _client(self) -> str:
+        """The organisation's id: entered, or read from the certificate."""
+        given = self.config.settings.get("client_id")
+        if given:
+            return segment(given, "client_id")
+        certificate = x509.load_pem_x509_certificate(self._certificate()[0].encode())
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return segment(str(names[0].value) if names else "", "client_id")
+
+    def _order(self, issuance: Issuance) -> dict[str, Any]:
+        email, name = email_of(issuance), issuance.recipient.name
+        named = f"{re.sub('[<>]', '', name)} <{email}>" if name else email
+        order: dict[str, Any] = {
+            "recipient": [named],
+            "issued_on": int(issuance.achieved_at.timestamp()),
+            "badge_override": {"criteria_add": f"{issuance.explanation} {issuance.url}"},
+            "log_entry": {"award_id": issuance.award_id, "course": issuance.course_title or ""},
+            "api_consumer_id": CONSUMER,
+            "send_email": int(self.config.settings.get("send_email") != "no"),
+            "show_report": 0,
+            **MAIL,
+        }
+        if issuance.expires_at:
+            order["expires"] = int(issuance.expires_at.timestamp())
+        return order
+
+    def _receipt(self, event: Mapping[str, Any], issuance: Issuance) -> Receipt:
+        ref, email = segment(str(event["id"]), "event"), email_of(issuance)
+        answer = self.api.json("GET", f"/v1/event/{self._client}/{ref}/revoked")
+        gone = answer.get("revoked") if isinstance(answer, dict) else None
+        revoked = any(address.lower() == email for address in gone or ())
+        issued: datetime = clock.from_epoch(float(event.get("issued_on") or 0))
+        return Receipt(ref, None, issued, revoked=revoked)
+
+    def _events(self, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        offset = 0
+        while True:
+            query = {**params, "limit": str(PAGE_SIZE), "offset": str(offset)}
+            count = 0
+            for event in self._lines(f"/v1/event/{self._client}", query):
+                count += 1
+                yield event
+            offset += count
+            if count < PAGE_SIZE:
+                return
+
+    def _lines(self, path: str, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """A list is one object a line, ended by LF or CRLF; the last may be empty."""
+        reply = self.api.request("GET", path, params=params)
+        if not reply.ok:
+            raise self.api.refusal(reply)
+        for line in reply.text.splitlines():
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError:
+                row = None
+            if not isinstance(row, dict):
+                raise Unavailable(f"{host_of(self._base_url)} sent a list that can't be read.")
+            yield row
+
+    def _made(self, reply: Reply) -> str:
+        """What a 201 names in `Location`."""
+        if not reply.ok:
+            raise self.api.refusal(reply)
+        found = MADE_AT.search(reply.headers.get("location", ""))
+        if reply.status != 201 or not found:
+            raise OutcomeUnknown("The server's answer names nothing that it made.")
+        return found[1]
+
+    def _grant(self, held: Mapping[str, str]) -> Any:
+        return log_in(self.config, f"{self._base_url}/v1/client/oauth2/token", held)
+
+    def _ends(self) -> str:
+        if self.config.settings.get("client_id"):
+            return ""
+        certificate = x509.load_pem_x509_certificate(self._certificate()[0].encode())
+        return f"; the certificate ends on {certificate.not_valid_after_utc:%-d %B %Y}"
+
+    def _certificate(self) -> tuple[str, str]:
+        """(certificate, key) as PEM. A key that was entered since is exchanged for a new one."""
+        held = self.config.load_secrets()
+        entered = held.get("api_key", "")
+        if held.get("certificate") and held.get("exchanged_key") in {entered, None}:
+            return held["certificate"], held["private_key"]
+        if not entered:
+            raise Unauthorized("Make an API key in Open Badge Factory and enter it here.")
+        certificate, private_key = self._exchanged(entered)
+        earned = {
+            "certificate": certificate,
+            "private_key": private_key,
+            "exchanged_key": entered,
+        }
+        self.config.save_secrets({**held, **earned})
+        return certificate, private_key
+
+    def _exchanged(self, api_key: str) -> tuple[str, str]:
+        """The key names the organisation, under the server's signature; it signs our request."""
+        client = _organisation(api_key, self._get("/v1/client/OBF.rsa.pub"))
+        private_key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+        request = (
+            x509.CertificateSigningRequestBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, client)]))
+            .sign(private_key, hashes.SHA256())
+        )
+        body = {
+            "signature": api_key,
+            "request": request.public_bytes(serialization.Encoding.PEM).decode(),
+        }
+        url = f"{self._base_url}/v1/client/{client}/sign_request"
+        reply = call(self.config.http, "POST", url, writes=False, json_body=body)
+        if not reply.ok or "BEGIN CERTIFICATE" not in reply.text:
+            raise Unauthorized(
+                f"{host_of(url)} does not take this API key ({explain(reply) or reply.status}); "
+                "it works for ten minutes. Make a new one, enter it and test at once."
+            )
+        pem = private_key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        return reply.text, pem.decode()
+
+    def _get(self, path: str) -> bytes:
+        reply = call(self.config.http, "GET", f"{self._base_url}{path}", writes=False)
+        if not reply.ok:
+            raise lost(f"{host_of(reply.url)} answered with error {reply.status}.", writes=False)
+        return reply.body
+
+
+def _organisation(api_key: str, public_key: bytes) -> str:
+    """The client id in an API key. Raises Unauthorized for what the server did not sign."""
+    try:
+        signer = serialization.load_pem_public_key(public_key)
+        if not isinstance(signer, rsa.RSAPublicKey):
+            raise TypeError("not an RSA key")
+        blob = base64.b64decode("".join(api_key.split()), validate=True)
+        said = signer.recover_data_from_signature(blob, padding.PKCS1v15(), None)
+        return segment(str(json.loads(said)["id"]), "client_id")
+    except (ValueError, KeyError, TypeError, InvalidSignature):
+        raise Unauthorized(
+            "This is not an API key of this server; copy the whole key from Admin tools → API key."
+        ) from None
+
+
+MAIL = {
+    "email_subject": "You have earned a badge",
+    "email_body": "You have earned a badge. It is waiting for you.",
+    "email_link_text": "Get your badge",
+    "email_footer": "",
+}
+"""The server's mail to the learner; each badge and each award must carry one."""
