@@ -1,11 +1,13 @@
-"""The audit trail: written in the same transaction as what it tells of."""
+"""Changes of an award and their trail, written in the same transaction."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lti_badges import clock
 from lti_badges.store import AuditEvent, Award, State
 
 SYSTEM = "lti-badges"
@@ -53,3 +55,22 @@ def change_state(
         now=to.value,
         why=why,
     )
+
+
+def begin_revoking(session: Session, award: Award, *, why: str, actor: str = SYSTEM) -> list[str]:
+    """Order an issued award's revocation, and that of the same award as it was issued before at
+    another backend. Returns the ids of those that are due at their backends."""
+    earlier = session.scalars(
+        select(Award).where(
+            Award.achievement_id == award.achievement_id,
+            Award.member_id == award.member_id,
+            Award.number < award.number,
+            Award.state == State.ISSUED.value,
+            Award.standing_at(clock.now()),
+        )
+    )
+    revoked = [award, *earlier]
+    for each in revoked:
+        each.revocation_reason, each.next_attempt_at = why, clock.now()
+        change_state(session, each, State.REVOKING, why=why, actor=actor)
+    return [each.id for each in revoked]

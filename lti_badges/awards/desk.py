@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lti_badges import clock
-from lti_badges.awards.audit import change_state, record
+from lti_badges.awards.audit import begin_revoking, record
 from lti_badges.awards.decisions import Action, Situation, decide
 from lti_badges.awards.gathering import recipient_key, recipient_of
 from lti_badges.awards.reading import current_versions
@@ -244,9 +244,7 @@ class Desk:
     def _revoke(self, rule: LiveRule, award: Award, judgement: Judgement) -> Award | None:
         if award.state != State.ISSUED:
             return None  # still on its way: the next evaluation finds it issued
-        award.revocation_reason = f"No longer met: {judgement.text}"[:1000]
-        award.next_attempt_at = self.now
-        change_state(self.session, award, State.REVOKING, why=award.revocation_reason)
+        begin_revoking(self.session, award, why=f"No longer met: {judgement.text}"[:1000])
         return award
 
     def _note(

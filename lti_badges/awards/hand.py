@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lti_badges import clock
-from lti_badges.awards.audit import change_state, record
+from lti_badges.awards.audit import begin_revoking, change_state, record
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.gathering import recipient_key, recipient_of
 from lti_badges.awards.reading import writing
@@ -82,16 +82,16 @@ def revoke(engine: Engine, award_id: str, *, reason: str, by: str) -> State:
                 "This award is just being delivered, and whether it arrived is not known yet. "
                 "Try again in a minute."
             )
-        award.revocation_reason = reason
+        due: list[str] = []
         if award.state == State.ISSUED:
-            award.next_attempt_at = clock.now()
-            change_state(session, award, State.REVOKING, why=reason, actor=by)
+            due = begin_revoking(session, award, why=reason, actor=by)
         else:  # it never reached the backend
+            award.revocation_reason = reason
             award.revoked_at, award.next_attempt_at = clock.now(), None
             change_state(session, award, State.REVOKED, why=reason, actor=by)
         state = State(award.state)
-    if state is State.REVOKING:
-        engine.nudge("deliver", award_id)
+    for each in due:
+        engine.nudge("deliver", each)
     return state
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import exists, select, update
+from sqlalchemy.orm import Session, aliased
 
 from lti_badges import clock
 from lti_badges.awards.achievements import picture_of, refresh_achievements
@@ -24,23 +24,48 @@ from lti_badges.store import Achievement, Award, AwardRule, BackendRow, Course, 
 from lti_badges.values.badge import AchievementRef
 
 NEVER_LEFT = (State.PENDING, State.REJECTED, State.NEEDS_RECIPIENT)
+KEPT = (
+    "course_id",
+    "member_id",
+    "achievement_id",
+    "rule_id",
+    "rule_version",
+    "recipient_key",
+    "recipient",
+    "judgement",
+    "explanation",
+    "granted_by",
+    "achieved_at",
+    "expires_at",
+)
+"""What a second issue has in common with the first."""
 PNG = "image/png"
 
 
 @dataclass(slots=True)
 class Moved:
-    """How many badges moved, how many waiting awards went with them, how many stay behind."""
+    """How many badges moved, how many waiting awards went with them, how many stay behind, and how
+    many of those are issued a second time at the new place."""
 
     badges: int = 0
     sent_anew: int = 0
     stayed: int = 0
+    issued_again: int = 0
 
 
 def move_badges(
-    engine: Engine, origin: str, target: str, names: Sequence[str] = (), *, by: str = "admin"
+    engine: Engine,
+    origin: str,
+    target: str,
+    names: Sequence[str] = (),
+    *,
+    again: bool = False,
+    by: str = "admin",
 ) -> Moved:
     """Move the named badges, or all, with everything that is default there. Each badge moves in one
-    transaction; run it again after a failure. Raises InvalidInput, NotFound and BackendError."""
+    transaction; run it again after a failure. `again`: awards that stand at the old backend are
+    issued a second time at the new one; the first stay, and are revoked with them. Raises
+    InvalidInput, NotFound and BackendError."""
     with engine.sessions() as session:
         old, new = backend_named(session, origin), backend_named(session, target)
         rows = list(
@@ -64,6 +89,8 @@ def move_badges(
         _move(engine, row.id, new.id, there, moved, by)
     if not names:
         _follow(engine, old, new)
+    if again:
+        moved.issued_again = _issue_again(engine, old.id, new.id, by)
     return moved
 
 
@@ -128,6 +155,54 @@ def _send_anew(session: Session, award: Award, new: str) -> None:
     award.error, award.attempts, award.next_attempt_at = None, 0, clock.now()
     why = "The badge moved to another backend."
     change_state(session, award, State.PENDING, why=why)
+
+
+def _issue_again(engine: Engine, old: str, new: str, by: str) -> int:
+    """Once for each award: one that has a later number was issued again already."""
+    later = aliased(Award)
+    has_later = exists().where(
+        later.achievement_id == Award.achievement_id,
+        later.member_id == Award.member_id,
+        later.number > Award.number,
+    )
+    with engine.sessions.begin() as session:
+        standing = session.scalars(
+            select(Award)
+            .join(Achievement, Achievement.id == Award.achievement_id)
+            .where(
+                Award.backend_id == old,
+                Achievement.backend_id == new,
+                Award.state == State.ISSUED.value,
+                Award.standing_at(clock.now()),
+                ~has_later,
+            )
+            .with_for_update(of=Award)
+        )
+        copies = [_copy(session, award, new, by) for award in standing]
+    for award_id in copies:
+        engine.nudge("deliver", award_id)
+    return len(copies)
+
+
+def _copy(session: Session, award: Award, new: str, by: str) -> str:
+    copy = Award(
+        number=award.number + 1,
+        backend_id=new,
+        **{name: getattr(award, name) for name in KEPT},
+    )
+    session.add(copy)
+    session.flush()
+    record(
+        session,
+        "issued_again",
+        actor=by,
+        course_id=award.course_id,
+        member_id=award.member_id,
+        rule_id=award.rule_id,
+        award_id=copy.id,
+        of=award.id,
+    )
+    return copy.id
 
 
 def _follow(engine: Engine, old: BackendRow, new: BackendRow) -> None:

@@ -95,12 +95,14 @@ def reconcile_backend(name: str) -> None:
 @click.argument("origin", metavar="FROM")
 @click.argument("target", metavar="TO")
 @click.option("--achievement", "names", multiple=True, help="Only these badges.")
-def move(origin: str, target: str, names: tuple[str, ...]) -> None:
-    """Move badges to another backend: rules stay, nobody gets a second one."""
-    moved = move_badges(open_engine_only(), origin, target, names)
+@click.option("--again", is_flag=True, help="Issue there a second time what stands at FROM.")
+def move(origin: str, target: str, names: tuple[str, ...], *, again: bool) -> None:
+    """Move badges to another backend: rules stay, and nobody gets a second one unless asked for."""
+    moved = move_badges(open_engine_only(), origin, target, names, again=again)
+    second = f", {moved.issued_again} are issued again" if again else ""
     click.echo(
         f"{moved.badges} badges moved; {moved.sent_anew} waiting awards go out there, "
-        f"{moved.stayed} stay where they were issued."
+        f"{moved.stayed} stay where they were issued{second}."
     )
 
 

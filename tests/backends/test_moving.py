@@ -133,3 +133,32 @@ def test_two_badges_of_one_name_never_become_one(lite: Campus, server: BadgrServ
     lite.badge("One")
     with pytest.raises(InvalidInput):
         move_badges(lite.engine, "builtin", "theirs")
+
+
+def test_by_choice_what_stands_is_issued_a_second_time_and_revoked_in_both_places(
+    campus: Campus, server: BadgrServer
+) -> None:
+    campus.rule()
+    campus.sync()
+    campus.deliver()
+    first = campus.awards()
+    badgr(campus, server)
+    moved = move_badges(campus.engine, "builtin", "theirs", again=True)
+    assert moved.issued_again == len(first)
+    for _ in range(2):  # asked for again, nobody gets a third
+        again = move_badges(campus.engine, "builtin", "theirs", again=True)
+        assert (again.badges, again.issued_again) == (0, 0)
+        campus.sync()
+        campus.deliver()
+    assert set(server.live().values()) == {1}
+    assert len(server.live()) == len(first)
+    second = [award for award in campus.awards() if award.number == 2]
+    assert {award.state for award in campus.awards()} == {"issued"}
+    assert {a.member_id: a.explanation for a in second} == {
+        a.member_id: a.explanation for a in first
+    }
+    revoke(campus.engine, second[0].id, reason="A mistake", by="a test")
+    campus.deliver()
+    states = [a.state for a in campus.awards() if a.member_id == second[0].member_id]
+    assert states == ["revoked", "revoked"]
+    assert sum(server.live().values()) == len(first) - 1
