@@ -17,17 +17,16 @@ from lti_badges.awards.engine import Engine
 from lti_badges.awards.reading import current_versions, writing
 from lti_badges.lti.launches import APPROVED
 from lti_badges.rules import (
-    ActivityCompleted,
     AllOf,
     AnyOf,
     AtLeastN,
     Criterion,
-    ScoreAtLeast,
+    Named,
     dump,
+    kind_of,
     load,
 )
 from lti_badges.store import Achievement, AwardRule, Course, Deployment, LineItem, RuleVersion
-from lti_badges.values.course import Kind
 
 HISTORY_PARAMETER = "context_history"
 COPIED = "rules_copied_from"
@@ -154,9 +153,8 @@ def _copy(
 
 def _moved(criterion: Criterion, items: dict[tuple[str, str], str]) -> Criterion | None:
     """The criterion with the keys that its items have here; None when one is missing."""
-    if isinstance(criterion, ScoreAtLeast | ActivityCompleted):
-        kind = Kind.ITEM if isinstance(criterion, ScoreAtLeast) else Kind.ACTIVITY
-        key = items.get((kind.value, criterion.label))
+    if isinstance(criterion, Named):
+        key = items.get((kind_of(criterion).value, criterion.label))
         return replace(criterion, key=key) if key else None
     if isinstance(criterion, AllOf | AnyOf | AtLeastN):
         parts = [_moved(part, items) for part in criterion.criteria]

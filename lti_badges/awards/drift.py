@@ -10,16 +10,15 @@ from lti_badges.awards.engine import Engine
 from lti_badges.awards.rulebook import RuleView, edit_rule, rules_of
 from lti_badges.errors import NotFound
 from lti_badges.rules import (
-    ActivityCompleted,
     AllOf,
     AnyOf,
     AtLeastN,
     Criterion,
-    ScoreAtLeast,
+    Named,
+    kind_of,
     leaves,
 )
 from lti_badges.store import LineItem
-from lti_badges.values.course import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +92,9 @@ class _Items:
             },
         )
 
-    def now(self, leaf: ScoreAtLeast | ActivityCompleted) -> LineItem | None:
+    def now(self, leaf: Named) -> LineItem | None:
         """What a condition would look at after mending."""
-        kind = _kind(leaf)
+        kind = kind_of(leaf).value
         row = self.by_key.get((kind, leaf.key))
         return row if row is not None and row.present else self.by_name.get((kind, leaf.label))
 
@@ -105,22 +104,18 @@ class _Items:
             return replace(
                 criterion, criteria=tuple(self.mended(part) for part in criterion.criteria)
             )
-        if isinstance(criterion, ScoreAtLeast | ActivityCompleted):
+        if isinstance(criterion, Named):
             row = self.now(criterion)
             return replace(criterion, key=row.key, label=row.label) if row else criterion
         return criterion
 
 
 def _drift(items: _Items, view: RuleView, leaf: Criterion) -> Drift | None:
-    if not isinstance(leaf, ScoreAtLeast | ActivityCompleted):
+    if not isinstance(leaf, Named):
         return None
-    row = items.by_key.get((_kind(leaf), leaf.key))
+    row = items.by_key.get((kind_of(leaf).value, leaf.key))
     gone = row is None or not row.present
     if not gone and row is not None and row.label == leaf.label:
         return None
     now = items.now(leaf)
     return Drift(view.id, view.achievement.name, leaf.label, gone, now.label if now else None)
-
-
-def _kind(leaf: ScoreAtLeast | ActivityCompleted) -> str:
-    return (Kind.ITEM if isinstance(leaf, ScoreAtLeast) else Kind.ACTIVITY).value

@@ -84,7 +84,9 @@ def _results(
             state = ResultState(row.state)
             # The gradebook may scale a result's own maximum; the item's holds where it has none.
             maximum = row.maximum if row.maximum is not None else item.maximum
-            results[item.key] = Result(item.key, member.sub, state, row.score, maximum, row.read_at)
+            results[item.key] = Result(
+                item.key, member.sub, state, row.score, maximum, row.read_at, row.mark
+            )
         elif item.read_at is not None:
             results[item.key] = Result(
                 item.key, member.sub, ResultState.MISSING, None, item.maximum, item.read_at
@@ -98,8 +100,14 @@ def _completions(
     completions = {}
     for item in items:
         row = stored.get(item.id)
-        if item.kind in {Kind.COMPLETION, Kind.ACTIVITY} and row is not None:
+        is_group = item.kind == Kind.GROUP
+        if row is not None and item.kind in {Kind.COMPLETION, Kind.ACTIVITY, Kind.GROUP}:
+            done = row.state == COMPLETED
             completions[item.key] = Completion(
-                member.sub, item.key, row.state == COMPLETED, row.completed_at, row.read_at
+                member.sub, item.key, done, row.completed_at, row.read_at, is_group
+            )
+        elif is_group and item.read_at is not None:  # the list named everybody who is in it
+            completions[item.key] = Completion(
+                member.sub, item.key, False, None, item.read_at, is_group
             )
     return completions

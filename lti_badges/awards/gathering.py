@@ -146,6 +146,8 @@ def store_gradables(
         row.resource_link_id = gradable.resource_link_id
         row.resource_id = gradable.resource_id
         row.tag = gradable.tag
+        row.in_words = gradable.in_words or row.in_words
+        row.is_rare = gradable.is_rare
         row.present = True
         row.seen_in = token
     if drifted:
@@ -161,13 +163,15 @@ def _suspect_rules(session: Session, course: Course, row: LineItem, gradable: Gr
             rule.suspicion = why
 
 
-def note_vanished(session: Session, course: Course, token: str) -> None:
-    """After the list was read to its end: items it did not name are gone; their rules pause."""
+def note_vanished(session: Session, course: Course, token: str, *, rare: bool = False) -> None:
+    """After the list (of what is listed `rare`ly) was read to its end: items it did not name are
+    gone; their rules pause."""
     vanished = list(
         session.scalars(
             select(LineItem).where(
                 LineItem.course_id == course.id,
                 LineItem.present.is_(True),
+                LineItem.is_rare.is_(rare),
                 (LineItem.seen_in.is_(None)) | (LineItem.seen_in != token),
             )
         )
@@ -217,6 +221,8 @@ def store_readings(
             row = MemberResult(line_item_id=item.id, member_id=person.id, state="")
             held[item.id, person.id] = row
             session.add(row)
+        if isinstance(reading, Result) and reading.mark is not None:
+            item.in_words = True
         if _update_result(row, reading):
             changed += 1
             person.dirty = True
@@ -228,21 +234,21 @@ def store_readings(
 
 def _item_key(reading: Result | Completion) -> tuple[str, str]:
     if isinstance(reading, Completion):
-        kind = Kind.ACTIVITY if reading.activity else Kind.COMPLETION
-        return kind.value, reading.activity
+        return reading.kind.value, reading.activity
     kind = Kind.COURSE_GRADE if reading.key == COURSE_GRADE_KEY else Kind.ITEM
     return kind.value, reading.key
 
 
 def _update_result(row: MemberResult, reading: Result | Completion) -> bool:
-    before = (row.state, row.score, row.maximum, row.completed_at)
-    after: tuple[str, Fraction | None, Fraction | None, datetime | None]
+    before = (row.state, row.score, row.maximum, row.completed_at, row.mark)
+    after: tuple[str, Fraction | None, Fraction | None, datetime | None, str | None]
     if isinstance(reading, Completion):
         state = COMPLETED if reading.completed else NOT_COMPLETED
-        after = (state, None, None, reading.completed_at)
+        after = (state, None, None, reading.completed_at, None)
     else:
-        after = (reading.state.value, reading.score, reading.maximum, None)
-    row.state, row.score, row.maximum, row.completed_at = after
+        mark = None if reading.mark is None else reading.mark[:100]
+        after = (reading.state.value, reading.score, reading.maximum, None, mark)
+    row.state, row.score, row.maximum, row.completed_at, row.mark = after
     row.read_at = reading.read_at
     if after == before:
         return False
@@ -258,24 +264,26 @@ def note_read_in_full(session: Session, course: Course, kind: Kind, key: str, to
     first_time = item.read_at is None
     item.read_at, item.error, item.error_since = clock.now(), None, None
     if kind in {Kind.ITEM, Kind.COURSE_GRADE}:
-        _note_withdrawn(session, item, token)
+        _note_withdrawn(session, item, token, ResultState.MISSING.value)
+    elif kind is Kind.GROUP:
+        _note_withdrawn(session, item, token, NOT_COMPLETED)
     if first_time:
         # "Never read" became "no grade yet" for everybody without one.
         mark_all_dirty(session, course.id)
 
 
-def _note_withdrawn(session: Session, item: LineItem, token: str) -> None:
+def _note_withdrawn(session: Session, item: LineItem, token: str, nothing: str) -> None:
     withdrawn = session.execute(
         select(MemberResult, CourseMember)
         .join(CourseMember, CourseMember.id == MemberResult.member_id)
         .where(
             MemberResult.line_item_id == item.id,
-            MemberResult.state != ResultState.MISSING.value,
+            MemberResult.state != nothing,
             (MemberResult.seen_in.is_(None)) | (MemberResult.seen_in != token),
         )
     )
     for result, member in withdrawn:
-        result.state, result.score = ResultState.MISSING.value, None
+        result.state, result.score, result.mark = nothing, None, None
         result.read_at = result.changed_at = clock.now()
         member.dirty = True
 
@@ -285,7 +293,7 @@ def note_read_of_one(
 ) -> None:
     """All of one learner was read in a gradable: if nothing is stored, nothing is recorded."""
     item = _item(session, course, kind, key)
-    if item is None or kind not in {Kind.ITEM, Kind.COURSE_GRADE}:
+    if item is None or kind not in {Kind.ITEM, Kind.COURSE_GRADE, Kind.GROUP}:
         return
     held = session.scalar(
         select(MemberResult).where(
@@ -297,7 +305,7 @@ def note_read_of_one(
             MemberResult(
                 line_item_id=item.id,
                 member_id=member.id,
-                state=ResultState.MISSING.value,
+                state=NOT_COMPLETED if kind is Kind.GROUP else ResultState.MISSING.value,
                 read_at=clock.now(),
             )
         )

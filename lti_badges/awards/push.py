@@ -17,6 +17,7 @@ from lti_badges.lti.id_token import unverified_claims, verified_event
 from lti_badges.store import Course, CourseMember, Deployment, Platform
 
 SOON = timedelta(seconds=45)
+PUSHED_AT = "pushed_at"
 
 
 def take_push(engine: Engine, kind: str, token: str) -> Push | None:
@@ -86,6 +87,7 @@ def _note(engine: Engine, vendor: type[lms.LMS], platforms: Sequence[str], push:
             soon = clock.now() + SOON
             course.next_sync_at = min(course.next_sync_at or soon, soon)
             course.last_change_at = clock.now()
+            course.settings = {**course.settings, PUSHED_AT: clock.iso(clock.now())}
         named = CourseMember.custom[vendor.own_user_parameter].as_string()
         members = list(
             session.scalars(

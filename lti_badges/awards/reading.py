@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import cast
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -58,14 +59,14 @@ def lms_of(engine: Engine, course_id: str) -> lms.LMS:
             )
         }
     endpoint = platform_endpoint(platform, deployment.deployment_id)
+    holder = connection_holder(course, deployment, platform)
 
     def update_connection(
         change: Callable[[Mapping[str, str]], Mapping[str, str]],
     ) -> Mapping[str, str]:
         with engine.sessions.begin() as session:
-            row = session.scalars(
-                select(Platform).where(Platform.id == platform.id).with_for_update()
-            ).one()
+            locked = session.get_one(type(holder), holder.id, with_for_update=True)
+            row = cast("Course | Deployment | Platform", locked)
             changed = change(engine.cipher.unseal(row.connection))
             row.connection = engine.cipher.seal(dict(changed))
         return changed
@@ -80,10 +81,20 @@ def lms_of(engine: Engine, course_id: str) -> lms.LMS:
         links=links,
         service=Service(engine.http, engine.tokens, endpoint),
         http=engine.http,
-        connection=engine.cipher.unseal(platform.connection),
+        connection=engine.cipher.unseal(holder.connection),
         update_connection=update_connection,
     )
     return lms.of(platform.lms)(handle)
+
+
+def connection_holder(
+    course: Course, deployment: Deployment, platform: Platform
+) -> Course | Deployment | Platform:
+    """Whose credentials for the LMS's own API count: those given for this course, else for its
+    institution, else for the whole registration."""
+    if course.connection:
+        return course
+    return deployment if deployment.connection else platform
 
 
 @contextmanager
@@ -143,13 +154,15 @@ def gradable_of(item: LineItem) -> Gradable:
         resource_link_id=item.resource_link_id,
         resource_id=item.resource_id,
         tag=item.tag,
+        in_words=item.in_words,
+        is_rare=item.is_rare,
     )
 
 
 def needed_keys(criteria: Mapping[str, object]) -> set[tuple[str, str]]:
     """(kind, key) of everything a stored criterion looks at."""
     kind = criteria.get("is")
-    if kind == "score":
+    if kind in {"score", "mark"}:
         return {(Kind.ITEM.value, str(criteria["key"]))}
     if kind == "course_grade":
         return {(Kind.COURSE_GRADE.value, COURSE_GRADE_KEY)}
@@ -157,6 +170,8 @@ def needed_keys(criteria: Mapping[str, object]) -> set[tuple[str, str]]:
         return {(Kind.COMPLETION.value, COURSE_COMPLETION)}
     if kind == "activity_completed":
         return {(Kind.ACTIVITY.value, str(criteria["key"]))}
+    if kind == "member":
+        return {(Kind.GROUP.value, str(criteria["key"]))}
     parts = criteria.get("of")
     found: set[tuple[str, str]] = set()
     for part in parts if isinstance(parts, list) else ():

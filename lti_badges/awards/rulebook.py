@@ -19,12 +19,12 @@ from lti_badges.awards.orders import achievement_of
 from lti_badges.awards.reading import writing
 from lti_badges.errors import InvalidInput, NotFound
 from lti_badges.rules import (
-    ActivityCompleted,
     BadgeHeld,
     Criterion,
+    Named,
     Policy,
-    ScoreAtLeast,
     dump,
+    kind_of,
     leaves,
     load,
 )
@@ -37,7 +37,6 @@ from lti_badges.store import (
     RuleVersion,
 )
 from lti_badges.values.badge import AchievementRef
-from lti_badges.values.course import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +202,8 @@ def _check(
     for leaf in leaves(criterion):
         if isinstance(leaf, BadgeHeld):
             _check_badge(session, achievement, leaf)
-        elif isinstance(leaf, (ScoreAtLeast, ActivityCompleted)):
-            kind = Kind.ITEM if isinstance(leaf, ScoreAtLeast) else Kind.ACTIVITY
-            item = items.get((kind.value, leaf.key))
+        elif isinstance(leaf, Named):
+            item = items.get((kind_of(leaf).value, leaf.key))
             if item is None or not item.present:
                 raise InvalidInput(f"“{leaf.label}” is not in this course (any more).")
             if item.is_own:

@@ -7,9 +7,11 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from lti_badges import lms
+from lti_badges import clock, lms
 from lti_badges.awards.engine import Engine
+from lti_badges.awards.push import PUSHED_AT
 from lti_badges.awards.reading import lms_of, wanted_gradables
+from lti_badges.awards.sync import LIST_ERROR
 from lti_badges.errors import NotFound
 from lti_badges.store import Course, LineItem
 from lti_badges.values.course import Kind
@@ -30,11 +32,15 @@ class Source:
     read_at: datetime | None
     error: str | None
     error_since: datetime | None
+    in_words: bool = False
+    is_rare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """When a course was and will be read, and what stands in the way."""
+    """When a course was and will be read, and what stands in the way. `pushed_at` is when the LMS
+    last told of a change by itself; `list_error` why sections, groups and the like can't be listed.
+    """
 
     synced_at: datetime | None
     next_at: datetime | None
@@ -43,6 +49,8 @@ class Clock:
     roster_error: str | None
     concluded: bool
     sources: tuple[Source, ...]
+    pushed_at: datetime | None = None
+    list_error: str | None = None
 
 
 def course_clock(engine: Engine, course_id: str) -> Clock:
@@ -56,6 +64,7 @@ def course_clock(engine: Engine, course_id: str) -> Clock:
             select(LineItem).where(LineItem.course_id == course_id).order_by(LineItem.label)
         )
         sources = tuple(_source(item, (item.kind, item.key) in used) for item in items)
+    pushed = course.settings.get(PUSHED_AT)
     return Clock(
         synced_at=course.synced_at,
         next_at=course.next_sync_at,
@@ -64,6 +73,8 @@ def course_clock(engine: Engine, course_id: str) -> Clock:
         roster_error=course.roster_error,
         concluded=course.concluded,
         sources=sources,
+        pushed_at=clock.parse_iso(pushed) if pushed else None,
+        list_error=course.settings.get(LIST_ERROR),
     )
 
 
@@ -85,4 +96,6 @@ def _source(item: LineItem, used: bool) -> Source:
         read_at=item.read_at,
         error=item.error,
         error_since=item.error_since,
+        in_words=item.in_words,
+        is_rare=item.is_rare,
     )

@@ -37,7 +37,8 @@ from lti_badges.values.course import Completion, Gradable, Kind, ReadInFull, Rea
 
 BATCH = 200
 LEASE = timedelta(minutes=3)
-COMPLETIONS_AT, COMPLETIONS_EVERY = "completions_read_at", timedelta(days=1)
+DAILY, HOURLY = timedelta(days=1), timedelta(hours=1)
+COMPLETIONS_AT, LISTED_AT, LIST_ERROR = "completions_read_at", "rare_listed_at", "rare_list_error"
 
 Progress = Callable[[str, int], None]
 T = TypeVar("T")
@@ -131,7 +132,9 @@ class _Run:
 
     def everything(self) -> PlatformError | None:
         """Members, grade items, values. Returns the failure that should bring us back soon."""
-        failures = [self._members(), self._gradables(), self._values()]
+        failures = [self._members(), self._gradables()]
+        self._rare()
+        failures.append(self._values())
         return next((failure for failure in failures if failure is not None), None)
 
     def _members(self) -> PlatformError | None:
@@ -157,6 +160,21 @@ class _Run:
             return self._noted(error)
         return None
 
+    def _rare(self) -> None:
+        """Once a day. What may not be listed is said beside the list, and breaks nothing."""
+        if not self.course.is_connected or not self._is_due(LISTED_AT, DAILY):
+            return
+        said: str | None = None
+        soon = False
+        try:
+            for batch in _batches(self.course.rare_gradables()):
+                self._write(lambda s, c, b=batch: store_gradables(s, c, b, self.token))
+            self._write(lambda s, c: note_vanished(s, c, self.token, rare=True))
+        except PlatformError as error:
+            said, soon = error.message, isinstance(error, PlatformDown)
+        at = clock.iso(clock.now() - (DAILY - HOURLY if soon else timedelta(0)))
+        self._write(lambda _, course: _note(course, **{LISTED_AT: at, LIST_ERROR: said}))
+
     def _values(self) -> PlatformError | None:
         with self.engine.sessions() as session:
             wanted = wanted_gradables(session, self.course_id, self.also)
@@ -164,24 +182,23 @@ class _Run:
             return None
         problem: PlatformError | None = None
         try:
-            everyone = self._all_completions_are_due()
+            # Once a day everybody is asked for: a completion may have been taken back.
+            everyone = self._is_due(COMPLETIONS_AT, DAILY)
             completions = [item for item in wanted if item.kind in {Kind.COMPLETION, Kind.ACTIVITY}]
             unfinished = None if everyone else partial(self._unfinished, completions)
             readings = self.course.readings(wanted, self._learners, unfinished=unfinished)
             for batch in _batches(readings):
                 problem = self._store(batch) or problem
             if everyone and problem is None:
-                self._write(lambda _, course: _note_completions(course))
+                self._write(lambda _, course: _note(course, **{COMPLETIONS_AT: _now()}))
         except PlatformError as error:
             problem = error
         return self._noted(problem)
 
-    def _all_completions_are_due(self) -> bool:
-        """Once a day everybody is asked for: a completion may have been taken back."""
+    def _is_due(self, name: str, every: timedelta) -> bool:
         with self.engine.sessions() as session:
-            course = session.get_one(Course, self.course_id)
-        at = course.settings.get(COMPLETIONS_AT)
-        return at is None or clock.now() - clock.parse_iso(at) > COMPLETIONS_EVERY
+            at = session.get_one(Course, self.course_id).settings.get(name)
+        return at is None or clock.now() - clock.parse_iso(at) > every
 
     def _store(self, batch: list[Reading]) -> PlatformError | None:
         values = [reading for reading in batch if isinstance(reading, (Result, Completion))]
@@ -259,8 +276,12 @@ class _Run:
         return problem
 
 
-def _note_completions(course: Course) -> None:
-    course.settings = {**course.settings, COMPLETIONS_AT: clock.iso(clock.now())}
+def _note(course: Course, **values: str | None) -> None:
+    course.settings = {**course.settings, **values}
+
+
+def _now() -> str:
+    return clock.iso(clock.now())
 
 
 def _take(engine: Engine, course_id: str) -> str | None:

@@ -169,6 +169,11 @@ class LMS:
             )
         return ags.line_items(self.course.service, url, self.course.scopes)
 
+    def rare_gradables(self) -> Iterator[Gradable]:
+        """What is asked for once a day only, because it seldom changes: sections and groups,
+        competencies and the like. None over LTI alone."""
+        return iter(())
+
     def readings(
         self,
         wanted: Sequence[Gradable],
@@ -203,6 +208,19 @@ class LMS:
     def score_extensions(self) -> dict[str, Any]:
         """What this platform wants to be told with a score that passes a badge back."""
         return {}
+
+
+def in_parts(*parts: Callable[[], Iterator[Gradable]]) -> Iterator[Gradable]:
+    """One list after the other. A list that can't be read never hides the next; the first such
+    failure is raised at the end."""
+    failure: PlatformError | None = None
+    for part in parts:
+        try:
+            yield from part()
+        except PlatformError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
 
 
 def guarded(gradable: Gradable, values: Iterable[Reading]) -> Iterator[Reading]:

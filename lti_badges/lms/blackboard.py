@@ -32,6 +32,8 @@ from lti_badges.values.settings import Setting
 
 API = "/learn/api/public"
 GRADES, REVIEWED = "Blackboard gradebook", "Blackboard content review"
+GROUP_PREFIX, GROUPS = "blackboard-group:", "Blackboard groups"
+WORDS = frozenset({"Tabular", "Text", "CompleteIncomplete"})
 ITEM_PREFIX = "blackboard-column:"
 PAGE_SIZE = "200"
 
@@ -64,7 +66,8 @@ class Blackboard(LMS):
             "REST application: key",
             "Admin, REST API Integrations, bound to a user whose role may view the gradebook "
             "(course.gradebook.MODIFY), course users (course.user.VIEW) and, for completion, the "
-            "performance dashboard (course.performance.dashboard.VIEW)",
+            "performance dashboard (course.performance.dashboard.VIEW); as you like, groups "
+            "(course.group.VIEW)",
         ),
         Setting("application_secret", "REST application: secret", secret=True),
     )
@@ -97,6 +100,11 @@ class Blackboard(LMS):
                     "Blackboard knows no course completion; all reviewable content reviewed "
                     "counts as completed.",
                 ),
+                Capability(
+                    Kind.GROUP,
+                    True,
+                    "Groups, if the connection's role may see them; they are listed once a day.",
+                ),
             )
         rest = "Blackboard does not tell this over LTI; an admin can connect its REST API."
         return (
@@ -124,6 +132,15 @@ class Blackboard(LMS):
         label = "All reviewable content reviewed"
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, label, None, REVIEWED)
 
+    def rare_gradables(self) -> Iterator[Gradable]:
+        """Groups."""
+        if not self.is_connected:
+            return
+        for row in self._pages(f"{self._path('v2')}/groups"):
+            label = f"Group “{row.get('name')}”"
+            key = f"{GROUP_PREFIX}{row['id']}"
+            yield Gradable(Kind.GROUP, key, label, None, GROUPS, is_rare=True)
+
     def readings(
         self,
         wanted: Sequence[Gradable],
@@ -137,6 +154,8 @@ class Blackboard(LMS):
                 yield from guarded(gradable, self._reviews(None))
             elif self._is_column(gradable):
                 yield from guarded(gradable, self._column(gradable))
+            elif gradable.is_rare:
+                yield from guarded(gradable, self._members_of(gradable.key))
             else:
                 yield from self.read_item(gradable)
 
@@ -147,6 +166,8 @@ class Blackboard(LMS):
                 yield from guarded(gradable, self._reviews(sub))
             elif self._is_column(gradable):
                 yield from guarded(gradable, self._one(gradable, sub))
+            elif gradable.is_rare:
+                yield from guarded(gradable, self._members_of(gradable.key))
             else:
                 yield from self.read_item(gradable, sub)
 
@@ -174,6 +195,13 @@ class Blackboard(LMS):
             return
         if isinstance(row, dict):
             yield _result(gradable, sub, row)
+
+    def _members_of(self, key: str) -> Iterator[Completion]:
+        who = self._who()
+        group = quote(key.removeprefix(GROUP_PREFIX), safe="")
+        for row in self._pages(f"{self._path('v2')}/groups/{group}/users"):
+            if sub := who.get(str(row.get("userId"))):
+                yield Completion(sub, key, True, None, clock.now(), is_group=True)
 
     def _reviews(self, sub: str | None) -> Iterator[Completion]:
         who = self._who() if sub is None else {}
@@ -226,15 +254,16 @@ def _result(gradable: Gradable, sub: str, row: Mapping[str, Any]) -> Result:
     shown = row.get("displayGrade")
     shown = shown if isinstance(shown, dict) else {}
     score, maximum = number(shown.get("score")), number(shown.get("possible")) or gradable.maximum
-    state = ResultState.MISSING if score is None else ResultState.GRADED
+    words = str(shown.get("text") or "").strip() if shown.get("scaleType") in WORDS else ""
+    state = ResultState.MISSING if score is None and not words else ResultState.GRADED
     if row.get("exempt"):
         state = ResultState.EXCUSED
     elif row.get("corrupt") or row.get("status") == "NeedsGrading":
         state = ResultState.PENDING
-    elif score is not None and shown.get("scaleType") not in {"Score", "Percent"}:
-        state = ResultState.PENDING  # letters and ticks have no points to compare
     if shown.get("scaleType") == "Percent" and "%" in str(shown.get("text", "")):
         maximum = Fraction(100)
+    if words:  # letters and ticks: what stands beside them as score is the schema's, not the work's
+        return Result(gradable.key, sub, state, None, maximum, clock.now(), words)
     return Result(gradable.key, sub, state, score, maximum, clock.now())
 
 

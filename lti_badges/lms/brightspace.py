@@ -16,6 +16,7 @@ from lti_badges import clock
 from lti_badges.errors import Gone
 from lti_badges.http import Http
 from lti_badges.lms.base import LMS, Capability, guarded
+from lti_badges.lms.brightspace_more import TOPIC, BrightspaceMore
 from lti_badges.lms.rest import Rest, number, rows, token_request
 from lti_badges.values.course import (
     COURSE_COMPLETION,
@@ -30,6 +31,7 @@ from lti_badges.values.course import (
 from lti_badges.values.settings import Setting
 
 GRADES, RECORDS = "Brightspace grades", "Brightspace completion records"
+IN_WORDS = frozenset({"PassFail", "SelectBox", "Text"})
 ITEM_PREFIX = "brightspace-grade:"
 TOKEN_URL = "https://auth.brightspace.com/core/connect/token"  # noqa: S105 - an address
 
@@ -63,7 +65,9 @@ class Brightspace(LMS):
             "client_id",
             "OAuth 2.0 application: client id",
             "Manage Extensibility, OAuth 2.0; scopes grades:gradeobjects:read "
-            "grades:gradevalues:read grades:coursecompletion:read users:own_profile:read",
+            "grades:gradevalues:read grades:coursecompletion:read users:own_profile:read; as you "
+            "like, for content topics: content:completions:read content:toc:read, and for sections "
+            "and groups the read scopes of those",
         ),
         Setting("client_secret", "OAuth 2.0 application: secret", secret=True),
         Setting("refresh_token", "Refresh token of a user who may see all grades", secret=True),
@@ -94,6 +98,12 @@ class Brightspace(LMS):
                     "Completion records, where your institution makes them; who has none counts "
                     "as not known.",
                 ),
+                Capability(
+                    Kind.GROUP,
+                    True,
+                    "Sections, groups and completed content topics, as far as the connection's "
+                    "scopes allow; they are listed once a day.",
+                ),
             )
         rest = "Brightspace does not tell this over LTI; an admin can connect its own API."
         return (
@@ -119,9 +129,18 @@ class Brightspace(LMS):
                 number(row.get("MaxPoints")),
                 GRADES,
                 is_own=name in own,
+                in_words=row.get("GradeType") in IN_WORDS,
             )
         yield Gradable(Kind.COURSE_GRADE, COURSE_GRADE_KEY, "Final grade", None, GRADES)
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, RECORDS)
+
+    def rare_gradables(self) -> Iterator[Gradable]:
+        """Sections, groups, content topics."""
+        return self._more.gradables() if self.is_connected else iter(())
+
+    @property
+    def _more(self) -> BrightspaceMore:
+        return BrightspaceMore(self.rest, quote(self._unit, safe=""), self._path)
 
     def readings(
         self,
@@ -136,6 +155,8 @@ class Brightspace(LMS):
                 yield from guarded(gradable, self._records(self._who(subs())))
             elif self._is_grade(gradable):
                 yield from guarded(gradable, self._values(gradable, self._who(subs())))
+            elif gradable.is_rare:
+                yield from guarded(gradable, self._rare(gradable, self._who(subs())))
             else:
                 yield from self.read_item(gradable)
 
@@ -146,8 +167,14 @@ class Brightspace(LMS):
                 yield from guarded(gradable, self._records(self._who(iter((sub,)))))
             elif self._is_grade(gradable):
                 yield from guarded(gradable, self._value(gradable, sub))
+            elif gradable.is_rare:
+                yield from guarded(gradable, self._rare(gradable, self._who(iter((sub,)))))
             else:
                 yield from self.read_item(gradable, sub)
+
+    def _rare(self, gradable: Gradable, who: Mapping[str, str]) -> Iterator[Completion]:
+        read = self._more.completed if gradable.key.startswith(TOPIC) else self._more.members
+        return read(gradable.key, who)
 
     def _is_grade(self, gradable: Gradable) -> bool:
         return gradable.kind is Kind.COURSE_GRADE or gradable.key.startswith(ITEM_PREFIX)
@@ -155,8 +182,11 @@ class Brightspace(LMS):
     @property
     def _path(self) -> str:
         version = self.course.connection.get("version") or "1.51"
-        unit = self.course.custom.get("brightspace_org_unit") or self.course.context_id
-        return f"/d2l/api/le/{version}/{quote(unit, safe='')}"
+        return f"/d2l/api/le/{version}/{quote(self._unit, safe='')}"
+
+    @property
+    def _unit(self) -> str:
+        return self.course.custom.get("brightspace_org_unit") or self.course.context_id
 
     def _of(self, gradable: Gradable) -> str:
         item = "final" if gradable.kind is Kind.COURSE_GRADE else gradable.key
@@ -221,9 +251,10 @@ def _result(gradable: Gradable, sub: str, value: Mapping[str, Any]) -> Result:
     if not maximum:
         score = number(value.get("WeightedNumerator"))
         maximum = number(value.get("WeightedDenominator"))
+    mark = str(value.get("DisplayedGrade") or "").strip() or None if gradable.in_words else None
     state = ResultState.GRADED
-    if score is None or not maximum:
+    if mark is None and (score is None or not maximum):
         state = ResultState.PENDING if value.get("DisplayedGrade") else ResultState.MISSING
     elif gradable.kind is Kind.COURSE_GRADE and value.get("ReleasedDate") is None:
         state = ResultState.HIDDEN
-    return Result(gradable.key, sub, state, score, maximum, clock.now())
+    return Result(gradable.key, sub, state, score, maximum, clock.now(), mark)

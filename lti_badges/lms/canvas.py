@@ -19,6 +19,7 @@ from lti_badges.http import Http
 from lti_badges.lms.base import LMS, Capability, CourseHandle, Push, guarded
 from lti_badges.lms.canvas_events import KEY_SET, read_event
 from lti_badges.lms.canvas_key import developer_key
+from lti_badges.lms.canvas_more import PERIOD, CanvasMore
 from lti_badges.lms.rest import Rest, number, rows, token_request
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
@@ -43,6 +44,7 @@ PICKERS = (
     "editor_button",
     "module_index_menu_modal",
 )
+IN_WORDS = frozenset({"letter_grade", "gpa_scale", "pass_fail"})
 SUBMISSION = "https://canvas.instructure.com/lti/submission"
 
 
@@ -119,7 +121,10 @@ class Canvas(LMS):
             "or the three below; scopes (url:GET|/api/v1/…): courses/:course_id/assignments, "
             "courses/:course_id/students/submissions, courses/:course_id/enrollments, "
             "courses/:course_id/bulk_user_progress, courses/:course_id/users/:id, "
-            "courses/:course_id/users/:user_id/progress",
+            "courses/:course_id/users/:user_id/progress; as you like, each by itself: "
+            "courses/:course_id/sections, courses/:course_id/groups and groups/:group_id/users, "
+            "courses/:course_id/outcome_group_links and courses/:course_id/outcome_rollups, "
+            "courses/:course_id/grading_periods",
             secret=True,
             required=False,
         ),
@@ -143,6 +148,7 @@ class Canvas(LMS):
         super().__init__(course)
         self._subs: dict[str, str] | None = None
         self._ids: dict[str, str] = {}
+        self._more: CanvasMore | None = None
 
     @property
     def rest(self) -> Rest:
@@ -191,9 +197,21 @@ class Canvas(LMS):
                     number(item.get("points_possible")),
                     GRADES,
                     is_own=str(item.get("name")) in own,
+                    in_words=item.get("grading_type") in IN_WORDS,
                 )
         yield Gradable(Kind.COURSE_GRADE, COURSE_GRADE_KEY, "Course grade", Fraction(100), GRADES)
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, PROGRESS)
+
+    def rare_gradables(self) -> Iterator[Gradable]:
+        """Sections, groups, outcomes, grading periods."""
+        return self.more.gradables() if self.is_connected else iter(())
+
+    @property
+    def more(self) -> CanvasMore:
+        """The course's further sources."""
+        if self._more is None:
+            self._more = CanvasMore(self.rest, self._path)
+        return self._more
 
     def readings(
         self,
@@ -212,11 +230,15 @@ class Canvas(LMS):
     def _read(self, wanted: Sequence[Gradable], sub: str | None) -> Iterator[Reading]:
         for gradable in wanted:
             if gradable.kind is Kind.COURSE_GRADE:
-                yield from guarded(gradable, self._grades(sub))
+                yield from guarded(gradable, self._grades(COURSE_GRADE_KEY, sub))
             elif gradable.kind is Kind.COMPLETION:
                 yield from guarded(gradable, self._progress(sub))
             elif gradable.key.startswith(ITEM_PREFIX):
                 yield from guarded(gradable, self._submissions(gradable, sub))
+            elif gradable.key.startswith(PERIOD):
+                yield from guarded(gradable, self._grades(gradable.key, sub))
+            elif gradable.is_rare:
+                yield from guarded(gradable, self.more.read(gradable, sub, self._who(sub)))
             else:
                 yield from self.read_item(gradable, sub)
 
@@ -248,15 +270,25 @@ class Canvas(LMS):
                 if owner := who.get(str(row.get("user_id"))):
                     state = _state(row)
                     score = number(row.get("score"))
-                    yield Result(gradable.key, owner, state, score, gradable.maximum, clock.now())
+                    yield Result(
+                        gradable.key,
+                        owner,
+                        state,
+                        score,
+                        gradable.maximum,
+                        clock.now(),
+                        _mark(row) if gradable.in_words else None,
+                    )
 
-    def _grades(self, sub: str | None) -> Iterator[Result]:
+    def _grades(self, key: str, sub: str | None) -> Iterator[Result]:
         """The final score counts what is not handed in as zero; an override wins. Two enrolments in
         two sections show the same grade twice."""
         who = self._who(sub)
         params = {"type[]": "StudentEnrollment", "per_page": "100"}
         if sub:
             params["user_id"] = next(iter(who), "0")
+        if key.startswith(PERIOD):
+            params["grading_period_id"] = key.removeprefix(PERIOD)
         seen: set[str] = set()
         for page in self.rest.linked(f"{self._path}/enrollments", params):
             for row in rows(page):
@@ -270,7 +302,7 @@ class Canvas(LMS):
                 state = ResultState.MISSING if score is None else ResultState.GRADED
                 if score is None and "final_score" not in grades:
                     state = ResultState.HIDDEN
-                yield Result(COURSE_GRADE_KEY, owner, state, score, Fraction(100), clock.now())
+                yield Result(key, owner, state, score, Fraction(100), clock.now())
 
     def _progress(self, sub: str | None) -> Iterator[Completion]:
         """Module requirements: the only completion that Canvas knows."""
@@ -303,6 +335,12 @@ class Canvas(LMS):
                     Kind.COMPLETION,
                     True,
                     "Module requirements; a course without them can't be completed.",
+                ),
+                Capability(
+                    Kind.GROUP,
+                    True,
+                    "Sections, groups, outcomes and grading periods, as far as the connection's "
+                    "scopes allow; they are listed once a day.",
                 ),
             )
         rest = "Canvas does not tell this over LTI; an admin can connect its own interface."
@@ -341,9 +379,15 @@ def _state(row: Mapping[str, Any]) -> ResultState:
         return ResultState.EXCUSED
     if row.get("workflow_state") == "pending_review":
         return ResultState.PENDING
-    if number(row.get("score")) is None:
+    if number(row.get("score")) is None and not _mark(row):
         return ResultState.MISSING
     return ResultState.GRADED if row.get("posted_at") else ResultState.HIDDEN
+
+
+def _mark(row: Mapping[str, Any]) -> str | None:
+    """“A-”, “complete”: what Canvas shows for assignments that are graded in words."""
+    grade = row.get("grade")
+    return grade if isinstance(grade, str) and grade.strip() else None
 
 
 def _completion(sub: str, progress: Any) -> Iterator[Completion]:

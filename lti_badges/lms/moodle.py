@@ -26,6 +26,7 @@ from lti_badges.errors import (
 )
 from lti_badges.http import host_of
 from lti_badges.lms.base import LMS, Capability, guarded, unread
+from lti_badges.lms.moodle_more import COMPETENCY, GROUP, MoodleMore
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
     COURSE_COMPLETION,
@@ -101,7 +102,9 @@ class Moodle(LMS):
             "Of a service user whose role may view grades and completion; functions: "
             "core_webservice_get_site_info, gradereport_user_get_grade_items, "
             "core_completion_get_course_completion_status, "
-            "core_completion_get_activities_completion_status, core_course_get_contents",
+            "core_completion_get_activities_completion_status, core_course_get_contents; as you "
+            "like: core_group_get_course_groups and core_group_get_group_members, "
+            "core_competency_list_course_competencies and report_competency_data_for_report",
             secret=True,
         ),
     )
@@ -111,7 +114,11 @@ class Moodle(LMS):
         if self.is_connected:
             every = "Read from Moodle by its web services."
             kinds = (Kind.ITEM, Kind.COURSE_GRADE, Kind.COMPLETION, Kind.ACTIVITY)
-            return tuple(Capability(kind, True, every) for kind in kinds)
+            groups = "Groups and competencies, if the token's service has their functions."
+            return (
+                *(Capability(kind, True, every) for kind in kinds),
+                Capability(Kind.GROUP, True, groups),
+            )
         rest = "Moodle tells this by its web services only; ask the admin to connect them."
         own = "Without web services Moodle shows this tool its own activities' grades only."
         return (
@@ -128,7 +135,7 @@ class Moodle(LMS):
 
     def check(self) -> str:
         """Which site and user the token belongs to."""
-        site = self._call("core_webservice_get_site_info")
+        site = self._call("core_webservice_get_site_info", None)
         return f"{site.get('sitename', 'Moodle')} let us in as {site.get('username', '?')}."
 
     def gradables(self) -> Iterator[Gradable]:
@@ -142,6 +149,10 @@ class Moodle(LMS):
         yield from self._grade_items()
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, COMPLETION)
         yield from self._activities()
+
+    def rare_gradables(self) -> Iterator[Gradable]:
+        """Groups and competencies."""
+        return MoodleMore(self._call).gradables() if self.is_connected else iter(())
 
     def readings(
         self,
@@ -157,9 +168,7 @@ class Moodle(LMS):
         for gradable in wanted:
             if gradable.kind is Kind.COMPLETION:
                 yield from guarded(gradable, self._completions(ask()))
-        activities = [gradable for gradable in wanted if gradable.kind is Kind.ACTIVITY]
-        if activities:
-            yield from self._activity_completions(activities, ask())
+        yield from self._done(wanted, ask)
         yield from self._by_lti(wanted, None)
 
     def readings_of(self, sub: str, wanted: Sequence[Gradable]) -> Iterator[Reading]:
@@ -168,10 +177,22 @@ class Moodle(LMS):
         for gradable in wanted:
             if gradable.kind is Kind.COMPLETION:
                 yield from guarded(gradable, self._completions(iter((sub,))))
-        activities = [gradable for gradable in wanted if gradable.kind is Kind.ACTIVITY]
-        if activities:
-            yield from self._activity_completions(activities, iter((sub,)))
+        yield from self._done(wanted, lambda: iter((sub,)))
         yield from self._by_lti(wanted, sub)
+
+    def _done(
+        self, wanted: Sequence[Gradable], subs: Callable[[], Iterator[str]]
+    ) -> Iterator[Reading]:
+        """Activities, competencies and groups."""
+        more = MoodleMore(self._call)
+        for gradable in wanted:
+            if gradable.key.startswith(GROUP):
+                yield from guarded(gradable, more.members(gradable.key))
+        rated = [each for each in wanted if each.key.startswith(COMPETENCY)]
+        activities = [each for each in wanted if each.key.startswith(ACTIVITY_PREFIX)]
+        for asked, read in ((activities, self._activities_of), (rated, more.proficient)):
+            if asked:
+                yield from _together(asked, read({each.key for each in asked}, subs()))
 
     def _by_lti(self, wanted: Sequence[Gradable], sub: str | None) -> Iterator[Reading]:
         for gradable in wanted:
@@ -270,40 +291,30 @@ class Moodle(LMS):
                     key = f"{ACTIVITY_PREFIX}{module['id']}"
                     yield Gradable(Kind.ACTIVITY, key, name, None, COMPLETION)
 
-    def _activity_completions(
-        self, wanted: Sequence[Gradable], subs: Iterator[str]
-    ) -> Iterator[Reading]:
-        keys = {gradable.key for gradable in wanted}
-        try:
-            for sub in subs:
-                yield from self._activities_of(sub, keys)
-        except PlatformError as error:
-            yield from (unread(gradable, error) for gradable in wanted)
-            return
-        yield from (ReadInFull(gradable.kind, gradable.key) for gradable in wanted)
+    def _activities_of(self, keys: set[str], subs: Iterator[str]) -> Iterator[Completion]:
+        for sub in subs:
+            try:
+                answer = self._call("core_completion_get_activities_completion_status", userid=sub)
+            except Gone:
+                continue
+            for status in _list(answer, "statuses"):
+                key = f"{ACTIVITY_PREFIX}{status.get('cmid')}"
+                if key in keys:
+                    done = status.get("state") in COMPLETE_STATES
+                    at = _moment(status.get("timecompleted")) if done else None
+                    yield Completion(sub, key, done, at, clock.now())
 
-    def _activities_of(self, sub: str, keys: set[str]) -> Iterator[Reading]:
-        try:
-            answer = self._call("core_completion_get_activities_completion_status", userid=sub)
-        except Gone:
-            return
-        for status in _list(answer, "statuses"):
-            key = f"{ACTIVITY_PREFIX}{status.get('cmid')}"
-            if key in keys:
-                done = status.get("state") in COMPLETE_STATES
-                at = _moment(status.get("timecompleted")) if done else None
-                yield Completion(sub, key, done, at, clock.now())
-
-    def _call(self, function: str, **arguments: str) -> Any:
-        """One web-service call; the token travels in the body, where no log keeps it."""
+    def _call(self, function: str, course: str | None = "courseid", **arguments: str) -> Any:
+        """One web-service call; the token travels in the body, where no log keeps it. `course` is
+        what the function calls the course's id, if it takes one."""
         token = self.course.connection.get("token")
         if not token:
             raise NotConnected("Moodle's web services are not connected; an admin can do that.")
         base = (self.course.connection.get("url") or self.course.issuer).rstrip("/")
         url = f"{base}/webservice/rest/server.php"
         form = {"wsfunction": function, "moodlewsrestformat": "json", "wstoken": token, **arguments}
-        if function != "core_webservice_get_site_info":
-            form["courseid"] = self.course.context_id
+        if course is not None:
+            form[course] = self.course.context_id
         try:
             reply = self.course.http.post(url, form=form)
             answer = reply.json() if reply.ok else None
@@ -319,6 +330,16 @@ class Moodle(LMS):
         if isinstance(answer, dict) and "exception" in answer:
             raise _refused(answer)
         return answer
+
+
+def _together(wanted: Sequence[Gradable], values: Iterator[Completion]) -> Iterator[Reading]:
+    """Values that come learner by learner for all of these at once: one failure ends them all."""
+    try:
+        yield from values
+    except PlatformError as error:
+        yield from (unread(gradable, error) for gradable in wanted)
+        return
+    yield from (ReadInFull(gradable.kind, gradable.key) for gradable in wanted)
 
 
 def _refused(answer: dict[str, Any]) -> PlatformError:

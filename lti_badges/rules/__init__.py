@@ -2,20 +2,20 @@
 
 from lti_badges.rules.criteria import (
     ActivityCompleted,
-    AllOf,
-    AnyOf,
-    AtLeastN,
     BadgeHeld,
     CourseCompleted,
     CourseGradeAtLeast,
     Criterion,
+    MarkIsOneOf,
+    MemberOf,
+    Named,
     ScoreAtLeast,
-    dump,
-    leaves,
-    load,
+    kind_of,
 )
 from lti_badges.rules.facts import Facts
+from lti_badges.rules.joining import AllOf, AnyOf, AtLeastN, leaves
 from lti_badges.rules.policy import OnFall, Policy
+from lti_badges.rules.storage import dump, load
 from lti_badges.rules.verdict import Judgement, Outcome, evaluate
 
 __all__ = [
@@ -29,12 +29,16 @@ __all__ = [
     "Criterion",
     "Facts",
     "Judgement",
+    "MarkIsOneOf",
+    "MemberOf",
+    "Named",
     "OnFall",
     "Outcome",
     "Policy",
     "ScoreAtLeast",
     "dump",
     "evaluate",
+    "kind_of",
     "leaves",
     "load",
 ]

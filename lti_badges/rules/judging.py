@@ -5,6 +5,7 @@ Meanings, fixed here and tested:
 - excused: the item does not count for this learner: unknown, the instructor decides;
 - hidden: the learner can't see the grade yet: unknown until it is released;
 - pending: being graded or recalculated: unknown until it settles;
+- graded in words: a letter has no points and points no letter: unknown for the other sort;
 - over-full: more points than the maximum: met, and shown as it is;
 - a maximum of zero or unknown: unknown, a share of nothing can't be judged;
 - never read: unknown;
@@ -13,7 +14,7 @@ Meanings, fixed here and tested:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any
@@ -49,6 +50,9 @@ def judge_result(
     if result.state in _UNKNOWN_STATES:
         text = f"{label}: {_UNKNOWN_STATES[result.state]}"
         return Judgement(Outcome.UNKNOWN, label, text, value=result.state.value, **seen)
+    if result.state is ResultState.GRADED and result.score is None and result.mark:
+        text = f"{label}: graded “{result.mark}”, which is no number of points"
+        return Judgement(Outcome.UNKNOWN, label, text, value=result.mark, **seen)
     if result.state is ResultState.MISSING or result.score is None:
         text = f"{label}: no grade yet, needs {needed}"
         hint = f"Reach {needed} in {label}"
@@ -59,6 +63,64 @@ def judge_result(
         text = f"{label}: {plain(result.score)} points, but the maximum is not known"
         return Judgement(Outcome.UNKNOWN, label, text, value=plain(result.score), **seen)
     return _judge_points(label, share, result.score, result.maximum, seen)
+
+
+def judge_mark(
+    label: str, marks: Sequence[str], result: Result | None, facts: Facts, key: str
+) -> Judgement:
+    """A grade in words against the ones that count."""
+    needed, source = " or ".join(marks), facts.sources.get(key)
+    if result is None:
+        return _unread(label, needed, source)
+    seen: dict[str, Any] = {"needed": needed, "source": source, "read_at": result.read_at}
+    if result.state in _UNKNOWN_STATES:
+        text = f"{label}: {_UNKNOWN_STATES[result.state]}"
+        return Judgement(Outcome.UNKNOWN, label, text, value=result.state.value, **seen)
+    hint = f"Reach {needed} in {label}"
+    if result.mark is None and result.score is not None:
+        text = f"{label}: {plain(result.score)} points, but no grade in words"
+        return Judgement(Outcome.UNKNOWN, label, text, value=plain(result.score), **seen)
+    if result.state is ResultState.MISSING or result.mark is None:
+        text = f"{label}: no grade yet, needs {needed}"
+        return Judgement(
+            Outcome.NOT_YET, label, text, hint, value="none", progress=Fraction(0), **seen
+        )
+    met = _word(result.mark) in {_word(mark) for mark in marks}
+    text = f"{label}: graded “{result.mark}”" + ("" if met else f", needs {needed}")
+    return Judgement(
+        Outcome.MET if met else Outcome.NOT_YET,
+        label,
+        text,
+        hint="" if met else hint,
+        value=result.mark,
+        progress=Fraction(int(met)),
+        **seen,
+    )
+
+
+def _word(mark: str) -> str:
+    return " ".join(mark.split()).casefold()
+
+
+def judge_membership(
+    label: str, membership: Completion | None, facts: Facts, key: str
+) -> Judgement:
+    """In a section or group, or not; unknown when never read."""
+    source = facts.sources.get(key)
+    if membership is None:
+        return _unread(label, "member", source)
+    within = membership.completed
+    return Judgement(
+        Outcome.MET if within else Outcome.NOT_YET,
+        label,
+        f"{'In' if within else 'Not in'} {label}",
+        hint="" if within else f"Only for members of {label}",
+        value="member" if within else "not a member",
+        needed="member",
+        progress=Fraction(int(within)),
+        source=source,
+        read_at=membership.read_at,
+    )
 
 
 def _judge_points(

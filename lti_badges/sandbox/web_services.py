@@ -16,6 +16,9 @@ from lti_badges.sandbox.world import Course, Item, Person
 web_services = Blueprint("web_services", __name__)
 
 
+GROUPS = ("Morning", "Evening")
+
+
 class _Refused(Exception):
     def __init__(self, errorcode: str, message: str) -> None:
         super().__init__(message)
@@ -138,8 +141,33 @@ def _contents() -> list[dict[str, Any]]:
     return [{"id": 1, "name": "General", "modules": modules}]
 
 
-def _course() -> Course:
-    course = world().courses.get(request.form.get("courseid", ""))
+def _groups() -> list[dict[str, Any]]:
+    course = _course()
+    return [
+        {"id": 10 * int(course.id) + place, "courseid": int(course.id), "name": name}
+        for place, name in enumerate(GROUPS)
+    ]
+
+
+def _group_members() -> list[dict[str, Any]]:
+    ref = request.form.get("groupids[0]", "")
+    course, place = (ref[:-1], int(ref[-1])) if ref.isdecimal() else ("", len(GROUPS))
+    if course not in world().courses or place >= len(GROUPS):
+        raise _Refused("invalidrecord", "Can't find data record in database table groups.")
+    learners = [p for p in world().learners_of(course) if p.active]
+    size = -(-len(learners) // len(GROUPS))
+    within = learners[place * size : (place + 1) * size]
+    return [{"groupid": int(ref), "userids": [int(person.sub) for person in within]}]
+
+
+def _competencies() -> list[dict[str, Any]]:
+    """None is set up in the sandbox's courses."""
+    _course("id")
+    return []
+
+
+def _course(parameter: str = "courseid") -> Course:
+    course = world().courses.get(request.form.get(parameter, ""))
     if course is None:
         raise _Refused("invalidrecord", "Can't find data record in database table course.")
     return course
@@ -159,4 +187,7 @@ _FUNCTIONS: dict[str, Callable[[], Any]] = {
     "core_completion_get_course_completion_status": _course_completion,
     "core_completion_get_activities_completion_status": _activities_completion,
     "core_course_get_contents": _contents,
+    "core_group_get_course_groups": _groups,
+    "core_group_get_group_members": _group_members,
+    "core_competency_list_course_competencies": _competencies,
 }

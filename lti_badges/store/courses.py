@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -28,6 +29,7 @@ class Course(Base):
 
     `next_sync_at` is when the schedule reads it again; `sync_error` is the last failure as a
     sentence, standing since `sync_error_since`; `concluded` courses are no longer read.
+    `connection` holds, sealed, what `connected_by` gave for the LMS's own API in this course.
     """
 
     __tablename__ = "courses"
@@ -43,6 +45,8 @@ class Course(Base):
     scopes: Mapped[list[str]] = mapped_column(JSON, default=list)
     custom: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     backend_id: Mapped[str | None] = mapped_column(ForeignKey("backends.id", ondelete="SET NULL"))
+    connection: Mapped[str | None] = mapped_column(Text)
+    connected_by: Mapped[str | None] = mapped_column(String(255))
     settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     last_launch_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -111,7 +115,8 @@ class CourseMember(Base):
 
 
 class LineItem(Base):
-    """Something of a course that a rule can use. `kind`: item, course_grade, activity, completion.
+    """Something of a course that a rule can use. `kind`: item, course_grade, activity, completion,
+    group.
 
     `read_at` is when its results were last read in full; `error` why they can't be read now.
     """
@@ -130,6 +135,8 @@ class LineItem(Base):
     resource_id: Mapped[str | None] = mapped_column(String(255))
     tag: Mapped[str | None] = mapped_column(String(255))
     is_own: Mapped[bool] = mapped_column(Boolean, default=False)
+    in_words: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    is_rare: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     present: Mapped[bool] = mapped_column(Boolean, default=True)
     seen_in: Mapped[str | None] = mapped_column(String(80))
     read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -138,7 +145,8 @@ class LineItem(Base):
 
 
 class MemberResult(Base):
-    """A member's result in a line item, or completion of an activity (`state` completed/not).
+    """A member's result in a line item, or completion of an activity or membership of a group
+    (`state` completed/not). `mark` is a grade in words.
 
     `changed_at` moves only when the value does; `read_at` with each reading.
     """
@@ -155,6 +163,7 @@ class MemberResult(Base):
     state: Mapped[str] = mapped_column(String(20))
     score: Mapped[Fraction | None] = mapped_column(Exact)
     maximum: Mapped[Fraction | None] = mapped_column(Exact)
+    mark: Mapped[str | None] = mapped_column(String(100))
     completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     read_at: Mapped[datetime] = mapped_column(UtcDateTime)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)

@@ -44,7 +44,11 @@ class Platform(Base):
 
 
 class Deployment(Base):
-    """A deployment_id within a platform; `state` is `pending` until an admin approves it."""
+    """A deployment_id within a platform; `state` is `pending` until an admin approves it.
+
+    `connection` holds, sealed, credentials for the own API of this deployment's institution, where
+    the platform's others have other ones.
+    """
 
     __tablename__ = "deployments"
     __table_args__ = (UniqueConstraint("platform_id", "deployment_id"),)
@@ -54,6 +58,7 @@ class Deployment(Base):
     deployment_id: Mapped[str] = mapped_column(String(255))
     state: Mapped[str] = mapped_column(String(20), default="pending")
     guid: Mapped[str | None] = mapped_column(String(255))
+    connection: Mapped[str | None] = mapped_column(Text)
     first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     approved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

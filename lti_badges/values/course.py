@@ -83,12 +83,14 @@ class Member:
 
 class Kind(StrEnum):
     """What a rule can use: a grade item, the course grade, an activity's or the course's
-    completion. COURSE_GRADE has the key `COURSE_GRADE_KEY`, COMPLETION `COURSE_COMPLETION`."""
+    completion, membership of a section or group. COURSE_GRADE has the key `COURSE_GRADE_KEY`,
+    COMPLETION `COURSE_COMPLETION`."""
 
     ITEM = "item"
     COURSE_GRADE = "course_grade"
     ACTIVITY = "activity"
     COMPLETION = "completion"
+    GROUP = "group"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ class Gradable:
 
     `key` is stable in its source (AGS: the line item's id, an address). `maximum` may be unknown.
     `source` says in words where it is read from, for people. `is_own` marks columns that this
-    tool made to pass badges back; no rule may use them.
+    tool made to pass badges back; no rule may use them. `in_words` ones are graded by letters or
+    other marks; `is_rare` ones are listed once a day only.
     """
 
     kind: Kind
@@ -109,6 +112,8 @@ class Gradable:
     resource_link_id: str | None = None
     resource_id: str | None = None
     tag: str | None = None
+    in_words: bool = False
+    is_rare: bool = False
 
 
 class ResultState(StrEnum):
@@ -128,7 +133,8 @@ class ResultState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Result:
     """One learner's result (AGS 2.0 §3.3), exact points of maximum. `key` is the gradable's;
-    the course grade has COURSE_GRADE_KEY."""
+    the course grade has COURSE_GRADE_KEY. `mark` is the grade in words (“A-”, “complete”), where
+    the LMS grades by words."""
 
     key: str
     sub: str
@@ -136,17 +142,27 @@ class Result:
     score: Fraction | None
     maximum: Fraction | None
     read_at: datetime
+    mark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Whether one learner completed the course (`activity` is empty) or an activity."""
+    """Whether one learner completed the course (`activity` is empty) or an activity, or, with
+    `is_group`, is in a section or group."""
 
     sub: str
     activity: str
     completed: bool
     completed_at: datetime | None
     read_at: datetime
+    is_group: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """The gradable's."""
+        if self.is_group:
+            return Kind.GROUP
+        return Kind.ACTIVITY if self.activity else Kind.COMPLETION
 
 
 @dataclass(frozen=True, slots=True)

@@ -340,9 +340,16 @@ def _form(fields: RuleFields, rule_id: str | None = None) -> str:
         taken=taken,
         options=options,
         groups=list(dict.fromkeys(option.group for option in options)),
-        missing=[each for each in capabilities(engine, course) if not each.available],
+        missing=_missing(engine, course),
         default=Policy(),
     )
+
+
+def _missing(engine: Engine, course_id: str) -> list[str]:
+    """Why something may not be in the list of items."""
+    said = [each.sentence for each in capabilities(engine, course_id) if not each.available]
+    problem = course_clock(engine, course_id).list_error
+    return [*said, f"Sections, groups and the like: {problem}"] if problem else said
 
 
 def _own_rule(rule_id: str) -> RuleView:

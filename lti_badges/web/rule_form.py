@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,6 +19,8 @@ from lti_badges.rules import (
     CourseCompleted,
     CourseGradeAtLeast,
     Criterion,
+    MarkIsOneOf,
+    MemberOf,
     OnFall,
     Policy,
     ScoreAtLeast,
@@ -28,17 +31,28 @@ from lti_badges.values.course import Kind
 from lti_badges.values.score import parse_percent, plain
 
 MAX_ROWS = 20
+MAX_MARK = 100
 DEFAULT_PERCENT = "80"
+GROUPS = GRADED, COURSE, COMPLETED, PEOPLE, HELD = (
+    "Grade items",
+    "Course",
+    "Activities completed",
+    "Sections and groups",
+    "Badges held",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One thing a condition can look at. `graded` ones take a percentage."""
+    """One thing a condition can look at, called `name` in the course. `graded` ones take a
+    percentage, `worded` ones a list of marks."""
 
     value: str
     label: str
     group: str
-    graded: bool
+    graded: bool = False
+    worded: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,7 @@ class Line:
     number: int
     value: str
     percent: str = DEFAULT_PERCENT
+    marks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +84,43 @@ def options_for(sources: Sequence[Source], badges: Sequence[AchievementRef]) -> 
             continue
         if source.kind is Kind.ITEM:
             maximum = f" (of {source.maximum})" if source.maximum else ""
-            found.append(Option(f"item:{source.key}", source.label + maximum, "Grade items", True))
+            found.append(
+                Option(
+                    f"item:{source.key}",
+                    source.label + maximum,
+                    GRADED,
+                    graded=True,
+                    name=source.label,
+                )
+            )
+            if source.in_words:
+                label = f"{source.label}, graded in words"
+                found.append(
+                    Option(f"mark:{source.key}", label, GRADED, worded=True, name=source.label)
+                )
+        elif source.kind is Kind.GROUP:
+            found.append(Option(f"group:{source.key}", source.label, PEOPLE, name=source.label))
         elif source.kind is Kind.COURSE_GRADE:
-            found.append(Option("course_grade:", "Course grade", "Course", True))
+            found.append(Option("course_grade:", "Course grade", COURSE, graded=True))
         elif source.kind is Kind.COMPLETION:
-            found.append(Option("completion:", "Course completed", "Course", False))
+            found.append(Option("completion:", "Course completed", COURSE))
         else:
             found.append(
-                Option(f"activity:{source.key}", source.label, "Activities completed", False)
+                Option(f"activity:{source.key}", source.label, COMPLETED, name=source.label)
             )
-    found += [Option(f"badge:{each.id}", each.name, "Badges held", False) for each in badges]
-    order = ("Grade items", "Course", "Activities completed", "Badges held")
-    return sorted(found, key=lambda option: order.index(option.group))
+    found += [Option(f"badge:{each.id}", each.name, HELD, name=each.name) for each in badges]
+    return sorted(found, key=lambda option: GROUPS.index(option.group))
 
 
 def read_fields(form: Mapping[str, str]) -> RuleFields:
     """The fields as they were sent; nothing is judged yet."""
     lines = [
-        Line(number, form[f"source-{number}"], form.get(f"percent-{number}", ""))
+        Line(
+            number,
+            form[f"source-{number}"],
+            form.get(f"percent-{number}", ""),
+            form.get(f"marks-{number}", ""),
+        )
         for number in range(1, MAX_ROWS + 1)
         if f"source-{number}" in form
     ]
@@ -143,9 +177,13 @@ def _leaf(line: Line, known: Mapping[str, Option]) -> Criterion:
     if kind == "completion":
         return CourseCompleted()
     if kind == "activity":
-        return ActivityCompleted(key, option.label)
+        return ActivityCompleted(key, option.name)
+    if kind == "group":
+        return MemberOf(key, option.name)
     if kind == "badge":
-        return BadgeHeld(key, option.label)
+        return BadgeHeld(key, option.name)
+    if kind == "mark":
+        return MarkIsOneOf(key, option.name, _marks(line))
     try:
         share = parse_percent(line.percent)
     except ValueError as error:
@@ -154,12 +192,27 @@ def _leaf(line: Line, known: Mapping[str, Option]) -> Criterion:
         ) from None
     if kind == "course_grade":
         return CourseGradeAtLeast(share)
-    return ScoreAtLeast(key, option.label.rpartition(" (of ")[0] or option.label, share)
+    return ScoreAtLeast(key, option.name, share)
+
+
+def _marks(line: Line) -> tuple[str, ...]:
+    marks = [mark.strip() for mark in re.split(r"[,;\n]", line.marks)]
+    named = tuple(dict.fromkeys(mark for mark in marks if mark))
+    if not named or len(named) > MAX_ROWS or any(len(mark) > MAX_MARK for mark in named):
+        raise InvalidInput(
+            "Name the grades that count, with commas between them, as the LMS shows them.",
+            field=f"marks-{line.number}",
+        )
+    return named
 
 
 def _line(number: int, part: Criterion) -> Line | None:
     if isinstance(part, ScoreAtLeast):
         return Line(number, f"item:{part.key}", plain(part.share * 100))
+    if isinstance(part, MarkIsOneOf):
+        return Line(number, f"mark:{part.key}", DEFAULT_PERCENT, ", ".join(part.marks))
+    if isinstance(part, MemberOf):
+        return Line(number, f"group:{part.key}")
     if isinstance(part, CourseGradeAtLeast):
         return Line(number, "course_grade:", plain(part.share * 100))
     if isinstance(part, CourseCompleted):

@@ -14,10 +14,11 @@ import time_machine
 from flask import Flask, Response, request
 
 from lti_badges.crypto import KeyFolder
-from lti_badges.errors import LaunchError, NoRight, Unsupported
+from lti_badges.errors import Gone, LaunchError, NoRight, Unsupported
 from lti_badges.http import Http
 from lti_badges.lms.base import CourseHandle
 from lti_badges.lms.moodle import Moodle
+from lti_badges.lms.moodle_more import MoodleMore
 from lti_badges.lti.claims import MessageType, parse_launch
 from lti_badges.lti.id_token import verified_claims
 from lti_badges.lti.keysets import KeySets
@@ -107,7 +108,7 @@ def _web_service(function: str, user: str) -> str:
     return {
         "core_course_get_contents": "ws_course_contents",
         "core_webservice_get_site_info": "ws_site_info",
-    }[function]
+    }.get(function, "ws_error_function_not_in_service")
 
 
 @pytest.fixture
@@ -282,3 +283,44 @@ def test_without_web_services_only_own_columns_are_seen(replay: Replay, keys_fol
                 | {"memberships_url": None}
             )
         ).members()
+
+
+def test_groups_and_competencies_by_their_own_parameters() -> None:
+    asked: list[tuple[str, str | None, dict[str, str]]] = []
+
+    def call(function: str, course: str | None = "courseid", **arguments: str) -> Any:
+        asked.append((function, course, arguments))
+        if arguments.get("userid") == "9":
+            raise Gone("not enrolled")
+        rated = {"competencyid": 4, "proficiency": arguments.get("userid") == "5", "grade": 2}
+        answers: dict[str, Any] = {
+            "core_group_get_course_groups": [{"id": 3, "name": "Tom &amp; Jerry"}],
+            "core_group_get_group_members": [{"groupid": 3, "userids": [5, 7]}],
+            "core_competency_list_course_competencies": [
+                {"competency": {"id": 4, "shortname": "Reasoning"}, "coursecompetency": {}}
+            ],
+            "report_competency_data_for_report": {
+                "usercompetencies": [{"usercompetencycourse": rated, "competency": {}}]
+            },
+        }
+        return answers[function]
+
+    more = MoodleMore(call)
+    assert [each.label for each in more.gradables()] == [
+        "Group “Tom & Jerry”",
+        "Competency “Reasoning”",
+    ]
+    assert {each.sub for each in more.members("moodle-group:3")} == {"5", "7"}
+    done = more.proficient({"moodle-competency:4"}, iter(["5", "7", "9"]))
+    assert {each.sub: each.completed for each in done} == {"5": True, "7": False}
+    assert ("core_group_get_group_members", None, {"groupids[0]": "3"}) in asked
+    assert ("core_competency_list_course_competencies", "id", {}) in asked
+
+
+def test_without_their_functions_the_token_still_tells_the_rest(
+    replay: Replay, keys_folder: Path
+) -> None:
+    made = course(replay, keys_folder)
+    with pytest.raises(NoRight):
+        list(made.rare_gradables())
+    assert list(made.gradables())

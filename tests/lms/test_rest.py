@@ -134,6 +134,8 @@ class CanvasServer(Server):
                     {"id": 9, "name": "Final quiz", "points_possible": 50.0, "published": True},
                     {"id": 10, "name": "Draft", "points_possible": 5, "published": False},
                     {"id": 11, "name": "Survey", "grading_type": "not_graded"},
+                    {"id": 12, "name": "Essay", "grading_type": "letter_grade"}
+                    | {"points_possible": 10},
                 ]
             )
 
@@ -141,6 +143,15 @@ class CanvasServer(Server):
         def submissions() -> Any:
             wanted = request.args["student_ids[]"]
             found = []
+            if request.args["assignment_ids[]"] == "12":
+                told = {"workflow_state": "graded", "posted_at": RELEASED, "assignment_id": 12}
+                return _linked(
+                    [
+                        {**told, "user_id": 101, "score": 9.0, "grade": "A-"},
+                        {**told, "user_id": 102, "score": 1.0, "grade": "F", "posted_at": None},
+                        {**told, "user_id": 103, "score": None, "grade": None},
+                    ]
+                )
             for person, number in IDS.items():
                 state, score = STATES[person]
                 if wanted not in {"all", number}:
@@ -162,14 +173,54 @@ class CanvasServer(Server):
         @app.get(f"{course}/enrollments")
         def enrollments() -> Any:
             rows = [
-                {"user_id": 101, "grades": {"final_score": 92.5, "override_score": None}},
-                {"user_id": 101, "grades": {"final_score": 92.5, "override_score": None}},
+                {"user_id": 101, "grades": {"final_score": 92.5, "override_score": None}}
+                | {"course_section_id": 1},
+                {"user_id": 101, "grades": {"final_score": 92.5, "override_score": None}}
+                | {"course_section_id": 2},
                 {"user_id": 102, "grades": {"final_score": 10.0, "override_score": 95.0}},
                 {"user_id": 103, "grades": {"final_score": None}},
                 {"user_id": 105, "grades": {"html_url": "x"}},
             ]
+            if request.args.get("grading_period_id") == "5":
+                rows = [{"user_id": 102, "grades": {"final_score": 55.5}}]
             wanted = request.args.get("user_id")
             return _linked([r for r in rows if wanted in {None, str(r["user_id"])}])
+
+        @app.get(f"{course}/sections")
+        def sections() -> Any:
+            return _linked([{"id": n, "name": name} for n, name in ((1, "Day"), (2, "Evening"))])
+
+        @app.get(f"{course}/groups")
+        def groups() -> Any:
+            return _linked([{"id": 7, "name": "Red"}])
+
+        @app.get("/api/v1/groups/7/users")
+        def group() -> Any:
+            return _linked([{"id": 101}, {"id": 103}, {"id": 999}])
+
+        @app.get(f"{course}/outcome_group_links")
+        def outcomes() -> Any:
+            assert request.args["outcome_style"] == "full"
+            told = {"id": 42, "title": "Reasoning", "mastery_points": 3, "points_possible": 5}
+            return _linked([{"outcome": told}, {"outcome": told}])
+
+        @app.get(f"{course}/outcome_rollups")
+        def rollups() -> Any:
+            assert request.args["outcome_ids[]"] == "42"
+            scores = {101: 3.0, 102: 2.99, 103: None}
+            rows = [
+                {
+                    "scores": [{"score": score, "links": {"outcome": "42"}}],
+                    "links": {"user": str(user), "section": "1"},
+                }
+                for user, score in scores.items()
+                if request.args.get("user_ids[]") in {None, str(user)}
+            ]
+            return jsonify({"rollups": rows})
+
+        @app.get(f"{course}/grading_periods")
+        def periods() -> Any:
+            return jsonify({"grading_periods": [{"id": 5, "title": "Autumn"}]})
 
         @app.get(f"{course}/bulk_user_progress")
         def progress() -> Any:
@@ -220,6 +271,7 @@ class BlackboardServer(Server):
             return self._results(
                 [
                     {"id": "_9_1", "name": "Final quiz", "score": {"possible": 50}},
+                    {"id": "_12_1", "name": "Essay", "score": {"possible": 10}},
                     {"id": "_1_1", "name": "Overall", "externalGrade": True}
                     | {"score": {"possible": 100}},
                 ]
@@ -237,6 +289,14 @@ class BlackboardServer(Server):
                 return jsonify({"status": 404, "message": "not yet been populated"}), 404
             return jsonify(row)
 
+        @app.get(f"{course}/groups")
+        def groups(version: str) -> Any:
+            return self._results([{"id": "_7_1", "name": "Red"}])
+
+        @app.get(f"{course}/groups/_7_1/users")
+        def group(version: str) -> Any:
+            return self._results([{"userId": "_101_1"}, {"userId": "_103_1"}, {"userId": "_9_1"}])
+
         @app.get(f"{course}/performance/contentReviewStatus")
         def reviews(version: str) -> Any:
             rows = [
@@ -252,6 +312,10 @@ class BlackboardServer(Server):
         return app
 
     def _value(self, column: str, person: str) -> dict[str, Any]:
+        if column == "_12_1":
+            shown = {"scaleType": "Tabular", "score": 9.5, "possible": 10, "text": "A-"}
+            graded = {"userId": f"_{IDS[person]}_1", "status": "Graded", "displayGrade": shown}
+            return graded if person == ANN else {}
         state, score = STATES[person]
         if state in {ResultState.MISSING, ResultState.HIDDEN}:
             return {}  # what is not posted is left out by default
@@ -303,7 +367,52 @@ class BrightspaceServer(Server):
 
         @app.get(f"{course}/grades/")
         def items() -> Any:
-            return jsonify([{"Id": 9, "Name": "Final quiz", "MaxPoints": 50.0}])
+            return jsonify(
+                [
+                    {"Id": 9, "Name": "Final quiz", "MaxPoints": 50.0, "GradeType": "Numeric"},
+                    {"Id": 12, "Name": "Essay", "GradeType": "SelectBox"},
+                ]
+            )
+
+        lp = "/d2l/api/lp/1.31/ctx"
+
+        @app.get(f"{lp}/sections/")
+        def sections() -> Any:
+            return jsonify([{"SectionId": 1, "Name": "Day", "Enrollments": [101]}])
+
+        @app.get(f"{lp}/sections/1")
+        def section() -> Any:
+            return jsonify({"SectionId": 1, "Name": "Day", "Enrollments": [101, 999]})
+
+        @app.get(f"{lp}/groupcategories/")
+        def categories() -> Any:
+            return jsonify([{"GroupCategoryId": 3, "Name": "Teams", "Groups": [7]}])
+
+        @app.get(f"{lp}/groupcategories/3/groups/")
+        def groups() -> Any:
+            return jsonify([{"GroupId": 7, "Name": "Red", "Enrollments": []}])
+
+        @app.get(f"{lp}/groupcategories/3/groups/7")
+        def group() -> Any:
+            return jsonify({"GroupId": 7, "Name": "Red", "Enrollments": [101, 103]})
+
+        @app.get(f"{course}/content/toc")
+        def toc() -> Any:
+            inner = {"Modules": [], "Topics": [{"TopicId": 21, "Title": "Reading"}]}
+            hidden = {"TopicId": 22, "Title": "Notes", "IsHidden": True}
+            return jsonify({"Modules": [{"Modules": [inner], "Topics": [hidden]}]})
+
+        @app.get(f"{course}/content/userprogress/")
+        def progress() -> Any:
+            assert request.args["objectId"] == "21"
+            rows = [
+                {"UserId": 101, "Completed": True, "CompletedDate": "2026-05-01T00:00:00.000Z"},
+                {"UserId": 102, "Completed": False},
+            ]
+            wanted = request.args.get("userId")
+            return jsonify(
+                {"Objects": [r for r in rows if wanted in {None, str(r["UserId"])}], "Next": None}
+            )
 
         @app.get(f"{course}/grades/<item>/values/")
         def values(item: str) -> Any:
@@ -330,6 +439,8 @@ class BrightspaceServer(Server):
         return app
 
     def _value(self, item: str, person: str) -> dict[str, Any] | None:
+        if item == "12":
+            return {"DisplayedGrade": "A-", "ReleasedDate": RELEASED} if person == ANN else None
         state, score = STATES[person]
         if state in {ResultState.MISSING, ResultState.EXCUSED}:
             return None
@@ -562,3 +673,98 @@ def test_pages_never_lead_the_token_to_another_host(keys_folder: Path) -> None:
         readings = list(course.readings([quiz], lambda: iter(["guid_101"])))
     assert isinstance(readings[-1], Unread)
     assert "another host" in readings[-1].error
+
+
+def test_a_grade_in_words_is_read_as_it_is_shown(server: Any, keys_folder: Path) -> None:
+    course = opened(server, keys_folder)
+    essay = next(each for each in listed(course).values() if each.label == "Essay")
+    assert essay.in_words or server.vendor is Blackboard  # it tells only beside a grade
+    subs = [server.sub(person) for person in IDS]
+    found = {
+        r.sub: r for r in course.readings([essay], lambda: iter(subs)) if isinstance(r, Result)
+    }
+    ann = found.pop(server.sub(ANN))
+    assert (ann.mark, ann.state) == ("A-", ResultState.GRADED)
+    if server.vendor is Canvas:
+        assert found[BEN].state is ResultState.HIDDEN
+        assert found[CAT].state is ResultState.MISSING
+    (alone, end) = course.readings_of(server.sub(ANN), [essay])
+    assert isinstance(alone, Result)
+    assert alone.mark == "A-"
+    assert isinstance(end, ReadInFull)
+
+
+def rare(course: LMS) -> dict[str, Gradable]:
+    return {each.label: each for each in course.rare_gradables()}
+
+
+def within(course: LMS, server: Any, label: str) -> set[str]:
+    """Who is in a group, read for all and then one by one."""
+    subs = [server.sub(person) for person in IDS]
+    group = rare(course)[label]
+    assert group.is_rare
+    readings = list(course.readings([group], lambda: iter(subs)))
+    assert isinstance(readings[-1], ReadInFull)
+    found = {r.sub for r in readings if isinstance(r, Completion) and r.completed}
+    for sub in subs:
+        alone = course.readings_of(sub, [group])
+        told = {r.sub for r in alone if isinstance(r, Completion) and r.completed}
+        assert (sub in told) == (sub in found)
+    return found
+
+
+def test_groups_name_their_members(server: Any, keys_folder: Path) -> None:
+    course = opened(server, keys_folder)
+    assert within(course, server, "Group “Red”") == {server.sub(ANN), server.sub(CAT)}
+    if server.vendor is not Blackboard:
+        assert within(course, server, "Section “Day”") == {server.sub(ANN)}
+
+
+def test_canvas_outcomes_and_grading_periods(keys_folder: Path) -> None:
+    server = CanvasServer()
+    with served(server.app()) as base:
+        server.base = base
+        course = opened(server, keys_folder)
+        assert within(course, server, "Outcome “Reasoning”") == {ANN}  # 2.99 of 3 is not enough
+        autumn = rare(course)["Course grade of “Autumn”"]
+        (result, _) = course.readings([autumn], lambda: iter(IDS))
+        assert isinstance(result, Result)
+        assert (result.sub, result.score, result.maximum) == (BEN, Fraction(111, 2), 100)
+
+
+def test_brightspace_content_topics(keys_folder: Path) -> None:
+    server = BrightspaceServer()
+    with served(server.app()) as base:
+        server.base = base
+        course = opened(server, keys_folder)
+        assert "Notes" not in rare(course)
+        assert within(course, server, "Reading") == {server.sub(ANN)}
+        topic = rare(course)["Reading"]
+        subs = [server.sub(person) for person in IDS]
+        readings = course.readings([topic], lambda: iter(subs))
+        known = {r.sub for r in readings if isinstance(r, Completion)}
+        assert known == set(subs)  # no progress yet is no completion, not unknown
+
+
+def test_one_list_that_is_refused_hides_no_other(keys_folder: Path) -> None:
+    server = CanvasServer()
+    app = server.app()
+
+    @app.before_request
+    def refuse() -> Any:
+        return ("", 403) if request.path.endswith("/sections") else None
+
+    with served(app) as base:
+        server.base = base
+        course = opened(server, keys_folder)
+        found: list[str] = []
+        with pytest.raises(NoRight):
+            found.extend(each.label for each in _told(course.rare_gradables(), found))
+    assert "Group “Red”" in found
+    assert "Outcome “Reasoning”" in found
+
+
+def _told(gradables: Iterator[Gradable], found: list[str]) -> Iterator[Gradable]:
+    for each in gradables:
+        found.append(each.label)
+        yield each

@@ -22,13 +22,15 @@ from lti_badges.rules import (
     CourseGradeAtLeast,
     Facts,
     Judgement,
+    MarkIsOneOf,
+    MemberOf,
     Outcome,
     ScoreAtLeast,
     dump,
     evaluate,
     load,
 )
-from lti_badges.rules.criteria import MAX_CRITERIA, MAX_DEPTH
+from lti_badges.rules.storage import MAX_CRITERIA, MAX_DEPTH
 from lti_badges.values.course import Completion, Result, ResultState
 
 READ_AT = datetime(2026, 5, 3, 10, 2, tzinfo=UTC)
@@ -92,6 +94,49 @@ def test_an_activity_never_read_names_its_own_source_not_the_course_completions(
     assert judgement.source == "Moodle activity completion"
 
 
+def test_a_group_is_unknown_until_read_then_in_or_out():
+    rule = MemberOf("evening", "Group “Evening”")
+    assert rule.describe() == "in Group “Evening”"
+    assert rule.judge(Facts()).outcome is Outcome.UNKNOWN
+    for within, outcome, text in (
+        (True, Outcome.MET, "In Group “Evening”"),
+        (False, Outcome.NOT_YET, "Not in Group “Evening”"),
+    ):
+        seen = Completion("ada", "evening", within, None, READ_AT, is_group=True)
+        judgement = rule.judge(Facts(completions={"evening": seen}))
+        assert (judgement.outcome, judgement.text) == (outcome, text)
+
+
+@pytest.mark.parametrize(
+    ("mark", "state", "outcome"),
+    [
+        ("A", ResultState.GRADED, Outcome.MET),
+        (" a- ", ResultState.GRADED, Outcome.MET),
+        ("B+", ResultState.GRADED, Outcome.NOT_YET),
+        ("AA", ResultState.GRADED, Outcome.NOT_YET),
+        (None, ResultState.MISSING, Outcome.NOT_YET),
+        ("A", ResultState.HIDDEN, Outcome.UNKNOWN),
+        ("A", ResultState.EXCUSED, Outcome.UNKNOWN),
+    ],
+)
+def test_a_grade_in_words_is_compared_word_by_word(mark, state, outcome):
+    rule = MarkIsOneOf("a", "Essay", ("A", "A-"))
+    assert rule.describe() == "Essay graded A or A-"
+    seen = Result("a", "ada", state, None, None, READ_AT, mark)
+    judgement = rule.judge(Facts(results={"a": seen}))
+    assert judgement.outcome is outcome
+    assert judgement.text.startswith("Essay: ")
+
+
+def test_letters_and_points_are_never_taken_for_each_other():
+    letter = Result("a", "ada", ResultState.GRADED, None, Fraction(10), READ_AT, "A")
+    number = Result("a", "ada", ResultState.GRADED, Fraction(9), Fraction(10), READ_AT)
+    asked = Facts(results={"a": letter}), Facts(results={"a": number})
+    assert ScoreAtLeast("a", "Essay", Fraction(1, 2)).judge(asked[0]).outcome is Outcome.UNKNOWN
+    assert MarkIsOneOf("a", "Essay", ("9",)).judge(asked[1]).outcome is Outcome.UNKNOWN
+    assert MarkIsOneOf("a", "Essay", ("9",)).judge(Facts()).outcome is Outcome.UNKNOWN
+
+
 def test_a_nested_rule_reads_as_a_sentence():
     rule = AllOf((AnyOf(quizzes(2)), CourseCompleted()))
     assert rule.describe() == (
@@ -110,6 +155,13 @@ leaves = st.one_of(
     st.just(CourseCompleted()),
     st.builds(ActivityCompleted, st.sampled_from(KEYS), texts),
     st.builds(BadgeHeld, st.sampled_from(KEYS), texts),
+    st.builds(MemberOf, st.sampled_from(KEYS), texts),
+    st.builds(
+        MarkIsOneOf,
+        st.sampled_from(KEYS),
+        texts,
+        st.lists(texts.filter(str.strip), min_size=1, max_size=4).map(tuple),
+    ),
 )
 
 

@@ -53,10 +53,11 @@
     setTimeout(() => { button.textContent = said; }, 2000);
   }
 
-  // A percentage only makes sense beside an item that is graded.
+  // A percentage only makes sense beside an item that is graded in points, marks beside one in words.
   const percentages = () => {
     for (const line of document.querySelectorAll(".line")) {
       const chosen = line.querySelector("select").selectedOptions[0];
+      line.querySelector(".one-of").hidden = !(chosen && chosen.hasAttribute("data-worded"));
       line.querySelector(".at-least").hidden = !(chosen && (chosen.value === "" || chosen.hasAttribute("data-graded")));
     }
   };

@@ -1,0 +1,146 @@
+"""Rules for a group, and for grades in words: from the LMS's list to the award."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import func, select
+
+from lti_badges import clock
+from lti_badges.awards import sync as module
+from lti_badges.awards.drift import drifts
+from lti_badges.awards.gathering import store_readings
+from lti_badges.awards.reading import writing
+from lti_badges.awards.rehearsal import rehearse
+from lti_badges.awards.rulebook import rules_of
+from lti_badges.errors import InvalidInput
+from lti_badges.rules import AllOf, MarkIsOneOf, MemberOf, OnFall
+from lti_badges.sandbox import web_services
+from lti_badges.store import LineItem, MemberResult
+from lti_badges.values.course import Result, ResultState
+from tests.support.campus import TEACHER, Campus
+from tests.web.test_course_pages import Pages
+
+BEN = "5"
+
+
+def morning(campus: Campus) -> set[str]:
+    learners = [p for p in campus.world.learners_of("2") if p.active]
+    return {campus.world.user_id(p.sub) for p in learners[: -(-len(learners) // 2)]}
+
+
+def key_of(campus: Campus, label: str) -> str:
+    with campus.engine.sessions() as session:
+        key = session.scalar(select(LineItem.key).where(LineItem.label == label))
+    assert key is not None
+    return key
+
+
+def test_a_rule_for_a_group_awards_only_its_members(campus: Campus) -> None:
+    campus.sync()
+    group = MemberOf(key_of(campus, "Group “Morning”"), "Group “Morning”")
+    rule = AllOf((campus.quiz_at_least(80), group))
+    outsider = next(p.sub for p in campus.world.learners_of("2") if p.sub not in morning(campus))
+    campus.grade(outsider, 50)
+    campus.sync()
+    expected = campus.expected() & morning(campus)
+    assert expected
+    assert expected < campus.expected()
+    preview = rehearse(campus.engine, campus.course_id(), rule, None)
+    assert preview.awarded == len(expected)
+    campus.rule(rule)
+    campus.sync()
+    assert campus.winners() == expected
+    assert "in Group “Morning”" in rules_of(campus.engine, campus.course_id())[0].description
+
+
+def test_leaving_a_group_is_seen_with_the_next_reading(
+    lite: Campus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lite.sync()
+    label = "Group “Evening”"
+    lite.rule(MemberOf(key_of(lite, label), label), on_fall=OnFall.FLAG)
+    lite.sync()
+    held = lite.winners()
+    monkeypatch.setattr(web_services, "GROUPS", ("Morning", "Evening", "Night"))
+    lite.sync()
+    assert lite.winners() > held  # leavers keep theirs, whoever joined has one now
+    with lite.engine.sessions() as session:
+        left = session.scalar(
+            select(func.count())
+            .select_from(MemberResult)
+            .join(LineItem)
+            .where(LineItem.label == label, MemberResult.state == "not_completed")
+        )
+    assert left
+    assert left > 5
+
+
+def test_groups_are_listed_once_a_day_and_gone_ones_pause_their_condition(
+    lite: Campus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lite.sync()
+    label = "Group “Evening”"
+    lite.rule(MemberOf(key_of(lite, label), label))
+    asked: list[int] = []
+    listed = module._Run._rare
+    monkeypatch.setattr(module._Run, "_rare", lambda run: (asked.append(1), listed(run))[1])
+    monkeypatch.setattr(web_services, "GROUPS", ("Morning",))
+    lite.sync()
+    assert not drifts(lite.engine, lite.course_id())
+    with time_machine.travel(clock.now() + timedelta(hours=25), tick=True):
+        lite.sync()
+    (drift,) = drifts(lite.engine, lite.course_id())
+    assert drift.gone
+    assert drift.label == label
+    assert len(asked) == 2
+
+
+def test_the_form_offers_groups_and_marks(lite: Campus) -> None:
+    lite.sync()
+    quiz = lite.item_key("Final quiz")
+    with lite.engine.sessions.begin() as session:
+        session.scalars(select(LineItem).where(LineItem.key == quiz)).one().in_words = True
+    page = Pages(lite, TEACHER)
+    badge = lite.badge()
+    form = page.get("/course/rules/new").text
+    assert "Sections and groups" in form
+    assert "Final quiz, graded in words" in form
+    group = key_of(lite, "Group “Morning”")
+    chosen = {"achievement": badge, "source-1": f"mark:{quiz}", "marks-1": "A, A-; a"}
+    chosen |= {"source-2": f"group:{group}", "join": "all"}
+    saved = page.post("/course/rules", **chosen)
+    assert "Final quiz graded A, A- or a and in Group “Morning”" in saved.text
+    (rule,) = rules_of(lite.engine, lite.course_id())
+    shown = page.get(f"/course/rules/{rule.id}").text
+    assert 'value="A, A-, a"' in shown
+    refused = page.post("/course/rules", rule=rule.id, **{**chosen, "marks-1": " , "})
+    assert "Name the grades that count" in refused.text
+    assert refused.status_code == 422
+
+
+def test_a_letter_that_the_lms_tells_is_kept_and_judged(lite: Campus) -> None:
+    lite.rule()
+    lite.sync()
+    quiz = lite.item_key("Final quiz")
+    rule = MarkIsOneOf(quiz, "Final quiz", ("A", "A-"))
+    ben = lite.world.user_id(BEN)
+    with writing(lite.engine, lite.course_id()) as (session, course):
+        for mark in ("B", "A-"):
+            told = Result(quiz, ben, ResultState.GRADED, None, None, clock.now(), mark)
+            assert store_readings(session, course, [told], None) == 1
+        assert store_readings(session, course, [told], None) == 0
+    preview = rehearse(lite.engine, lite.course_id(), rule, None)
+    assert preview.awarded == 1
+    assert [person.text for person in preview.would_get] == ["Final quiz: graded “A-”"]
+    options = Pages(lite, TEACHER).get("/course/rules/new").text
+    assert re.search(rf'value="mark:{re.escape(quiz)}" data-worded', options)
+
+
+def test_a_rule_can_only_use_a_group_of_its_course(lite: Campus) -> None:
+    lite.sync()
+    with pytest.raises(InvalidInput, match="is not in this course"):
+        lite.rule(MemberOf("moodle-group:999", "Group “Other”"))
