@@ -23,6 +23,7 @@ from lti_badges.web.picker import picker
 from lti_badges.web.public import public
 from lti_badges.web.registration import registration
 from lti_badges.web.services import Services
+from lti_badges.web.sign_in import sign_in
 
 MAX_REQUEST_BYTES = 3_000_000
 
@@ -54,6 +55,7 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
         picker,
         public,
         events,
+        sign_in,
         admin,
         health,
     ):

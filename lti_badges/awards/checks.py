@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from lti_badges import clock
+from lti_badges.awards.connections import check_connection, platform_endpoint
 from lti_badges.awards.engine import Engine
-from lti_badges.awards.reading import platform_endpoint
 from lti_badges.errors import LtiBadgesError
 from lti_badges.lti import ags
 from lti_badges.store import Platform
@@ -22,6 +22,8 @@ def platform_checks(
     yield "key set", _key_set(engine, platform)
     yield "access token", _token(engine, platform, deployment_id)
     yield "launches", _launched(platform)
+    if platform.connection:
+        yield "own interface", lambda: check_connection(engine, platform.id)
 
 
 def _key_set(engine: Engine, platform: Platform) -> Callable[[], str]:

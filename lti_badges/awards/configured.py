@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from lti_badges import clock, lms
 from lti_badges.awards.audit import record
+from lti_badges.awards.connections import check_connection
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.hand import unpause
 from lti_badges.backends import kind_of
@@ -108,10 +109,15 @@ def backend_named(session: Session, name: str) -> BackendRow:
 
 
 def connect_platform(
-    engine: Engine, platform_id: str, values: Mapping[str, str], secrets: Mapping[str, str]
-) -> None:
-    """Store credentials for the LMS's own REST API, sealed; its courses are read anew. Raises
-    InvalidInput and NotFound."""
+    engine: Engine,
+    platform_id: str,
+    values: Mapping[str, str],
+    secrets: Mapping[str, str],
+    deployment_id: str | None = None,
+) -> str:
+    """Store credentials for the LMS's own REST API, sealed, and prove them; its courses are read
+    anew. With `deployment_id` they count for that deployment only. Returns what the proof said.
+    Raises InvalidInput and NotFound, and PlatformError when they are stored but don't work."""
     with engine.sessions.begin() as session:
         platform = platform_named(session, platform_id)
         vendor = lms.of(platform.lms)
@@ -120,17 +126,25 @@ def connect_platform(
         given = checked(vendor.connection_settings, values, secret=False)
         given |= checked(vendor.connection_settings, secrets, secret=True)
         given |= _checked_url(given, "“url”")
-        platform.connection = engine.cipher.seal(given)
-        platform.connection_error = None
+        deployment = _deployment(platform, deployment_id) if deployment_id else None
+        (deployment or platform).connection = engine.cipher.seal(given)
+        session.flush()
+        concerned = select(Deployment.id).where(Deployment.platform_id == platform.id)
+        if deployment is not None:
+            concerned = concerned.where(Deployment.id == deployment.id)
         session.execute(
             update(Course)
-            .where(
-                Course.deployment_id.in_(
-                    select(Deployment.id).where(Deployment.platform_id == platform.id)
-                )
-            )
+            .where(Course.deployment_id.in_(concerned))
             .values(next_sync_at=clock.now())
         )
+    return check_connection(engine, platform_id, deployment)
+
+
+def _deployment(platform: Platform, deployment_id: str) -> Deployment:
+    for each in platform.deployments:
+        if each.deployment_id == deployment_id:
+            return each
+    raise NotFound(f"There is no deployment “{deployment_id}”; see: lti-badges deployments list")
 
 
 def approve_deployment(platform: Platform, deployment_id: str) -> None:

@@ -50,7 +50,8 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything on the first page. `paused` are (backend, why, since)."""
+    """Everything on the first page. `paused` are (backend, why, since), `ended` the connections
+    to LMSes that no longer work, as (platform, why)."""
 
     courses: int
     counts: Mapping[str, int]
@@ -58,6 +59,7 @@ class Overview:
     failing: tuple[FailingCourse, ...]
     waiting: tuple[Waiting, ...]
     paused: tuple[tuple[str, str, datetime | None], ...]
+    ended: tuple[tuple[str, str], ...]
 
 
 def overview(engine: Engine) -> Overview:
@@ -112,6 +114,12 @@ def overview(engine: Engine) -> Overview:
                     row.first_seen_at,
                 )
                 for row, platform in waiting
+            ),
+            ended=tuple(
+                (platform.name or platform.issuer, platform.connection_error or "")
+                for platform in session.scalars(
+                    select(Platform).where(Platform.connection_error.is_not(None))
+                )
             ),
             paused=tuple((row.name, row.error or "", row.error_since) for row in backends),
         )

@@ -10,8 +10,8 @@ from fractions import Fraction
 from sqlalchemy import select
 
 from lti_badges.awards.audit import record
+from lti_badges.awards.connections import lms_of
 from lti_badges.awards.engine import Engine
-from lti_badges.awards.reading import lms_of
 from lti_badges.errors import Gone, PlatformError, Unsupported
 from lti_badges.lms import LMS
 from lti_badges.lti import ags

@@ -1,26 +1,19 @@
-"""Opening a course of an LMS, and one writer at a time for what is stored of it."""
+"""What rules in force need of a course, and one writer at a time for what is stored of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import cast
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lti_badges import lms
 from lti_badges.awards.engine import Engine
 from lti_badges.errors import NotFound
-from lti_badges.lti.service import Service
-from lti_badges.lti.tokens import PlatformEndpoint
 from lti_badges.store import (
     AwardRule,
     Course,
-    Deployment,
     LineItem,
-    Platform,
-    ResourceLink,
     RuleVersion,
 )
 from lti_badges.values.course import (
@@ -29,72 +22,6 @@ from lti_badges.values.course import (
     Gradable,
     Kind,
 )
-
-
-def platform_endpoint(platform: Platform, deployment_id: str | None) -> PlatformEndpoint:
-    """Where and as whom to call a platform's services."""
-    audience = platform.auth_audience or lms.of(platform.lms).default_audience
-    return PlatformEndpoint(
-        platform_id=platform.id,
-        issuer=platform.issuer,
-        client_id=platform.client_id,
-        token_url=platform.auth_token_url,
-        audience=audience,
-        deployment_id=deployment_id,
-    )
-
-
-def lms_of(engine: Engine, course_id: str) -> lms.LMS:
-    """The course, opened at its LMS. Raises NotFound."""
-    with engine.sessions() as session:
-        course = session.get(Course, course_id)
-        if course is None:
-            raise NotFound("There is no such course.")
-        deployment = session.get_one(Deployment, course.deployment_id)
-        platform = session.get_one(Platform, deployment.platform_id)
-        links = {
-            link.resource_link_id: link.title
-            for link in session.scalars(
-                select(ResourceLink).where(ResourceLink.course_id == course_id)
-            )
-        }
-    endpoint = platform_endpoint(platform, deployment.deployment_id)
-    holder = connection_holder(course, deployment, platform)
-
-    def update_connection(
-        change: Callable[[Mapping[str, str]], Mapping[str, str]],
-    ) -> Mapping[str, str]:
-        with engine.sessions.begin() as session:
-            locked = session.get_one(type(holder), holder.id, with_for_update=True)
-            row = cast("Course | Deployment | Platform", locked)
-            changed = change(engine.cipher.unseal(row.connection))
-            row.connection = engine.cipher.seal(dict(changed))
-        return changed
-
-    handle = lms.CourseHandle(
-        issuer=platform.issuer,
-        context_id=course.context_id,
-        lineitems_url=course.lineitems_url,
-        memberships_url=course.memberships_url,
-        scopes=frozenset(course.scopes),
-        custom=course.custom,
-        links=links,
-        service=Service(engine.http, engine.tokens, endpoint),
-        http=engine.http,
-        connection=engine.cipher.unseal(holder.connection),
-        update_connection=update_connection,
-    )
-    return lms.of(platform.lms)(handle)
-
-
-def connection_holder(
-    course: Course, deployment: Deployment, platform: Platform
-) -> Course | Deployment | Platform:
-    """Whose credentials for the LMS's own API count: those given for this course, else for its
-    institution, else for the whole registration."""
-    if course.connection:
-        return course
-    return deployment if deployment.connection else platform
 
 
 @contextmanager

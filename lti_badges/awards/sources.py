@@ -8,9 +8,10 @@ from datetime import datetime
 from sqlalchemy import select
 
 from lti_badges import clock, lms
+from lti_badges.awards.connections import lms_of
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.push import PUSHED_AT
-from lti_badges.awards.reading import lms_of, wanted_gradables
+from lti_badges.awards.reading import wanted_gradables
 from lti_badges.awards.sync import LIST_ERROR
 from lti_badges.errors import NotFound
 from lti_badges.store import Course, LineItem

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, false, func, select, tuple_, update
 
 from lti_badges import clock, lms
 from lti_badges.awards.brake import weigh
+from lti_badges.awards.connections import lms_of
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.evaluation import evaluate_dirty, evaluate_member
 from lti_badges.awards.gathering import (
@@ -28,7 +29,7 @@ from lti_badges.awards.gathering import (
     store_readings,
 )
 from lti_badges.awards.grace import revoke_after_grace
-from lti_badges.awards.reading import lms_of, wanted_gradables, writing
+from lti_badges.awards.reading import wanted_gradables, writing
 from lti_badges.awards.schedule import plan_after_failure, plan_next
 from lti_badges.awards.workers import is_gone, new_claim
 from lti_badges.errors import Gone, PlatformDown, PlatformError, Unsupported

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from lti_badges import lms
 from lti_badges.awards.configured import approve_deployment, connect_platform, platform_named
 from lti_badges.cli.common import json_option, open_engine_only, pairs, secrets_for, show
-from lti_badges.errors import InvalidInput
+from lti_badges.errors import InvalidInput, PlatformError
 from lti_badges.lti.registration import invite
 from lti_badges.settings import checked_url
 from lti_badges.store import Course, Deployment, Platform
@@ -124,10 +124,22 @@ def remove(platform_id: str) -> None:
 @click.argument("platform_id", metavar="ID")
 @click.option("--set", "values", multiple=True, metavar="KEY=VALUE")
 @click.option("--secret", "secret_names", multiple=True, metavar="KEY")
-def connect(platform_id: str, values: tuple[str, ...], secret_names: tuple[str, ...]) -> None:
-    """Store credentials for the LMS's own REST API, sealed."""
-    connect_platform(open_engine_only(), platform_id, pairs(values), secrets_for(secret_names))
-    click.echo("Connected. Check it with: lti-badges doctor")
+@click.option("--deployment", "deployment_id", help="Only for this deployment's institution.")
+def connect(
+    platform_id: str,
+    values: tuple[str, ...],
+    secret_names: tuple[str, ...],
+    deployment_id: str | None,
+) -> None:
+    """Store credentials for the LMS's own REST API, sealed, and prove them."""
+    given, secrets = pairs(values), secrets_for(secret_names)
+    engine = open_engine_only()
+    try:
+        said = connect_platform(engine, platform_id, given, secrets, deployment_id)
+    except PlatformError as error:
+        click.echo(f"Stored, but it does not work yet: {error.message}", err=True)
+        return
+    click.echo(f"Connected. {said}")
 
 
 @click.group()

@@ -11,6 +11,7 @@ from huey.consumer import Consumer
 from sqlalchemy import select
 
 from lti_badges import clock
+from lti_badges.awards.connections import due_connections
 from lti_badges.awards.delivery import sweep
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.passback import due_for_pass_back
@@ -96,10 +97,12 @@ def tick(queue: Queue) -> None:
 
 
 def housekeeping(queue: Queue) -> None:
-    """What can wait some minutes: old logins, and the daily look at the backends."""
+    """What can wait some minutes: old logins, and the daily look at backends and connections."""
     forget_expired(queue.engine.sessions)
     for backend_id in due_for_reconciliation(queue.engine):
         queue.engine.nudge("reconcile", backend_id)
+    for platform_id in due_connections(queue.engine):
+        queue.engine.nudge("connection", platform_id)
 
 
 def due_courses(engine: Engine, limit: int = COURSES_A_TICK) -> list[str]:

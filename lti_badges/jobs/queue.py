@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from huey.exceptions import HueyException
 from redis import RedisError
 from sqlalchemy import make_url
 
+from lti_badges.awards.connections import check_connection
 from lti_badges.awards.delivery import deliver
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.passback import pass_back
 from lti_badges.awards.push import read_pushed
 from lti_badges.awards.reconcile import reconcile
 from lti_badges.awards.sync import sync_course
-from lti_badges.errors import NotFound, SettingsError
+from lti_badges.errors import NotFound, PlatformError, SettingsError
 from lti_badges.settings import Settings
 
 NAME = "lti-badges"
@@ -39,6 +41,7 @@ class Queue:
                 ("pass_back", self._pass_back),
                 ("member", self._member),
                 ("reconcile", self._reconcile),
+                ("connection", self._connection),
             )
         }
 
@@ -68,6 +71,10 @@ class Queue:
 
     def _reconcile(self, backend_id: str) -> None:
         reconcile(self.engine, backend_id)
+
+    def _connection(self, platform_id: str) -> None:
+        with suppress(PlatformError, NotFound):  # noted with the platform, for the console
+            check_connection(self.engine, platform_id)
 
     def _member(self, member_id: str) -> None:
         for award_id in read_pushed(self.engine, member_id):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from lti_badges.errors import PlatformDown, PlatformError, Unsupported
 from lti_badges.http import Http
+from lti_badges.lms.sign_in import SignIn
 from lti_badges.lti import ags, nrps
 from lti_badges.lti.service import Service
 from lti_badges.values.course import Gradable, Kind, Member, ReadInFull, Reading, Unread
@@ -38,6 +39,8 @@ class CourseHandle:
         [Callable[[Mapping[str, str]], Mapping[str, str]]], Mapping[str, str]
     ] = field(default=lambda change: change({}))
     """Changes the stored credentials, as their only writer, in one transaction."""
+    is_signed_in: bool = False
+    """Whether an instructor gave credentials for this very course."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class LMS:
     )
     """What is left for the admin to do in this LMS, as sentences."""
 
+    sign_in: ClassVar[SignIn | None] = None
+    """How instructors sign in to its own API, where they can."""
     push_key_set: ClassVar[str | None] = None
     """Where the keys are that sign what it pushes; None when it pushes nothing."""
     own_course_parameter: ClassVar[str] = ""
@@ -121,6 +126,26 @@ class LMS:
     def is_connected(self) -> bool:
         """Whether the LMS's own REST API can be used besides LTI."""
         return bool(self.course.connection)
+
+    @property
+    def asks_instructors(self) -> bool:
+        """Whether in each course an instructor signs in, as the admin gave an application but no
+        account that reads everything."""
+        return self.sign_in is not None and (
+            self.course.is_signed_in or self.sign_in.is_wanted(self.course.connection)
+        )
+
+    def sign_in_url(self, redirect_uri: str, state: str) -> str:
+        """Where a person lets us read as them. Raises Unsupported."""
+        if self.sign_in is None or not self.asks_instructors:
+            raise Unsupported("In this LMS instructors do not sign in for their courses.")
+        return self.sign_in.url(self.course.connection, redirect_uri, state)
+
+    def take_code(self, code: str, redirect_uri: str) -> Mapping[str, str]:
+        """The code that came back, for tokens to keep. Raises PlatformError."""
+        if self.sign_in is None:
+            raise Unsupported("In this LMS instructors do not sign in for their courses.")
+        return self.sign_in.exchanged(self.course.http, self.course.connection, code, redirect_uri)
 
     def capabilities(self) -> tuple[Capability, ...]:
         """What rules can use here, in sentences for the instructor's page."""

@@ -18,6 +18,7 @@ from lti_badges.errors import Gone
 from lti_badges.http import Http
 from lti_badges.lms.base import LMS, Capability, CourseHandle, guarded
 from lti_badges.lms.rest import Rest, number, rows, token_request
+from lti_badges.lms.sign_in import SignIn
 from lti_badges.values.course import (
     COURSE_COMPLETION,
     COURSE_GRADE_KEY,
@@ -70,7 +71,39 @@ class Blackboard(LMS):
             "(course.group.VIEW)",
         ),
         Setting("application_secret", "REST application: secret", secret=True),
+        Setting(
+            "read_as",
+            "Whose rights count",
+            "application: those of the user it is bound to; instructors: in each course an "
+            "instructor signs in",
+            default="application",
+            choices=("application", "instructors"),
+        ),
     )
+
+    sign_in = SignIn(
+        authorize=f"{API}/v1/oauth2/authorizationcode",
+        token=f"{API}/v1/oauth2/token",
+        scopes="read offline",
+        client=("application_key", "application_secret"),
+        account=(),
+        basic=True,
+    )
+
+    @property
+    def is_connected(self) -> bool:
+        """By the application itself, or by who signed in."""
+        held = self.course.connection
+        return bool(held.get("url")) and (not self._by_instructors or "refresh_token" in held)
+
+    @property
+    def asks_instructors(self) -> bool:
+        """Where the admin chose it."""
+        return self._by_instructors
+
+    @property
+    def _by_instructors(self) -> bool:
+        return self.course.connection.get("read_as") == "instructors"
 
     def __init__(self, course: CourseHandle) -> None:
         super().__init__(course)
@@ -241,10 +274,17 @@ class Blackboard(LMS):
 
 
 def _grant(http: Http, values: Mapping[str, str]) -> Mapping[str, Any]:
+    form = {"grant_type": "client_credentials"}
+    if values.get("refresh_token"):
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": values["refresh_token"],
+            "redirect_uri": values.get("redirect_uri", ""),
+        }
     return token_request(
         http,
         f"{values.get('url', '').rstrip('/')}{API}/v1/oauth2/token",
-        {"grant_type": "client_credentials"},
+        form,
         basic=(values.get("application_key", ""), values.get("application_secret", "")),
     )
 

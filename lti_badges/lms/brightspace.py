@@ -18,6 +18,7 @@ from lti_badges.http import Http
 from lti_badges.lms.base import LMS, Capability, guarded
 from lti_badges.lms.brightspace_more import TOPIC, BrightspaceMore
 from lti_badges.lms.rest import Rest, number, rows, token_request
+from lti_badges.lms.sign_in import SignIn
 from lti_badges.values.course import (
     COURSE_COMPLETION,
     COURSE_GRADE_KEY,
@@ -33,6 +34,10 @@ from lti_badges.values.settings import Setting
 GRADES, RECORDS = "Brightspace grades", "Brightspace completion records"
 IN_WORDS = frozenset({"PassFail", "SelectBox", "Text"})
 ITEM_PREFIX = "brightspace-grade:"
+SCOPES = (
+    "grades:gradeobjects:read grades:gradevalues:read grades:coursecompletion:read "
+    "users:own_profile:read"
+)
 TOKEN_URL = "https://auth.brightspace.com/core/connect/token"  # noqa: S105 - an address
 
 
@@ -70,10 +75,31 @@ class Brightspace(LMS):
             "and groups the read scopes of those",
         ),
         Setting("client_secret", "OAuth 2.0 application: secret", secret=True),
-        Setting("refresh_token", "Refresh token of a user who may see all grades", secret=True),
+        Setting(
+            "refresh_token",
+            "Refresh token of a user who may see all grades",
+            "Without one, in each course an instructor signs in",
+            secret=True,
+            required=False,
+        ),
         Setting("version", "Version of the le API", default="1.51"),
         Setting("token_url", "Token address, if not D2L's", default=TOKEN_URL),
     )
+
+    sign_in = SignIn(
+        authorize="https://auth.brightspace.com/oauth2/auth",
+        token=TOKEN_URL,
+        scopes=SCOPES,
+        client=("client_id", "client_secret"),
+        account=("refresh_token",),
+        basic=True,
+        token_setting="token_url",  # noqa: S106 - a setting's name
+    )
+
+    @property
+    def is_connected(self) -> bool:
+        """An application without anybody's refresh token reads nothing."""
+        return bool(self.course.connection.get("refresh_token"))
 
     @property
     def rest(self) -> Rest:

@@ -15,12 +15,12 @@ from urllib.parse import quote
 
 from lti_badges import clock
 from lti_badges.errors import PlatformDown, Unsupported
-from lti_badges.http import Http
 from lti_badges.lms.base import LMS, Capability, CourseHandle, Push, guarded
+from lti_badges.lms.canvas_connection import CONNECTION, SIGN_IN, grant
 from lti_badges.lms.canvas_events import KEY_SET, read_event
 from lti_badges.lms.canvas_key import developer_key
 from lti_badges.lms.canvas_more import PERIOD, CanvasMore
-from lti_badges.lms.rest import Rest, number, rows, token_request
+from lti_badges.lms.rest import Rest, number, rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
     COURSE_COMPLETION,
@@ -113,31 +113,14 @@ class Canvas(LMS):
         """The developer key's configuration by address."""
         return developer_key(base_url, PICKERS, cls.custom_parameters)
 
-    connection_settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("url", "Address of your Canvas", "For example https://uni.instructure.com"),
-        Setting(
-            "token",
-            "Access token of a service user who may view all grades",
-            "or the three below; scopes (url:GET|/api/v1/…): courses/:course_id/assignments, "
-            "courses/:course_id/students/submissions, courses/:course_id/enrollments, "
-            "courses/:course_id/bulk_user_progress, courses/:course_id/users/:id, "
-            "courses/:course_id/users/:user_id/progress; as you like, each by itself: "
-            "courses/:course_id/sections, courses/:course_id/groups and groups/:group_id/users, "
-            "courses/:course_id/outcome_group_links and courses/:course_id/outcome_rollups, "
-            "courses/:course_id/grading_periods",
-            secret=True,
-            required=False,
-        ),
-        Setting("client_id", "API developer key: id", required=False),
-        Setting("client_secret", "API developer key: key", secret=True, required=False),
-        Setting("refresh_token", "Refresh token of the service user", secret=True, required=False),
-        Setting("events_key_set", "Key set of Live Events, if not Instructure's", required=False),
-    )
+    connection_settings: ClassVar[tuple[Setting, ...]] = CONNECTION
+    sign_in = SIGN_IN
 
     @property
     def is_connected(self) -> bool:
-        """A key set for events alone connects nothing."""
-        return bool(self.course.connection.get("url"))
+        """Neither a key set for events nor a key without an account connects anything."""
+        held = self.course.connection
+        return bool(held.get("url") and any(held.get(name) for name in SIGN_IN.account))
 
     @classmethod
     def read_push(cls, event: Mapping[str, Any]) -> Push | None:
@@ -153,7 +136,7 @@ class Canvas(LMS):
     @property
     def rest(self) -> Rest:
         """The institution's API."""
-        return Rest(self.course, self.course.connection.get("url", ""), _grant)
+        return Rest(self.course, self.course.connection.get("url", ""), grant)
 
     def check(self) -> str:
         """Who the token belongs to."""
@@ -361,16 +344,6 @@ class Canvas(LMS):
                 "prioritize_non_tool_grade": True,
             }
         }
-
-
-def _grant(http: Http, values: Mapping[str, str]) -> Mapping[str, Any]:
-    form = {
-        "grant_type": "refresh_token",
-        "client_id": values.get("client_id", ""),
-        "client_secret": values.get("client_secret", ""),
-        "refresh_token": values.get("refresh_token", ""),
-    }
-    return token_request(http, f"{values.get('url', '').rstrip('/')}/login/oauth2/token", form)
 
 
 def _state(row: Mapping[str, Any]) -> ResultState:

@@ -26,6 +26,7 @@ from lti_badges.errors import (
 )
 from lti_badges.http import host_of
 from lti_badges.lms.base import LMS, Capability, guarded, unread
+from lti_badges.lms.moodle_errors import refusal
 from lti_badges.lms.moodle_more import COMPETENCY, GROUP, MoodleMore
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
@@ -48,20 +49,6 @@ COMPLETION = "Moodle completion"
 COMPLETE_STATES = frozenset({1, 2})  # 3 is "completed, but failed"
 ITEM_PREFIX, ACTIVITY_PREFIX = "moodle-item:", "moodle-cm:"
 LINK_PREFIX, ACCESS = "moodle-link:", "Moodle Restrict access"
-
-_NO_RIGHT = frozenset(
-    {
-        "invalidtoken",
-        "accessexception",
-        "nopermissions",
-        "nopermissiontoviewgrades",
-        "cannotviewreport",
-        "requireloginerror",
-        "required_capability_exception",
-        "servicenotavailable",
-    }
-)
-_GONE = frozenset({"usernotenroled", "invalidrecord", "invalidcourseid", "notingroup"})
 
 
 class Moodle(LMS):
@@ -328,7 +315,7 @@ class Moodle(LMS):
                 retry_after=reply.retry_after,
             )
         if isinstance(answer, dict) and "exception" in answer:
-            raise _refused(answer)
+            raise refusal(answer)
         return answer
 
 
@@ -340,20 +327,6 @@ def _together(wanted: Sequence[Gradable], values: Iterator[Completion]) -> Itera
         yield from (unread(gradable, error) for gradable in wanted)
         return
     yield from (ReadInFull(gradable.kind, gradable.key) for gradable in wanted)
-
-
-def _refused(answer: dict[str, Any]) -> PlatformError:
-    code, said = str(answer.get("errorcode", "")), unescape(str(answer.get("message", "")))[:200]
-    if code == "nocriteriaset":
-        return Unsupported(
-            "This course has no completion criteria, so Moodle never completes it; set them in "
-            "the course's settings."
-        )
-    if code in _NO_RIGHT:
-        return NoRight(f"Moodle refuses the web-service token: {said} ({code}).")
-    if code in _GONE:
-        return Gone(f"Moodle: {said} ({code}).")
-    return PlatformDown(f"Moodle could not answer: {said} ({code}).", code=code or None)
 
 
 def _by_gradebook(gradable: Gradable) -> bool:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 from urllib.parse import urljoin
 
-from lti_badges import clock
 from lti_badges.errors import Gone, HttpError, NoRight, NotConnected, PlatformDown
 from lti_badges.http import Http, Reply, host_of
 from lti_badges.links import next_page
 from lti_badges.lms.base import CourseHandle
+from lti_badges.lms.oauth import TOKEN, is_fresh, kept, parsed, token_request
 from lti_badges.values.score import exact
 
-TOKEN, UNTIL = "access_token", "access_until"
-RENEW_BEFORE = timedelta(seconds=60)
 MAX_PAGES = 5_000
 
 Grant = Callable[[Http, Mapping[str, str]], Mapping[str, str]]
@@ -78,49 +74,18 @@ class Rest:
                     "The LMS's own interface is not connected; an admin can do that."
                 )
             return held["token"]
-        if _fresh(held) and held[TOKEN] != renew:
+        if is_fresh(held) and held[TOKEN] != renew:
             return held[TOKEN]
         grant = self._grant
 
         def change(values: Mapping[str, str]) -> Mapping[str, str]:
-            if _fresh(values) and values[TOKEN] not in {renew, held.get(TOKEN)}:
+            if is_fresh(values) and values[TOKEN] not in {renew, held.get(TOKEN)}:
                 return values  # another worker was faster
-            return {**values, **_kept(grant(self._course.http, values))}
+            return {**values, **kept(grant(self._course.http, values))}
 
         fresh = self._course.update_connection(change)
         self._course.connection = fresh
         return fresh[TOKEN]
-
-
-def parsed(reply: Reply) -> Any:
-    """The answer's JSON. Raises PlatformDown."""
-    try:
-        return reply.json()
-    except HttpError as error:
-        raise PlatformDown(error.message, code="unreadable") from error
-
-
-def token_request(
-    http: Http, url: str, form: Mapping[str, str], *, basic: tuple[str, str] | None = None
-) -> Mapping[str, Any]:
-    """An OAuth 2 token answer. Raises NoRight (refused) or PlatformDown."""
-    headers = {"Accept": "application/json"}
-    if basic:
-        packed = base64.b64encode(f"{basic[0]}:{basic[1]}".encode()).decode()
-        headers["Authorization"] = f"Basic {packed}"
-    try:
-        reply = http.post(url, form=form, headers=headers)
-    except HttpError as error:
-        raise PlatformDown(error.message, code=error.code) from error
-    if reply.status in {400, 401, 403}:
-        raise NoRight(
-            f"{host_of(url)} refuses the connection's credentials; connect it anew.",
-            code="token_refused",
-        )
-    answer = parsed(reply) if reply.ok else None
-    if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-        raise PlatformDown(f"{host_of(url)} gave no access token (answer {reply.status}).")
-    return answer
 
 
 def rows(answer: Any, name: str | None = None) -> list[dict[str, Any]]:
@@ -139,23 +104,6 @@ def number(value: object) -> Fraction | None:
         return None
 
 
-def _fresh(values: Mapping[str, str]) -> bool:
-    try:
-        return bool(values.get(TOKEN)) and clock.parse_iso(values[UNTIL]) > clock.now()
-    except (KeyError, ValueError):
-        return False
-
-
-def _kept(answer: Mapping[str, Any]) -> dict[str, str]:
-    life = answer.get("expires_in")
-    seconds = timedelta(seconds=life if isinstance(life, int | float) and life > 0 else 3600)
-    until = clock.now() + max(seconds - RENEW_BEFORE, timedelta(seconds=30))
-    kept = {TOKEN: str(answer["access_token"]), UNTIL: clock.iso(until)}
-    if isinstance(answer.get("refresh_token"), str):
-        kept["refresh_token"] = str(answer["refresh_token"])
-    return kept
-
-
 def _failure(reply: Reply) -> NoRight | Gone | PlatformDown:
     host, status = host_of(reply.url), reply.status
     if status == 429 or (status == 403 and b"Rate Limit" in reply.body):
@@ -169,3 +117,6 @@ def _failure(reply: Reply) -> NoRight | Gone | PlatformDown:
     if status in {404, 410}:
         return Gone(f"{host} no longer has this (error {status}).")
     return PlatformDown(f"{host} answered with the error {status}.", retry_after=reply.retry_after)
+
+
+__all__ = ["Rest", "number", "parsed", "rows", "token_request"]

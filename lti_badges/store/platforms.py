@@ -34,6 +34,7 @@ class Platform(Base):
     product: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     connection: Mapped[str | None] = mapped_column(Text)
     connection_error: Mapped[str | None] = mapped_column(Text)
+    connection_checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
     last_launch_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

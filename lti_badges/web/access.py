@@ -90,11 +90,30 @@ class AccessTokens:
     """Makes and reads tokens, signed with a key derived from the tool's secret."""
 
     def __init__(self, cipher: Cipher) -> None:
-        self._serializer = URLSafeTimedSerializer(cipher.derive("access tokens"), salt="access")
+        secret = cipher.derive("access tokens")
+        self._serializer = URLSafeTimedSerializer(secret, salt="access")
+        self._states = URLSafeTimedSerializer(secret, salt="sign in")
 
     def make(self, access: Access) -> str:
         """The token."""
         return str(self._serializer.dumps(asdict(access)))
+
+    def sign_in(self, access: Access) -> str:
+        """What travels through an LMS's consent page and back, for ten minutes."""
+        return str(self._states.dumps([access.course_id, access.actor]))
+
+    def signing_in(self, state: str) -> tuple[str, str]:
+        """Course and person whose consent came back. Raises LaunchError."""
+        try:
+            course_id, actor = self._states.loads(state, max_age=TICKET_LIFE_S)
+        except BadSignature:
+            raise LaunchError(
+                "This sign-in took too long, or was not begun in a course. Open the tool from your "
+                "course and sign in from there.",
+                code="sign_in",
+                status=401,
+            ) from None
+        return course_id, actor
 
     def read(self, request: Request) -> Access:
         """The holder of the request's token. Raises LaunchError without a good one."""

@@ -23,10 +23,11 @@ from lti_badges.awards.hand import unpause
 from lti_badges.awards.orders import backend_of
 from lti_badges.awards.overview import overview, retry_backend
 from lti_badges.backends import KINDS, kind_of
-from lti_badges.errors import LtiBadgesError, Refused
+from lti_badges.errors import LtiBadgesError, PlatformError, Refused
 from lti_badges.lti.registration import invite
 from lti_badges.store import BackendRow, Platform
 from lti_badges.values.settings import Setting
+from lti_badges.web import sign_in
 from lti_badges.web.services import services
 
 admin = Blueprint("admin", __name__, url_prefix="/admin")
@@ -103,8 +104,7 @@ def check_platform(platform_id: str) -> str:
 def connection(platform_id: str) -> str:
     """The form of an LMS's own REST connection."""
     with services().engine.sessions() as session:
-        platform = platform_named(session, platform_id)
-    return _connection(platform)
+        return _connection(platform_named(session, platform_id))
 
 
 @admin.post("/platforms/<platform_id>/connect")
@@ -114,8 +114,12 @@ def connect(platform_id: str) -> str:
     with engine.sessions() as session:
         vendor = lms.of(platform_named(session, platform_id).lms)
     values, secrets = _given(vendor.connection_settings)
-    connect_platform(engine, platform_id, values, secrets)
-    return _platforms()
+    deployment = request.form.get("deployment") or None
+    try:
+        said = connect_platform(engine, platform_id, values, secrets, deployment)
+    except PlatformError as error:
+        return _platforms(said=f"The connection is stored, but it does not work: {error.message}")
+    return _platforms(said=f"Connected. {said}")
 
 
 @admin.get("/backends")
@@ -205,11 +209,15 @@ def _consent_address() -> str:
     return services().engine.settings.url("/admin/consent")
 
 
-def _platforms(address: str | None = None) -> str:
+def _platforms(address: str | None = None, said: str | None = None) -> str:
     with services().engine.sessions() as session:
         rows = list(session.scalars(select(Platform).order_by(Platform.created_at)))
         return render_template(
-            "admin/platforms.html", platforms=rows, vendors=lms.LMSES, address=address
+            "admin/platforms.html",
+            platforms=rows,
+            vendors=lms.LMSES,
+            address=address,
+            said=said,
         )
 
 
@@ -217,7 +225,13 @@ def _connection(platform: Platform) -> str:
     engine, vendor = services().engine, lms.of(platform.lms)
     stored = engine.cipher.unseal(platform.connection)
     known = {each.name: stored.get(each.name, "") for each in vendor.connection_settings}
-    return render_template("admin/connect.html", platform=platform, vendor=vendor, values=known)
+    return render_template(
+        "admin/connect.html",
+        platform=platform,
+        vendor=vendor,
+        values=known,
+        address=sign_in.address(),
+    )
 
 
 def _backends() -> str:

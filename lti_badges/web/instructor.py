@@ -14,6 +14,7 @@ from lti_badges.awards.achievements import (
 )
 from lti_badges.awards.arrivals import Arrival
 from lti_badges.awards.brake import go_on, let_stand
+from lti_badges.awards.connections import connection_of, sign_in_url
 from lti_badges.awards.drift import drifts, mend
 from lti_badges.awards.engine import Engine
 from lti_badges.awards.hand import award_by_hand, keep_after_flag, retry, revoke
@@ -36,6 +37,7 @@ from lti_badges.errors import InvalidInput, NotAllowed, NotFound
 from lti_badges.rules import Policy
 from lti_badges.store import Award, CourseMember
 from lti_badges.values.course import Role
+from lti_badges.web import sign_in
 from lti_badges.web.access import Access
 from lti_badges.web.rule_form import (
     Line,
@@ -309,7 +311,16 @@ def sources() -> str:
         "instructor/sources.html",
         clock=course_clock(engine, course),
         capabilities=capabilities(engine, course),
+        connection=connection_of(engine, course),
     )
+
+
+@instructor.post("/sign-in")
+def ask_sign_in() -> str:
+    """A link to the LMS's consent page; it is made when asked for, as it ages."""
+    state = services().access.sign_in(_access())
+    url = sign_in_url(services().engine, _course(), sign_in.address(), state)
+    return render_template("instructor/_sign_in.html", url=url)
 
 
 def _access() -> Access:

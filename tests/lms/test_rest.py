@@ -10,13 +10,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
 
+import httpx
 import pytest
 import time_machine
 from flask import Flask, Response, jsonify, request
 
 from lti_badges import clock
 from lti_badges.crypto import KeyFolder
-from lti_badges.errors import NoRight
+from lti_badges.errors import NoRight, Unsupported
 from lti_badges.http import Http
 from lti_badges.lms.base import LMS, CourseHandle
 from lti_badges.lms.blackboard import Blackboard
@@ -38,6 +39,7 @@ from tests.support.serving import served
 
 # The same learners everywhere: LTI id, the API's own id, and how they stand in the quiz of 50.
 REFRESHED = {"client_id": "k", "client_secret": "s", "refresh_token": "refresh-1"}
+BACK = "https://badges.example/lms/signed-in"
 RELEASED = "2026-05-01T10:00:00Z"
 ANN, BEN, CAT, DAN, EVE = "ann", "ben", "cat", "dan", "eve"
 IDS = {ANN: "101", BEN: "102", CAT: "103", DAN: "104", EVE: "105"}
@@ -61,6 +63,7 @@ class Server:
     calls: list[str] = field(default_factory=list)
     fault: Response | None = None
     modules: bool = True
+    spent: bool = False
 
     def sub(self, person: str) -> str:
         return person
@@ -81,6 +84,14 @@ class Server:
         self.valid = {token}
         return {"access_token": token, "token_type": "Bearer", "expires_in": 3600}
 
+    def signed_in(self, proved: bool) -> Any:
+        """Tokens for an instructor's code, which works once."""
+        form = request.form
+        if not proved or form["code"] != "c0de" or form["redirect_uri"] != BACK or self.spent:
+            return jsonify({"error": "invalid_grant"}), 400
+        self.spent = True
+        return jsonify({**self.grant(), "refresh_token": self.refresh})
+
 
 class CanvasServer(Server):
     connection: ClassVar[dict[str, str]] = {
@@ -98,6 +109,8 @@ class CanvasServer(Server):
 
         @app.post("/login/oauth2/token")
         def token() -> Any:
+            if request.form["grant_type"] == "authorization_code":
+                return self.signed_in({"client_id", "client_secret"} <= set(request.form))
             if request.form["refresh_token"] != self.refresh:
                 return jsonify({"error": "invalid_grant"}), 400
             return jsonify(self.grant())  # the refresh token stays the same
@@ -255,6 +268,11 @@ class BlackboardServer(Server):
             basic = base64.b64encode(b"k:s").decode()
             if request.headers["Authorization"] != f"Basic {basic}":
                 return jsonify({"error": "invalid_client"}), 401
+            if request.form["grant_type"] == "authorization_code":
+                return self.signed_in(proved=True)
+            if request.form["grant_type"] == "refresh_token":
+                assert request.form["refresh_token"] == self.refresh
+                assert request.form["redirect_uri"] == BACK
             return jsonify(self.grant())
 
         @app.get(f"{api}/v1/system/version")
@@ -356,6 +374,8 @@ class BrightspaceServer(Server):
 
         @app.post("/core/connect/token")
         def token() -> Any:
+            if request.form["grant_type"] == "authorization_code":
+                return self.signed_in("Authorization" in request.headers)
             if request.form["refresh_token"] != self.refresh:
                 return jsonify({"error": "invalid_grant"}), 400
             self.refresh = f"refresh-{self.grants + 2}"  # each works once
@@ -768,3 +788,40 @@ def _told(gradables: Iterator[Gradable], found: list[str]) -> Iterator[Gradable]
     for each in gradables:
         found.append(each.label)
         yield each
+
+
+APPLICATION = {
+    Canvas: {"client_id": "k", "client_secret": "s"},
+    Brightspace: {"client_id": "k", "client_secret": "s"},
+    Blackboard: {"application_key": "k", "application_secret": "s", "read_as": "instructors"},
+}
+
+
+def test_an_instructor_signs_in_for_a_course(server: Any, keys_folder: Path) -> None:
+    server.connection = APPLICATION[server.vendor]  # no account of an admin's
+    course = opened(server, keys_folder)
+    assert course.asks_instructors
+    assert not course.is_connected
+    page, _, query = course.sign_in_url(BACK, "st4te").partition("?")
+    assert page.endswith(("/login/oauth2/auth", "/oauth2/auth", "/oauth2/authorizationcode"))
+    asked = dict(httpx.QueryParams(query))
+    assert (asked["client_id"], asked["state"], asked["redirect_uri"]) == ("k", "st4te", BACK)
+    assert asked["scope"]
+    with pytest.raises(NoRight):
+        course.take_code("wrong", BACK)
+    gained = dict(course.take_code("c0de", BACK))
+    assert gained["refresh_token"] == "refresh-1"
+    server.connection = {**APPLICATION[server.vendor], **gained}
+    course = opened(server, keys_folder)
+    assert course.is_connected
+    assert (Kind.ITEM, server.item) in listed(course)
+    with time_machine.travel(clock.now() + timedelta(hours=2), tick=True):
+        assert listed(course)
+    assert server.grants == 2
+
+
+def test_an_admins_account_asks_nobody(server: Any, keys_folder: Path) -> None:
+    course = opened(server, keys_folder)
+    assert not course.asks_instructors
+    with pytest.raises(Unsupported):
+        course.sign_in_url(BACK, "st4te")

@@ -141,12 +141,17 @@ def test_platforms_are_invited_checked_and_connected(lite: Campus) -> None:
     with lite.engine.sessions() as session:
         platform = session.scalars(select(Platform)).one()
         kept = lite.engine.cipher.unseal(platform.connection)
-    assert console.post(f"/platforms/{platform.id}/check").text.count("✓") == 3
+    assert console.post(f"/platforms/{platform.id}/check").text.count("✓") == 4
     form = console.get(f"/platforms/{platform.id}/connect").text
     assert kept["token"] not in form
     assert console.post(f"/platforms/{platform.id}/connect", token="").status_code == 422
     saved = console.post(f"/platforms/{platform.id}/connect", token="another")
     assert "own interface connected" in saved.text
+    assert "does not work: Moodle refuses the web-service token" in saved.text
+    assert "no longer works: Moodle refuses" in console.get("/overview").text
+    mended = console.post(f"/platforms/{platform.id}/connect", token=kept["token"])
+    assert "Connected. Sandbox campus let us in as badge-service." in mended.text
+    assert "no longer works" not in console.get("/overview").text
     assert console.post("/platforms/nothing/check").status_code == 404
 
 

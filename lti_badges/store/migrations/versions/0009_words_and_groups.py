@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from lti_badges.store.base import UtcDateTime
+
 revision = "0009"
 down_revision = "0008"
 branch_labels = None
@@ -16,6 +18,11 @@ def upgrade() -> None:
 
     with op.batch_alter_table("deployments", schema=None) as batch_op:
         batch_op.add_column(sa.Column("connection", sa.Text(), nullable=True))
+
+    with op.batch_alter_table("platforms", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column("connection_checked_at", UtcDateTime(timezone=True), nullable=True)
+        )
 
     with op.batch_alter_table("line_items", schema=None) as batch_op:
         batch_op.add_column(
@@ -36,6 +43,9 @@ def downgrade() -> None:
     with op.batch_alter_table("line_items", schema=None) as batch_op:
         batch_op.drop_column("is_rare")
         batch_op.drop_column("in_words")
+
+    with op.batch_alter_table("platforms", schema=None) as batch_op:
+        batch_op.drop_column("connection_checked_at")
 
     with op.batch_alter_table("deployments", schema=None) as batch_op:
         batch_op.drop_column("connection")

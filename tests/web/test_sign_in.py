@@ -1,0 +1,125 @@
+"""An instructor signs in for a course; an institution has its own credentials; both are proved."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import httpx
+import pytest
+import time_machine
+from sqlalchemy import select
+
+from lti_badges import clock
+from lti_badges.awards.configured import connect_platform
+from lti_badges.awards.connections import check_connection, due_connections, lms_of
+from lti_badges.errors import NoRight, NotFound
+from lti_badges.store import Course, Deployment, Platform
+from tests.lms.test_rest import CanvasServer
+from tests.support.campus import TEACHER, Campus
+from tests.support.serving import served
+from tests.web.test_course_pages import Pages
+
+STUDENT = "5"
+
+
+@pytest.fixture
+def canvas(lite: Campus, monkeypatch: pytest.MonkeyPatch) -> Iterator[CanvasServer]:
+    """The campus is a Canvas whose admin gave an application, but no account."""
+    lite.course_id()
+    server = CanvasServer()
+    monkeypatch.setattr("tests.lms.test_rest.BACK", f"{lite.tool}/lms/signed-in")
+    with served(server.app()) as base:
+        server.base = base
+        with lite.engine.sessions.begin() as session:
+            row = session.scalars(select(Platform)).one()
+            row.lms, row.connection = "canvas", None
+            platform_id = row.id
+        given = {"url": base, "client_id": "k"}
+        said = connect_platform(lite.engine, platform_id, given, {"client_secret": "s"})
+        assert "an instructor signs in" in said
+        yield server
+
+
+def test_a_course_is_read_as_its_instructor(lite: Campus, canvas: CanvasServer) -> None:
+    page = Pages(lite, TEACHER)
+    assert "Sign in…" in page.get("/course/sources").text
+    asked = page.post("/course/sign-in").text
+    link = re.search(r'href="([^"]+)"', asked)
+    assert link
+    query = dict(httpx.QueryParams(html.unescape(link.group(1)).partition("?")[2]))
+    assert query["redirect_uri"] == f"{lite.tool}/lms/signed-in"
+    back, state = query["redirect_uri"], query["state"]
+    assert httpx.get(back, params={"state": state, "error": "access_denied"}).status_code == 422
+    assert httpx.get(back, params={"state": "bent", "code": "c0de"}).status_code == 401
+    assert httpx.get(back, params={"state": state, "code": "wrong"}).status_code == 422
+    done = httpx.get(back, params={"state": state, "code": "c0de"})
+    assert "let us in as Badge service" in done.text
+    shown = page.get("/course/sources").text
+    assert "with the rights of Ada Lindqvist" in shown
+    assert "Sign in anew" in shown
+    with lite.engine.sessions() as session:
+        course = session.scalars(select(Course)).one()
+        platform = session.scalars(select(Platform)).one()
+    held = lite.engine.cipher.unseal(course.connection)
+    assert held["refresh_token"] == "refresh-1"
+    assert "client_secret" not in held  # that stays the admin's to change
+    assert "refresh_token" not in lite.engine.cipher.unseal(platform.connection)
+    with time_machine.travel(clock.now() + timedelta(hours=2), tick=True):
+        assert lms_of(lite.engine, course.id).check()
+    with lite.engine.sessions() as session:
+        renewed = lite.engine.cipher.unseal(session.get_one(Course, course.id).connection)
+    assert renewed["access_token"] != held["access_token"]
+    assert "client_secret" not in renewed
+
+
+def test_a_learner_signs_in_for_nothing(lite: Campus, canvas: CanvasServer) -> None:
+    learner = Pages(lite, STUDENT)
+    assert learner.post("/course/sign-in").status_code == 403
+
+
+def test_a_sign_in_counts_for_ten_minutes(lite: Campus, canvas: CanvasServer) -> None:
+    asked = Pages(lite, TEACHER).post("/course/sign-in").text
+    state = re.search(r"state=([^&\"]+)", asked)
+    assert state
+    back = f"{lite.tool}/lms/signed-in"
+    with time_machine.travel(clock.now() + timedelta(minutes=11), tick=True):
+        late = httpx.get(back, params={"state": state.group(1), "code": "c0de"})
+    assert late.status_code == 401
+
+
+def test_an_institution_of_a_shared_registration_has_credentials_of_its_own(
+    lite: Campus, canvas: CanvasServer
+) -> None:
+    with lite.engine.sessions() as session:
+        platform, deployment = session.execute(select(Platform, Deployment).join(Deployment)).one()
+    values, secrets = {"url": canvas.base}, {"token": "t-of-the-institution"}
+    with pytest.raises(NoRight):
+        connect_platform(lite.engine, platform.id, values, secrets, deployment.deployment_id)
+    canvas.valid = {"t-of-the-institution"}
+    said = connect_platform(lite.engine, platform.id, values, secrets, deployment.deployment_id)
+    assert "let us in as Badge service" in said
+    opened = lms_of(lite.engine, lite.course_id())
+    assert opened.is_connected
+    assert not opened.asks_instructors
+    with pytest.raises(NotFound):
+        connect_platform(lite.engine, platform.id, values, secrets, "another")
+
+
+def test_connections_are_proved_once_a_day(lite: Campus, canvas: CanvasServer) -> None:
+    with lite.engine.sessions() as session:
+        platform_id = session.scalars(select(Platform.id)).one()
+    values, secrets = {"url": canvas.base}, {"token": "t1"}
+    canvas.valid = {"t1"}
+    connect_platform(lite.engine, platform_id, values, secrets)
+    assert due_connections(lite.engine) == []
+    with time_machine.travel(clock.now() + timedelta(hours=25), tick=True):
+        assert due_connections(lite.engine) == [platform_id]
+        canvas.valid = set()
+        with pytest.raises(NoRight):
+            check_connection(lite.engine, platform_id)
+        assert due_connections(lite.engine) == []
+    with lite.engine.sessions() as session:
+        assert session.get_one(Platform, platform_id).connection_error
