@@ -110,9 +110,11 @@ def _failure(reply: Reply) -> NoRight | Gone | PlatformDown:
         return PlatformDown(
             f"{host} asks us to slow down.", retry_after=reply.retry_after, code="throttled"
         )
-    if status in {401, 403}:
+    if status == 401:
+        return NoRight(f"{host} no longer takes the connection's credentials; connect it anew.")
+    if status == 403:
         return NoRight(
-            f"{host} refuses the connection this right (error {status}); check its scopes and role."
+            f"{host} refuses the connection this right (error 403); check its scopes and role."
         )
     if status in {404, 410}:
         return Gone(f"{host} no longer has this (error {status}).")

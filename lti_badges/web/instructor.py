@@ -359,6 +359,9 @@ def _form(fields: RuleFields, rule_id: str | None = None) -> str:
 def _missing(engine: Engine, course_id: str) -> list[str]:
     """Why something may not be in the list of items."""
     said = [each.sentence for each in capabilities(engine, course_id) if not each.available]
+    connection = connection_of(engine, course_id)
+    if connection.asks_instructors and connection.connected_by is None:
+        said = ["Sign in on the page “Sources”: then rules can use all grades and completion."]
     problem = course_clock(engine, course_id).list_error
     return [*said, f"Sections, groups and the like: {problem}"] if problem else said
 

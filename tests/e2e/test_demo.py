@@ -202,6 +202,21 @@ def test_everything_can_be_done_by_keyboard(visitor: Visitor) -> None:
     assert tool.locator("input[name=percent-1]").evaluate("e => e === document.activeElement")
 
 
+def test_each_condition_asks_only_for_what_it_needs(visitor: Visitor) -> None:
+    tool = visitor.open_tool(TEACHER)
+    tool.get_by_role("button", name="Add a badge").click()
+    source, percent = tool.locator("select[name=source-1]"), tool.locator("input[name=percent-1]")
+    for item, asks in (
+        ("Midterm (of 50)", True),
+        ("Course completed", False),
+        ("Group “Morning”", False),
+        ("Course grade", True),
+    ):
+        source.select_option(label=item)
+        assert percent.is_visible() is asks, item
+        assert not tool.locator("input[name=marks-1]").is_visible(), item
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_is_wider_than_its_screen(

@@ -46,6 +46,7 @@ def canvas(lite: Campus, monkeypatch: pytest.MonkeyPatch) -> Iterator[CanvasServ
 def test_a_course_is_read_as_its_instructor(lite: Campus, canvas: CanvasServer) -> None:
     page = Pages(lite, TEACHER)
     assert "Sign in…" in page.get("/course/sources").text
+    assert "Sign in on the page “Sources”" in page.get("/course/rules/new").text
     asked = page.post("/course/sign-in").text
     link = re.search(r'href="([^"]+)"', asked)
     assert link
