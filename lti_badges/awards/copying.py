@@ -144,6 +144,8 @@ def _copy(
             pass_back=version.pass_back,
             valid_days=version.valid_days,
             delay_days=version.delay_days,
+            counts_hidden=version.counts_hidden,
+            settle_minutes=version.settle_minutes,
             created_by="course copy",
         )
     )

@@ -66,6 +66,8 @@ def policy_of(version: RuleVersion) -> Policy:
         version.not_before,
         version.not_after,
         version.delay_days,
+        version.counts_hidden,
+        version.settle_minutes,
     )
 
 
@@ -119,7 +121,10 @@ class Desk:
 
     def judge(self, rule: LiveRule, member: CourseMember, facts: Facts) -> Award | None:
         """Note how the member stands and act on it. Returns an award that is due at a backend."""
-        judgement = evaluate(rule.criterion, facts)
+        seen = facts.under(rule.policy, self.now)
+        if seen.unsettled:
+            self.later.add(member.id)
+        judgement = evaluate(rule.criterion, seen)
         standing = self._stand(rule, member, judgement)
         award = self.awards.get((rule.row.achievement_id, member.id))
         holds = award is not None and award.stands_at(self.now)
@@ -155,7 +160,7 @@ class Desk:
 
     def forecast(self, rule: LiveRule, member: CourseMember, facts: Facts) -> Action:
         """What `judge` would do if nothing braked it; changes nothing."""
-        judgement = evaluate(rule.criterion, facts)
+        judgement = evaluate(rule.criterion, facts.under(rule.policy, self.now))
         standing = self.standings.get((rule.row.id, member.id)) or Standing(kept=False)
         return decide(self._situation(rule, member, judgement, standing), rule.policy, self.now)
 

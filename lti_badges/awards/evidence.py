@@ -85,7 +85,14 @@ def _results(
             # The gradebook may scale a result's own maximum; the item's holds where it has none.
             maximum = row.maximum if row.maximum is not None else item.maximum
             results[item.key] = Result(
-                item.key, member.sub, state, row.score, maximum, row.read_at, row.mark
+                item.key,
+                member.sub,
+                state,
+                row.score,
+                maximum,
+                row.read_at,
+                row.mark,
+                row.changed_at,
             )
         elif item.read_at is not None:
             results[item.key] = Result(

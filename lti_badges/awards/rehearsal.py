@@ -22,6 +22,7 @@ from lti_badges.rules import (
     Criterion,
     Facts,
     Outcome,
+    Policy,
     ScoreAtLeast,
     dump,
     evaluate,
@@ -35,6 +36,7 @@ BINS = 20
 FRESH = timedelta(seconds=60)
 WAIT_S = 6.0
 NAMED = 60
+AT_ONCE = Policy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,11 @@ class Rehearsal:
 
 
 def rehearse(
-    engine: Engine, course_id: str, criterion: Criterion, achievement_id: str | None
+    engine: Engine,
+    course_id: str,
+    criterion: Criterion,
+    achievement_id: str | None,
+    policy: Policy = AT_ONCE,
 ) -> Rehearsal:
     """Judge everybody who can earn by a draft rule. Reads from the LMS first what nobody has read
     yet. Raises NotFound."""
@@ -96,7 +102,8 @@ def rehearse(
             facts = facts_of(session, course, batch)
             holders = _holders(session, batch, achievement_id)
             for member in batch:
-                _count(result, criterion, member, facts[member.id], member.id in holders)
+                seen = facts[member.id].under(policy, clock.now())
+                _count(result, criterion, member, seen, member.id in holders)
     result.would_get.sort(key=lambda person: person.name.casefold())
     result.undecided.sort(key=lambda person: person.name.casefold())
     return result

@@ -233,6 +233,8 @@ def _version(rule: AwardRule, criterion: Criterion, policy: Policy, by: str) -> 
         not_before=policy.not_before,
         not_after=policy.not_after,
         delay_days=policy.delay_days,
+        counts_hidden=policy.counts_hidden,
+        settle_minutes=policy.settle_minutes,
         created_by=by,
     )
 

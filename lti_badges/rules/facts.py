@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
-from lti_badges.values.course import COURSE_COMPLETION, COURSE_GRADE_KEY, Completion, Result
+from lti_badges.rules.policy import Policy
+from lti_badges.values.course import (
+    COURSE_COMPLETION,
+    COURSE_GRADE_KEY,
+    Completion,
+    Result,
+    ResultState,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,25 @@ class Facts:
     sources: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     gone: AbstractSet[str] = frozenset()
+    unsettled: bool = False
+
+    def under(self, policy: Policy, now: datetime) -> Facts:
+        """The same as a rule with this policy may take them: hidden grades count or not, and those
+        that changed just now are still pending (`unsettled` when there is one)."""
+        if not policy.counts_hidden and not policy.settle_minutes:
+            return self
+        settled = now - timedelta(minutes=policy.settle_minutes)
+        results, unsettled = {}, False
+        for key, result in self.results.items():
+            state = result.state
+            is_told = result.score is not None or result.mark is not None
+            if policy.counts_hidden and state is ResultState.HIDDEN and is_told:
+                state = ResultState.GRADED
+            changed_at = result.changed_at
+            if state is ResultState.GRADED and changed_at is not None and changed_at > settled:
+                state, unsettled = ResultState.PENDING, True
+            results[key] = replace(result, state=state)
+        return replace(self, results=results, unsettled=unsettled)
 
     def drift(self, key: str, label: str) -> str | None:
         """Why an item can't be judged as the rule knows it: it is gone, or has another name."""

@@ -27,7 +27,7 @@ from lti_badges.values.score import percent, plain
 _UNKNOWN_STATES = {
     ResultState.EXCUSED: "this learner is excused, so the instructor decides",
     ResultState.HIDDEN: "graded, but not released to the learner yet",
-    ResultState.PENDING: "is being graded; the final value is not there yet",
+    ResultState.PENDING: "is being graded or recalculated; it counts once it stands",
 }
 
 

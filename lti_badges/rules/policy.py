@@ -9,6 +9,7 @@ from enum import StrEnum
 
 MAX_GRACE_DAYS = 365
 MAX_VALID_DAYS = 36_500
+MAX_SETTLE_MINUTES = 7 * 24 * 60
 
 
 class OnFall(StrEnum):
@@ -26,7 +27,10 @@ class Policy:
     whichever ends first; for ever if neither is given.
 
     It is given from the day `not_before` on, `delay_days` after the rule was met, and only for what
-    was met by the end of the day `not_after` (UTC)."""
+    was met by the end of the day `not_after` (UTC).
+
+    `counts_hidden` takes grades that learners can't see yet; a grade counts once it has stood for
+    `settle_minutes`, for LMSes that recalculate."""
 
     on_fall: OnFall = OnFall.KEEP
     grace_days: int = 7
@@ -36,6 +40,8 @@ class Policy:
     not_before: date | None = None
     not_after: date | None = None
     delay_days: int = 0
+    counts_hidden: bool = False
+    settle_minutes: int = 0
 
     def opens_at(self, met_since: datetime) -> datetime:
         """From when a badge is given for what has been met since then."""
@@ -62,6 +68,8 @@ class Policy:
             raise ValueError(f"a badge must be valid from 1 to {MAX_VALID_DAYS} days")
         if not 0 <= self.grace_days <= MAX_GRACE_DAYS:
             raise ValueError(f"the grace period must be from 0 to {MAX_GRACE_DAYS} days")
+        if not 0 <= self.settle_minutes <= MAX_SETTLE_MINUTES:
+            raise ValueError(f"a grade can be waited for from 0 to {MAX_SETTLE_MINUTES} minutes")
         if not 0 <= self.delay_days <= MAX_GRACE_DAYS:
             raise ValueError(f"a badge can wait from 0 to {MAX_GRACE_DAYS} days")
         if self.not_before and self.not_after and self.not_before > self.not_after:

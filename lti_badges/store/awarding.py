@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     and_,
+    false,
     or_,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -94,6 +95,8 @@ class RuleVersion(Base):
     not_before: Mapped[date | None] = mapped_column(Date)
     not_after: Mapped[date | None] = mapped_column(Date)
     delay_days: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    counts_hidden: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    settle_minutes: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     created_by: Mapped[str] = mapped_column(String(255), default="")
 

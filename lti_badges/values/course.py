@@ -134,7 +134,7 @@ class ResultState(StrEnum):
 class Result:
     """One learner's result (AGS 2.0 §3.3), exact points of maximum. `key` is the gradable's;
     the course grade has COURSE_GRADE_KEY. `mark` is the grade in words (“A-”, “complete”), where
-    the LMS grades by words."""
+    the LMS grades by words; `changed_at` since when the value has been what it is."""
 
     key: str
     sub: str
@@ -143,6 +143,7 @@ class Result:
     maximum: Fraction | None
     read_at: datetime
     mark: str | None = None
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

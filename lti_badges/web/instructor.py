@@ -157,7 +157,7 @@ def rehearsal() -> str:
     if not any(line.value for line in fields.lines):
         return render_template("instructor/_rehearsal.html", rehearsal=None)
     criterion = criterion_of(fields, _options(engine, course))
-    done = rehearse(engine, course, criterion, fields.achievement_id or None)
+    done = rehearse(engine, course, criterion, fields.achievement_id or None, fields.policy)
     return render_template("instructor/_rehearsal.html", rehearsal=done)
 
 

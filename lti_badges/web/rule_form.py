@@ -25,7 +25,7 @@ from lti_badges.rules import (
     Policy,
     ScoreAtLeast,
 )
-from lti_badges.rules.policy import MAX_GRACE_DAYS, MAX_VALID_DAYS
+from lti_badges.rules.policy import MAX_GRACE_DAYS, MAX_SETTLE_MINUTES, MAX_VALID_DAYS
 from lti_badges.values.badge import AchievementRef
 from lti_badges.values.course import Kind
 from lti_badges.values.score import parse_percent, plain
@@ -252,6 +252,12 @@ def _policy(form: Mapping[str, str]) -> Policy:
         raise InvalidInput(
             f"A badge can wait up to {MAX_GRACE_DAYS} whole days.", field="delay_days"
         )
+    settle = form.get("settle_minutes", "").strip() or "0"
+    if not settle.isdecimal() or int(settle) > MAX_SETTLE_MINUTES:
+        raise InvalidInput(
+            f"A grade can be waited for up to {MAX_SETTLE_MINUTES} whole minutes.",
+            field="settle_minutes",
+        )
     return Policy(
         on_fall,
         int(days),
@@ -261,6 +267,8 @@ def _policy(form: Mapping[str, str]) -> Policy:
         first,
         last,
         int(delay),
+        form.get("counts_hidden") == "on",
+        int(settle),
     )
 
 

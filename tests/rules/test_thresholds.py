@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_badges.rules import CourseGradeAtLeast, Facts, Outcome, ScoreAtLeast, evaluate
+from lti_badges.rules import CourseGradeAtLeast, Facts, Outcome, Policy, ScoreAtLeast, evaluate
 from lti_badges.values.course import COURSE_GRADE_KEY, Result, ResultState
 from lti_badges.values.score import exact, parse_percent
 
@@ -174,3 +175,39 @@ def test_progress_lies_between_nothing_and_whole_and_is_whole_only_when_met(scor
     assert judgement.progress is not None
     assert 0 <= judgement.progress <= 1
     assert (judgement.progress == 1) == (judgement.outcome is Outcome.MET)
+
+
+def under(seen: Result, policy: Policy, minutes: int = 0) -> Outcome:
+    facts = Facts(results={"quiz": replace(seen, changed_at=READ_AT)})
+    taken = facts.under(policy, READ_AT + timedelta(minutes=minutes))
+    return evaluate(ScoreAtLeast("quiz", "Final quiz", Fraction(4, 5)), taken).outcome
+
+
+def test_hidden_grades_count_only_where_the_instructor_said_so():
+    hidden = result(90, state=ResultState.HIDDEN)
+    assert under(hidden, Policy()) is Outcome.UNKNOWN
+    assert under(hidden, Policy(counts_hidden=True)) is Outcome.MET
+    untold = result(None, state=ResultState.HIDDEN)
+    assert under(untold, Policy(counts_hidden=True)) is Outcome.UNKNOWN
+    pending = result(90, state=ResultState.PENDING)
+    assert under(pending, Policy(counts_hidden=True)) is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(("minutes", "outcome"), [(0, "UNKNOWN"), (9, "UNKNOWN"), (10, "MET")])
+def test_a_grade_counts_once_it_has_stood(minutes, outcome):
+    policy = Policy(settle_minutes=10)
+    assert under(result(90), policy, minutes).name == outcome
+    hidden = result(90, state=ResultState.HIDDEN)
+    both = Policy(settle_minutes=10, counts_hidden=True)
+    assert under(hidden, both, minutes).name == outcome
+    missing = result(None, state=ResultState.MISSING)
+    assert under(missing, policy, minutes) is Outcome.NOT_YET
+
+
+@given(st.integers(-1, 20_000))
+def test_the_wait_has_its_bounds(minutes):
+    if 0 <= minutes <= 7 * 24 * 60:
+        assert Policy(settle_minutes=minutes).settle_minutes == minutes
+    else:
+        with pytest.raises(ValueError, match="from 0 to"):
+            Policy(settle_minutes=minutes)

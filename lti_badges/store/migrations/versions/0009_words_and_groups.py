@@ -32,11 +32,23 @@ def upgrade() -> None:
             sa.Column("is_rare", sa.Boolean(), server_default=sa.false(), nullable=False)
         )
 
+    with op.batch_alter_table("rule_versions", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column("counts_hidden", sa.Boolean(), server_default=sa.false(), nullable=False)
+        )
+        batch_op.add_column(
+            sa.Column("settle_minutes", sa.Integer(), server_default="0", nullable=False)
+        )
+
     with op.batch_alter_table("results", schema=None) as batch_op:
         batch_op.add_column(sa.Column("mark", sa.String(length=100), nullable=True))
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("rule_versions", schema=None) as batch_op:
+        batch_op.drop_column("settle_minutes")
+        batch_op.drop_column("counts_hidden")
+
     with op.batch_alter_table("results", schema=None) as batch_op:
         batch_op.drop_column("mark")
 
