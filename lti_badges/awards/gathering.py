@@ -148,6 +148,7 @@ def store_gradables(
         row.tag = gradable.tag
         row.in_words = gradable.in_words or row.in_words
         row.is_rare = gradable.is_rare
+        row.is_hidden = gradable.is_hidden
         row.present = True
         row.seen_in = token
     if drifted:

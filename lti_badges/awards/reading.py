@@ -83,6 +83,7 @@ def gradable_of(item: LineItem) -> Gradable:
         tag=item.tag,
         in_words=item.in_words,
         is_rare=item.is_rare,
+        is_hidden=item.is_hidden,
     )
 
 

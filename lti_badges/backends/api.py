@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
-from lti_badges.backends.tokens import TokenKeeper
+from lti_badges import clock
+from lti_badges.backends.tokens import Grant, TokenKeeper
 from lti_badges.errors import (
     NotSent,
     OutcomeUnknown,
@@ -17,6 +19,7 @@ from lti_badges.errors import (
 )
 from lti_badges.http import Http, Reply, host_of
 
+DEFAULT_LIFE_S = 3600
 Explain = Callable[[Reply], str]
 """Finds the server's own words for a refusal in its answer; empty when there are none."""
 
@@ -62,6 +65,19 @@ def parsed(reply: Reply, *, writes: bool) -> Any:
             "check the backend's address."
         )
         raise lost(message, writes=writes) from None
+
+
+def granted(reply: Reply) -> Grant:
+    """The tokens of an OAuth 2 answer. Raises Unavailable for one that holds none."""
+    answer = parsed(reply, writes=False) if reply.ok else None
+    if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+        raise Unavailable(
+            f"{host_of(reply.url)} gave no token (answer {reply.status}); check the backend's "
+            "address."
+        )
+    told = str(answer.get("expires_in") or "")
+    life = timedelta(seconds=int(told) if told.isdecimal() else DEFAULT_LIFE_S)
+    return Grant(answer["access_token"], clock.now() + life, answer.get("refresh_token"))
 
 
 class JsonApi:

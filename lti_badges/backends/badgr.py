@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
 from lti_badges import clock
-from lti_badges.backends.api import BearerApi, call, parsed
+from lti_badges.backends.api import BearerApi, call, granted, parsed
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.tokens import Grant, TokenKeeper
 from lti_badges.errors import (
@@ -233,20 +233,10 @@ class Badgr(Backend):
         reply = call(
             self.config.http, "POST", f"{self.base_url()}/o/token", writes=False, form=form
         )
-        answer = parsed(reply, writes=False) if reply.status in {200, 201, 400, 401, 403} else {}
-        if not isinstance(answer, dict):
-            answer = {}
-        token, life = answer.get("access_token"), answer.get("expires_in", 3600)
-        if reply.ok and isinstance(token, str):
-            expires_at = clock.now() + timedelta(seconds=int(life))
-            return Grant(token, expires_at, answer.get("refresh_token"))
         if reply.status in {400, 401, 403}:
-            said = answer.get("error_description") or answer.get("error") or f"error {reply.status}"
+            said = explain(reply) or f"error {reply.status}"
             raise Unauthorized(f"{host_of(self.base_url())} refuses the login: {said}.")
-        raise Unavailable(
-            f"{host_of(self.base_url())} gave no token (answer {reply.status}); "
-            "check the backend's address."
-        )
+        return granted(reply)
 
     def _issuer(self) -> str:
         configured = self.config.settings.get("issuer")

@@ -13,18 +13,16 @@ import hashlib
 import secrets as random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from sqlalchemy import func, select
 
-from lti_badges import clock
-from lti_badges.backends.api import BearerApi, call, parsed
+from lti_badges.backends.api import BearerApi, call, granted, parsed
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
 from lti_badges.backends.tokens import Grant, TokenKeeper
-from lti_badges.errors import LtiBadgesError, Refused, Unauthorized, Unavailable
+from lti_badges.errors import LtiBadgesError, Refused, Unauthorized
 from lti_badges.http import Reply, host_of
 from lti_badges.links import next_page
 from lti_badges.store import Achievement, Award, IssuedCredential, new_id
@@ -34,7 +32,6 @@ from lti_badges.values.settings import Setting
 SCOPE_BASE = "https://purl.imsglobal.org/spec/ob/v3p0/scope/"
 SCOPES = " ".join(SCOPE_BASE + name for name in ("credential.readonly", "credential.upsert"))
 PAGE_SIZE = "100"
-DEFAULT_LIFE_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,11 +283,7 @@ class OB3Host(Backend):
                 f"{host_of(url)} refuses the sign-in ({explain(reply) or reply.status}). Press "
                 "“Sign in” beside this backend in the admin console."
             )
-        answer = parsed(reply, writes=False) if reply.ok else None
-        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-            raise Unavailable(f"{host_of(url)} gave no token.")
-        life = timedelta(seconds=int(answer.get("expires_in") or DEFAULT_LIFE_S))
-        return Grant(answer["access_token"], clock.now() + life, answer.get("refresh_token"))
+        return granted(reply)
 
 
 def explain(reply: Reply) -> str:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from lti_badges import clock
-from lti_badges.backends.api import BearerApi, call, parsed
+from lti_badges.backends.api import BearerApi, call, granted, parsed
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.tokens import Grant, TokenKeeper
 from lti_badges.errors import (
@@ -33,7 +33,6 @@ from lti_badges.values.settings import Setting
 CONSUMER = "lti-badges"
 PAGE_SIZE = 200
 TOKEN_SPACING = timedelta(seconds=10)
-DEFAULT_LIFE_S = 3600
 EMAIL = re.compile(r"^[^@<]{1,64}@[^@>]{1,255}$")
 ID = re.compile(r"^\w+$")
 
@@ -208,11 +207,7 @@ def log_in(config: BackendConfig, url: str, secrets: Mapping[str, str]) -> Grant
             f"{host_of(url)} refuses client id and secret. Make a new API key there (version 2 "
             "needs Pro level) and enter it here."
         )
-    answer = parsed(reply, writes=False) if reply.ok else None
-    if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-        raise Unavailable(f"{host_of(url)} gave no token; check the backend's address.")
-    life = timedelta(seconds=int(answer.get("expires_in") or DEFAULT_LIFE_S))
-    return Grant(answer["access_token"], clock.now() + life)
+    return granted(reply)
 
 
 def explain(reply: Reply) -> str:

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from lti_badges import clock
-from lti_badges.backends.api import BearerApi, call, parsed
+from lti_badges.backends.api import BearerApi, call, granted, parsed
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
 from lti_badges.backends.tokens import Grant, TokenKeeper
@@ -236,11 +236,7 @@ class Timeback(Backend):
             raise Unauthorized(
                 f"{host_of(self._token_url)} refuses client id and secret for this environment."
             )
-        answer = parsed(reply, writes=False) if reply.ok else None
-        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-            raise Unavailable(f"{host_of(self._token_url)} gave no token; check its address.")
-        life = timedelta(seconds=int(answer.get("expires_in") or 3600))
-        return Grant(answer["access_token"], clock.now() + life)
+        return granted(reply)
 
 
 def explain(reply: Reply) -> str:

@@ -156,12 +156,16 @@ class Blackboard(LMS):
         own = self.own_columns()
         for row in self._pages(f"{self._path('v2')}/gradebook/columns"):
             name = str(row.get("displayName") or row.get("name") or "Untitled column")
-            maximum = _possible(row.get("score"))
-            if row.get("externalGrade"):
-                yield Gradable(Kind.COURSE_GRADE, COURSE_GRADE_KEY, name, maximum, GRADES)
-            else:
-                key = f"{ITEM_PREFIX}{row['id']}"
-                yield Gradable(Kind.ITEM, key, name, maximum, GRADES, is_own=name in own)
+            is_total = bool(row.get("externalGrade"))
+            yield Gradable(
+                Kind.COURSE_GRADE if is_total else Kind.ITEM,
+                COURSE_GRADE_KEY if is_total else f"{ITEM_PREFIX}{row['id']}",
+                name,
+                _possible(row.get("score")),
+                GRADES,
+                is_own=name in own and not is_total,
+                is_hidden=_is_hidden(row),
+            )
         label = "All reviewable content reviewed"
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, label, None, REVIEWED)
 
@@ -302,9 +306,17 @@ def _result(gradable: Gradable, sub: str, row: Mapping[str, Any]) -> Result:
         state = ResultState.PENDING
     if shown.get("scaleType") == "Percent" and "%" in str(shown.get("text", "")):
         maximum = Fraction(100)
+    if gradable.is_hidden and state is ResultState.GRADED:
+        state = ResultState.HIDDEN
     if words:  # letters and ticks: what stands beside them as score is the schema's, not the work's
         return Result(gradable.key, sub, state, None, maximum, clock.now(), words)
     return Result(gradable.key, sub, state, score, maximum, clock.now())
+
+
+def _is_hidden(column: Mapping[str, Any]) -> bool:
+    """Whether students don't see the column at all."""
+    availability = column.get("availability")
+    return isinstance(availability, dict) and availability.get("available") == "No"
 
 
 def _possible(score: object) -> Fraction | None:

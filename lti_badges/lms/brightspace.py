@@ -156,6 +156,7 @@ class Brightspace(LMS):
                 GRADES,
                 is_own=name in own,
                 in_words=row.get("GradeType") in IN_WORDS,
+                is_hidden=bool(row.get("IsHidden")),
             )
         yield Gradable(Kind.COURSE_GRADE, COURSE_GRADE_KEY, "Final grade", None, GRADES)
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, RECORDS)
@@ -281,6 +282,8 @@ def _result(gradable: Gradable, sub: str, value: Mapping[str, Any]) -> Result:
     state = ResultState.GRADED
     if mark is None and (score is None or not maximum):
         state = ResultState.PENDING if value.get("DisplayedGrade") else ResultState.MISSING
-    elif gradable.kind is Kind.COURSE_GRADE and value.get("ReleasedDate") is None:
+    elif gradable.is_hidden or (
+        gradable.kind is Kind.COURSE_GRADE and value.get("ReleasedDate") is None
+    ):
         state = ResultState.HIDDEN
     return Result(gradable.key, sub, state, score, maximum, clock.now(), mark)

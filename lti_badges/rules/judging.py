@@ -46,19 +46,12 @@ def judge_result(
     needed, source = percent(share), facts.sources.get(key)
     if result is None:
         return _unread(label, needed, source)
-    seen: dict[str, Any] = {"needed": needed, "source": source, "read_at": result.read_at}
-    if result.state in _UNKNOWN_STATES:
-        text = f"{label}: {_UNKNOWN_STATES[result.state]}"
-        return Judgement(Outcome.UNKNOWN, label, text, value=result.state.value, **seen)
+    seen = _seen(needed, source, result)
     if result.state is ResultState.GRADED and result.score is None and result.mark:
         text = f"{label}: graded “{result.mark}”, which is no number of points"
         return Judgement(Outcome.UNKNOWN, label, text, value=result.mark, **seen)
-    if result.state is ResultState.MISSING or result.score is None:
-        text = f"{label}: no grade yet, needs {needed}"
-        hint = f"Reach {needed} in {label}"
-        return Judgement(
-            Outcome.NOT_YET, label, text, hint, value="none", progress=Fraction(0), **seen
-        )
+    if result.state is not ResultState.GRADED or result.score is None:
+        return _ungraded(label, result.state, seen)
     if not result.maximum or result.maximum <= 0:
         text = f"{label}: {plain(result.score)} points, but the maximum is not known"
         return Judgement(Outcome.UNKNOWN, label, text, value=plain(result.score), **seen)
@@ -72,30 +65,37 @@ def judge_mark(
     needed, source = " or ".join(marks), facts.sources.get(key)
     if result is None:
         return _unread(label, needed, source)
-    seen: dict[str, Any] = {"needed": needed, "source": source, "read_at": result.read_at}
-    if result.state in _UNKNOWN_STATES:
-        text = f"{label}: {_UNKNOWN_STATES[result.state]}"
-        return Judgement(Outcome.UNKNOWN, label, text, value=result.state.value, **seen)
-    hint = f"Reach {needed} in {label}"
-    if result.mark is None and result.score is not None:
+    seen = _seen(needed, source, result)
+    if result.state is ResultState.GRADED and result.mark is None and result.score is not None:
         text = f"{label}: {plain(result.score)} points, but no grade in words"
         return Judgement(Outcome.UNKNOWN, label, text, value=plain(result.score), **seen)
-    if result.state is ResultState.MISSING or result.mark is None:
-        text = f"{label}: no grade yet, needs {needed}"
-        return Judgement(
-            Outcome.NOT_YET, label, text, hint, value="none", progress=Fraction(0), **seen
-        )
+    if result.state is not ResultState.GRADED or result.mark is None:
+        return _ungraded(label, result.state, seen)
     met = _word(result.mark) in {_word(mark) for mark in marks}
     text = f"{label}: graded “{result.mark}”" + ("" if met else f", needs {needed}")
     return Judgement(
         Outcome.MET if met else Outcome.NOT_YET,
         label,
         text,
-        hint="" if met else hint,
+        hint="" if met else f"Reach {needed} in {label}",
         value=result.mark,
         progress=Fraction(int(met)),
         **seen,
     )
+
+
+def _seen(needed: str, source: str | None, result: Result) -> dict[str, Any]:
+    return {"needed": needed, "source": source, "read_at": result.read_at}
+
+
+def _ungraded(label: str, state: ResultState, seen: dict[str, Any]) -> Judgement:
+    """Excused, hidden or pending: unknown; nothing recorded: not yet."""
+    if state in _UNKNOWN_STATES:
+        text = f"{label}: {_UNKNOWN_STATES[state]}"
+        return Judgement(Outcome.UNKNOWN, label, text, value=state.value, **seen)
+    needed = seen["needed"]
+    text, hint = f"{label}: no grade yet, needs {needed}", f"Reach {needed} in {label}"
+    return Judgement(Outcome.NOT_YET, label, text, hint, value="none", progress=Fraction(0), **seen)
 
 
 def _word(mark: str) -> str:

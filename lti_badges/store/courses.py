@@ -137,6 +137,7 @@ class LineItem(Base):
     is_own: Mapped[bool] = mapped_column(Boolean, default=False)
     in_words: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     is_rare: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    is_hidden: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     present: Mapped[bool] = mapped_column(Boolean, default=True)
     seen_in: Mapped[str | None] = mapped_column(String(80))
     read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

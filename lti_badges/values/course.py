@@ -100,7 +100,8 @@ class Gradable:
     `key` is stable in its source (AGS: the line item's id, an address). `maximum` may be unknown.
     `source` says in words where it is read from, for people. `is_own` marks columns that this
     tool made to pass badges back; no rule may use them. `in_words` ones are graded by letters or
-    other marks; `is_rare` ones are listed once a day only.
+    other marks; `is_rare` ones are listed once a day only,
+    `is_hidden` ones are kept from learners.
     """
 
     kind: Kind
@@ -114,6 +115,7 @@ class Gradable:
     tag: str | None = None
     in_words: bool = False
     is_rare: bool = False
+    is_hidden: bool = False
 
 
 class ResultState(StrEnum):

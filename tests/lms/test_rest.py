@@ -290,6 +290,8 @@ class BlackboardServer(Server):
                 [
                     {"id": "_9_1", "name": "Final quiz", "score": {"possible": 50}},
                     {"id": "_12_1", "name": "Essay", "score": {"possible": 10}},
+                    {"id": "_13_1", "name": "Secret", "score": {"possible": 50}}
+                    | {"availability": {"available": "No"}},
                     {"id": "_1_1", "name": "Overall", "externalGrade": True}
                     | {"score": {"possible": 100}},
                 ]
@@ -391,6 +393,7 @@ class BrightspaceServer(Server):
                 [
                     {"Id": 9, "Name": "Final quiz", "MaxPoints": 50.0, "GradeType": "Numeric"},
                     {"Id": 12, "Name": "Essay", "GradeType": "SelectBox"},
+                    {"Id": 13, "Name": "Secret", "MaxPoints": 50.0, "IsHidden": True},
                 ]
             )
 
@@ -825,3 +828,19 @@ def test_an_admins_account_asks_nobody(server: Any, keys_folder: Path) -> None:
     assert not course.asks_instructors
     with pytest.raises(Unsupported):
         course.sign_in_url(BACK, "st4te")
+
+
+def test_a_column_that_learners_can_not_see_is_hidden(server: Any, keys_folder: Path) -> None:
+    if server.vendor is Canvas:
+        return  # it posts each grade by itself
+    course = opened(server, keys_folder)
+    secret = next(each for each in listed(course).values() if each.label == "Secret")
+    subs = [server.sub(person) for person in IDS]
+    found = {
+        r.sub: r for r in course.readings([secret], lambda: iter(subs)) if isinstance(r, Result)
+    }
+    assert found[server.sub(ANN)].state is ResultState.HIDDEN
+    assert found[server.sub(ANN)].score == 46
+    alone, _ = course.readings_of(server.sub(ANN), [secret])
+    assert isinstance(alone, Result)
+    assert alone.state is ResultState.HIDDEN

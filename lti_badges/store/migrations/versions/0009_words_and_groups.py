@@ -31,6 +31,9 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column("is_rare", sa.Boolean(), server_default=sa.false(), nullable=False)
         )
+        batch_op.add_column(
+            sa.Column("is_hidden", sa.Boolean(), server_default=sa.false(), nullable=False)
+        )
 
     with op.batch_alter_table("rule_versions", schema=None) as batch_op:
         batch_op.add_column(
@@ -53,6 +56,7 @@ def downgrade() -> None:
         batch_op.drop_column("mark")
 
     with op.batch_alter_table("line_items", schema=None) as batch_op:
+        batch_op.drop_column("is_hidden")
         batch_op.drop_column("is_rare")
         batch_op.drop_column("in_words")
 
