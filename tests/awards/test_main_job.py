@@ -365,10 +365,10 @@ def test_completions_that_are_reached_are_asked_for_once_a_day(
     asked: list[str] = []
     call = Moodle._call
 
-    def counted(self: Moodle, function: str, **arguments: str) -> object:
+    def counted(self: Moodle, function: str, *course: str | None, **arguments: str) -> object:
         if function == "core_completion_get_course_completion_status":
             asked.append(arguments["userid"])
-        return call(self, function, **arguments)
+        return call(self, function, *course, **arguments)
 
     monkeypatch.setattr(Moodle, "_call", counted)
     lite.rule(CourseCompleted())
