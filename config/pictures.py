@@ -52,8 +52,10 @@ def photograph(page: Page, lms: str) -> None:
     tool.locator("input[name=achievement]:checked").wait_for(state="attached")
     tool.locator("select[name=source-1]").select_option(label="Final quiz (of 50)")
     tool.get_by_text("of 29 learners would get the badge now").wait_for()
+    page.set_viewport_size({"width": 1180, "height": 1400})  # what is below is not painted
     page.wait_for_timeout(600)
     page.screenshot(path=str(IMAGES / "instructor.png"), full_page=True)
+    page.set_viewport_size({"width": 1180, "height": 900})
     tool.get_by_role("button", name="Put the rule in force").click()
     tool.locator(".pill.issued").wait_for(timeout=30_000)
     tool.get_by_role("button", name="Learners").click()
