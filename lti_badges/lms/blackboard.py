@@ -190,7 +190,7 @@ class Blackboard(LMS):
             if gradable.kind is Kind.COMPLETION:
                 yield from guarded(gradable, self._reviews(None))
             elif self._is_column(gradable):
-                yield from guarded(gradable, self._column(gradable))
+                yield from guarded(gradable, self._column(gradable, subs))
             elif gradable.is_rare:
                 yield from guarded(gradable, self._members_of(gradable.key))
             else:
@@ -219,8 +219,12 @@ class Blackboard(LMS):
         name = "finalGrade" if gradable.kind is Kind.COURSE_GRADE else column
         return f"{self._path('v2')}/gradebook/columns/{quote(name, safe='')}/users"
 
-    def _column(self, gradable: Gradable) -> Iterator[Result]:
+    def _column(self, gradable: Gradable, subs: Callable[[], Iterator[str]]) -> Iterator[Result]:
         who = self._who()
+        if not who:  # an older Learn does not expand its users: each is known by the LTI id alone
+            for sub in subs():
+                yield from self._one(gradable, sub)
+            return
         for row in self._pages(self._users(gradable)):
             if sub := who.get(str(row.get("userId"))):
                 yield _result(gradable, sub, row)

@@ -8,18 +8,20 @@ a score makes a new submission unless told not to; concluded courses answer 404.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from lti_badges import clock
-from lti_badges.errors import PlatformDown, Unsupported
+from lti_badges.errors import Gone, PlatformDown, PlatformError
 from lti_badges.lms.base import LMS, Capability, CourseHandle, Push, guarded
 from lti_badges.lms.canvas_connection import CONNECTION, SIGN_IN, grant
 from lti_badges.lms.canvas_events import KEY_SET, read_event
 from lti_badges.lms.canvas_key import developer_key
 from lti_badges.lms.canvas_more import PERIOD, CanvasMore
+from lti_badges.lms.canvas_values import completion, mark, refuse_without_modules, state
 from lti_badges.lms.rest import Rest, number, rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
@@ -45,7 +47,12 @@ PICKERS = (
     "module_index_menu_modal",
 )
 IN_WORDS = frozenset({"letter_grade", "gpa_scale", "pass_fail"})
+MOST_IDS = 200_000
 SUBMISSION = "https://canvas.instructure.com/lti/submission"
+
+
+_IDS: dict[tuple[str, str], str] = {}
+"""Canvas ids by institution and LTI id, of this process."""
 
 
 class Canvas(LMS):
@@ -130,7 +137,7 @@ class Canvas(LMS):
     def __init__(self, course: CourseHandle) -> None:
         super().__init__(course)
         self._subs: dict[str, str] | None = None
-        self._ids: dict[str, str] = {}
+        self._unmapped: list[str] = []
         self._more: CanvasMore | None = None
 
     @property
@@ -151,16 +158,17 @@ class Canvas(LMS):
         if not url or not self.is_connected:
             yield from super().members()
             return
-        self._subs = {}
+        self._subs, self._unmapped = {}, []
         listed = nrps.members(self.course.service, url, rlid=self.course.context_id)
         try:
             first = next(listed, None)
-        except PlatformDown:  # a key that was installed without course navigation has no such link
-            yield from super().members()
-            return
-        for member in chain([first] if first else [], listed):
+        except PlatformError:  # a key that was installed without course navigation has no such link
+            first = None
+        for member in chain([first], listed) if first else super().members():
             if user_id := member.custom.get("canvas_user_id"):
                 self._subs[user_id] = member.sub
+            elif member.can_earn:
+                self._unmapped.append(member.sub)
             yield member
 
     def gradables(self) -> Iterator[Gradable]:
@@ -235,11 +243,24 @@ class Canvas(LMS):
             if self._subs is None:
                 for _ in self.members():
                     pass
+            while self._unmapped:  # whom the roster named without the Canvas id
+                learner = self._unmapped.pop()
+                with suppress(Gone):
+                    self._subs = {**(self._subs or {}), self._id_of(learner): learner}
             return self._subs or {}
-        if sub not in self._ids:
+        return {self._id_of(sub): sub}
+
+    def _id_of(self, sub: str) -> str:
+        """The Canvas id of an LTI id; it never changes, so it is asked for once."""
+        key = (self.course.connection.get("url", ""), sub)
+        if key not in _IDS:
             found = self.rest.json(f"{self._path}/users/lti_1_3_id:{quote(sub, safe='')}")
-            self._ids[sub] = str(found.get("id")) if isinstance(found, dict) else "0"
-        return {self._ids[sub]: sub}
+            if not isinstance(found, dict) or found.get("id") is None:
+                raise PlatformDown("Canvas's answer names no user.", code="unreadable")
+            if len(_IDS) >= MOST_IDS:
+                _IDS.clear()
+            _IDS[key] = str(found["id"])
+        return _IDS[key]
 
     def _submissions(self, gradable: Gradable, sub: str | None) -> Iterator[Result]:
         who = self._who(sub)
@@ -251,16 +272,16 @@ class Canvas(LMS):
         for page in self.rest.linked(f"{self._path}/students/submissions", params):
             for row in rows(page):
                 if owner := who.get(str(row.get("user_id"))):
-                    state = _state(row)
+                    found = state(row)
                     score = number(row.get("score"))
                     yield Result(
                         gradable.key,
                         owner,
-                        state,
+                        found,
                         score,
                         gradable.maximum,
                         clock.now(),
-                        _mark(row) if gradable.in_words else None,
+                        mark(row) if gradable.in_words else None,
                     )
 
     def _grades(self, key: str, sub: str | None) -> Iterator[Result]:
@@ -294,13 +315,13 @@ class Canvas(LMS):
         if sub:
             user = next(iter(who), "0")
             found = self.rest.json(f"{self._path}/users/{user}/progress")
-            yield from _completion(sub, found)
+            yield from completion(sub, found)
             return
         for page in self.rest.linked(path, {"per_page": "100"}):
-            _refuse_without_modules(page)
+            refuse_without_modules(page)
             for row in rows(page):
                 if owner := who.get(str(row.get("id"))):
-                    yield from _completion(owner, row.get("progress"))
+                    yield from completion(owner, row.get("progress"))
 
     def capabilities(self) -> tuple[Capability, ...]:
         """All of it once connected; own assignments only over LTI."""
@@ -344,42 +365,3 @@ class Canvas(LMS):
                 "prioritize_non_tool_grade": True,
             }
         }
-
-
-def _state(row: Mapping[str, Any]) -> ResultState:
-    """A grade counts once it is posted: before, the learner can't see it."""
-    if row.get("excused"):
-        return ResultState.EXCUSED
-    if row.get("workflow_state") == "pending_review":
-        return ResultState.PENDING
-    if number(row.get("score")) is None and not _mark(row):
-        return ResultState.MISSING
-    return ResultState.GRADED if row.get("posted_at") else ResultState.HIDDEN
-
-
-def _mark(row: Mapping[str, Any]) -> str | None:
-    """“A-”, “complete”: what Canvas shows for assignments that are graded in words."""
-    grade = row.get("grade")
-    return grade if isinstance(grade, str) and grade.strip() else None
-
-
-def _completion(sub: str, progress: Any) -> Iterator[Completion]:
-    _refuse_without_modules(progress)
-    if not isinstance(progress, dict):
-        return
-    at = progress.get("completed_at")
-    try:
-        moment = clock.parse_iso(at) if isinstance(at, str) else None
-    except ValueError:
-        moment = None
-    count = progress.get("requirement_count")
-    done = bool(at) and (not count or progress.get("requirement_completed_count") == count)
-    yield Completion(sub, COURSE_COMPLETION, done, moment if done else None, clock.now())
-
-
-def _refuse_without_modules(answer: Any) -> None:
-    if isinstance(answer, dict) and "error" in answer:
-        raise Unsupported(
-            "This course has no module requirements, so Canvas never completes it; set them in "
-            "its modules."
-        )

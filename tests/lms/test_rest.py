@@ -64,6 +64,7 @@ class Server:
     fault: Response | None = None
     modules: bool = True
     spent: bool = False
+    roster: str = "mapped"
 
     def sub(self, person: str) -> str:
         return person
@@ -118,14 +119,19 @@ class CanvasServer(Server):
         @app.get("/services/members")
         def members() -> Any:
             custom = "https://purl.imsglobal.org/spec/lti/claim/custom"
-            assert request.args["rlid"] == "ctx"
+            if "rlid" in request.args and self.roster != "mapped":
+                told = {"empty": jsonify({"members": []}), "refused": Response("", 400)}
+                return told.get(self.roster, Response("", 404))
+            mapped = "rlid" in request.args
             return jsonify(
                 {
                     "members": [
                         {
                             "user_id": person,
                             "roles": ["http://purl.imsglobal.org/vocab/lis/v2/membership#Learner"],
-                            "message": [{custom: {"canvas_user_id": int(number)}}],
+                            "message": [{custom: {"canvas_user_id": int(number)}}]
+                            if mapped
+                            else [],
                         }
                         for person, number in IDS.items()
                     ]
@@ -281,7 +287,11 @@ class BlackboardServer(Server):
 
         @app.get(f"{course}/users")
         def users(version: str) -> Any:
-            rows = [{"userId": f"_{n}_1", "user": {"uuid": p}} for p, n in IDS.items()]
+            expanded = self.roster == "mapped"
+            rows = [
+                {"userId": f"_{n}_1"} | ({"user": {"uuid": p}} if expanded else {})
+                for p, n in IDS.items()
+            ]
             return self._results(rows)
 
         @app.get(f"{course}/gradebook/columns")
@@ -844,3 +854,36 @@ def test_a_column_that_learners_can_not_see_is_hidden(server: Any, keys_folder: 
     alone, _ = course.readings_of(server.sub(ANN), [secret])
     assert isinstance(alone, Result)
     assert alone.state is ResultState.HIDDEN
+
+
+@pytest.mark.parametrize("roster", ["empty", "refused", "gone"])
+def test_canvas_users_are_looked_up_where_the_roster_does_not_name_their_ids(
+    keys_folder: Path, roster: str
+) -> None:
+    server = CanvasServer(roster=roster)
+    with served(server.app()) as base:
+        server.base = base
+        for _ in range(2):
+            course = opened(server, keys_folder)
+            assert {member.sub for member in course.members()} == set(IDS)
+            quiz = listed(course)[Kind.ITEM, server.item]
+            readings = course.readings([quiz], lambda: iter(IDS))
+            scores = {r.sub: r.score for r in readings if isinstance(r, Result)}
+            assert scores[ANN] == 46
+            assert scores[BEN] == Fraction(3999, 100)
+    asked = [call for call in server.calls if "lti_1_3_id" in call]
+    assert len(asked) == len(set(asked)) == len(IDS)
+
+
+def test_blackboard_users_are_read_one_by_one_where_they_are_not_expanded(
+    keys_folder: Path,
+) -> None:
+    server = BlackboardServer(roster="plain")
+    with served(server.app()) as base:
+        server.base = base
+        course = opened(server, keys_folder)
+        quiz = listed(course)[Kind.ITEM, server.item]
+        readings = list(course.readings([quiz], lambda: iter(IDS)))
+        assert isinstance(readings[-1], ReadInFull)
+        scores = {r.sub: r.score for r in readings if isinstance(r, Result)}
+        assert (scores[ANN], scores[BEN]) == (46, Fraction(3999, 100))
