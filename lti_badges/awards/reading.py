@@ -90,6 +90,8 @@ def gradable_of(item: LineItem) -> Gradable:
 def needed_keys(criteria: Mapping[str, object]) -> set[tuple[str, str]]:
     """(kind, key) of everything a stored criterion looks at."""
     kind = criteria.get("is")
+    if kind == "mark" and criteria["key"] == COURSE_GRADE_KEY:
+        return {(Kind.COURSE_GRADE.value, COURSE_GRADE_KEY)}
     if kind in {"score", "mark"}:
         return {(Kind.ITEM.value, str(criteria["key"]))}
     if kind == "course_grade":

@@ -222,8 +222,8 @@ class Blackboard(LMS):
     def _column(self, gradable: Gradable, subs: Callable[[], Iterator[str]]) -> Iterator[Result]:
         who = self._who()
         if not who:  # an older Learn does not expand its users: each is known by the LTI id alone
-            for sub in subs():
-                yield from self._one(gradable, sub)
+            for learner in subs():
+                yield from self._one(gradable, learner)
             return
         for row in self._pages(self._users(gradable)):
             if sub := who.get(str(row.get("userId"))):

@@ -21,7 +21,7 @@ from lti_badges.lms.canvas_connection import CONNECTION, SIGN_IN, grant
 from lti_badges.lms.canvas_events import KEY_SET, read_event
 from lti_badges.lms.canvas_key import developer_key
 from lti_badges.lms.canvas_more import PERIOD, CanvasMore
-from lti_badges.lms.canvas_values import completion, mark, refuse_without_modules, state
+from lti_badges.lms.canvas_values import completion, mark, refuse_without_modules, state, words
 from lti_badges.lms.rest import Rest, number, rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
@@ -306,7 +306,8 @@ class Canvas(LMS):
                 state = ResultState.MISSING if score is None else ResultState.GRADED
                 if score is None and "final_score" not in grades:
                     state = ResultState.HIDDEN
-                yield Result(key, owner, state, score, Fraction(100), clock.now())
+                letter = grades.get("override_grade") or grades.get("final_grade")
+                yield Result(key, owner, state, score, Fraction(100), clock.now(), words(letter))
 
     def _progress(self, sub: str | None) -> Iterator[Completion]:
         """Module requirements: the only completion that Canvas knows."""

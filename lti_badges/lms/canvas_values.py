@@ -24,7 +24,11 @@ def state(row: Mapping[str, Any]) -> ResultState:
 
 def mark(row: Mapping[str, Any]) -> str | None:
     """“A-”, “complete”: what Canvas shows for assignments that are graded in words."""
-    grade = row.get("grade")
+    return words(row.get("grade"))
+
+
+def words(grade: Any) -> str | None:
+    """A grade that says something in words."""
     return grade if isinstance(grade, str) and grade.strip() else None
 
 

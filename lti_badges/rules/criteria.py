@@ -173,6 +173,8 @@ def kind_of(criterion: Named) -> Kind:
     """What sort of item it looks at."""
     if isinstance(criterion, ActivityCompleted):
         return Kind.ACTIVITY
+    if criterion.key == COURSE_GRADE_KEY:
+        return Kind.COURSE_GRADE
     return Kind.GROUP if isinstance(criterion, MemberOf) else Kind.ITEM
 
 

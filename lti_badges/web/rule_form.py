@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from lti_badges import clock
@@ -102,6 +102,9 @@ def options_for(sources: Sequence[Source], badges: Sequence[AchievementRef]) -> 
             found.append(Option(f"group:{source.key}", source.label, PEOPLE, name=source.label))
         elif source.kind is Kind.COURSE_GRADE:
             found.append(Option("course_grade:", "Course grade", COURSE, graded=True))
+            if source.in_words:
+                option = Option(f"mark:{source.key}", "Course grade, in words", COURSE)
+                found.append(replace(option, worded=True, name=source.label))
         elif source.kind is Kind.COMPLETION:
             found.append(Option("completion:", "Course completed", COURSE))
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from fractions import Fraction
 
 import pytest
 import time_machine
@@ -17,10 +18,10 @@ from lti_badges.awards.reading import writing
 from lti_badges.awards.rehearsal import rehearse
 from lti_badges.awards.rulebook import rules_of
 from lti_badges.errors import InvalidInput
-from lti_badges.rules import AllOf, MarkIsOneOf, MemberOf, OnFall
+from lti_badges.rules import AllOf, CourseGradeAtLeast, MarkIsOneOf, MemberOf, OnFall
 from lti_badges.sandbox import web_services
 from lti_badges.store import LineItem, MemberResult
-from lti_badges.values.course import Result, ResultState
+from lti_badges.values.course import COURSE_GRADE_KEY, Result, ResultState
 from tests.support.campus import TEACHER, Campus
 from tests.web.test_course_pages import Pages
 
@@ -144,3 +145,23 @@ def test_a_rule_can_only_use_a_group_of_its_course(lite: Campus) -> None:
     lite.sync()
     with pytest.raises(InvalidInput, match="is not in this course"):
         lite.rule(MemberOf("moodle-group:999", "Group “Other”"))
+
+
+def test_the_course_grade_can_be_asked_for_by_letter(lite: Campus) -> None:
+    lite.rule(CourseGradeAtLeast(Fraction(1)))
+    lite.sync()
+    page = Pages(lite, TEACHER)
+    ben = lite.world.user_id(BEN)
+    with writing(lite.engine, lite.course_id()) as (session, course):
+        told = Result(
+            COURSE_GRADE_KEY, ben, ResultState.GRADED, Fraction(70), None, clock.now(), "B+"
+        )
+        assert store_readings(session, course, [told], None) == 1
+    assert "Course grade, in words" in page.get("/course/rules/new").text
+    chosen = {"achievement": lite.badge("By letter"), "source-1": f"mark:{COURSE_GRADE_KEY}"}
+    preview = page.post("/course/rules/rehearse", **chosen, **{"marks-1": "A, B+"}).text
+    assert "<strong>1</strong> of 29" in preview
+    saved = page.post("/course/rules", **chosen, **{"marks-1": "A, B+"}).text
+    assert "Course grade graded A or B+" in saved
+    (rule,) = [each for each in rules_of(lite.engine, lite.course_id()) if "B+" in each.description]
+    assert 'value="A, B+"' in page.get(f"/course/rules/{rule.id}").text

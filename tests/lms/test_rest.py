@@ -40,6 +40,7 @@ from tests.support.serving import served
 # The same learners everywhere: LTI id, the API's own id, and how they stand in the quiz of 50.
 REFRESHED = {"client_id": "k", "client_secret": "s", "refresh_token": "refresh-1"}
 BACK = "https://badges.example/lms/signed-in"
+OVERRIDDEN = {"override_score": 95.0, "final_grade": "F", "override_grade": "A"}
 RELEASED = "2026-05-01T10:00:00Z"
 ANN, BEN, CAT, DAN, EVE = "ann", "ben", "cat", "dan", "eve"
 IDS = {ANN: "101", BEN: "102", CAT: "103", DAN: "104", EVE: "105"}
@@ -196,7 +197,10 @@ class CanvasServer(Server):
                 | {"course_section_id": 1},
                 {"user_id": 101, "grades": {"final_score": 92.5, "override_score": None}}
                 | {"course_section_id": 2},
-                {"user_id": 102, "grades": {"final_score": 10.0, "override_score": 95.0}},
+                {
+                    "user_id": 102,
+                    "grades": {"final_score": 10.0, "override_score": 95.0} | OVERRIDDEN,
+                },
                 {"user_id": 103, "grades": {"final_score": None}},
                 {"user_id": 105, "grades": {"html_url": "x"}},
             ]
@@ -610,7 +614,7 @@ def test_course_grades_are_exact_shares(server: Any, keys_folder: Path) -> None:
     expected = Fraction(92) / 100 if server.vendor is Brightspace else Fraction(925, 1000)
     assert ann.score / ann.maximum == expected
     if server.vendor is Canvas:
-        assert found[BEN].score == 95  # an override wins
+        assert (found[BEN].score, found[BEN].mark) == (95, "A")  # an override wins
         assert found[CAT].state is ResultState.MISSING
         assert found[EVE].state is ResultState.HIDDEN
     if server.vendor is Brightspace:
