@@ -77,6 +77,7 @@ def refresh_achievements(engine: Engine, backend_id: str) -> int:
         return 0
     try:
         listed = {found.ref: found for found in backend.achievements()}
+        by_itself = list(backend.awards_itself())
     except BackendError as error:
         with engine.sessions.begin() as session:
             session.get_one(BackendRow, backend_id).listing_error = error.message
@@ -84,6 +85,7 @@ def refresh_achievements(engine: Engine, backend_id: str) -> int:
     with engine.sessions.begin() as session:
         kept = session.get_one(BackendRow, backend_id)
         kept.listed_at, kept.listing_error = clock.now(), None
+        kept.awards_itself = by_itself
         known = {
             each.ref: each
             for each in session.scalars(
@@ -100,7 +102,7 @@ def refresh_achievements(engine: Engine, backend_id: str) -> int:
 @dataclass(frozen=True, slots=True)
 class Shelf:
     """What a course can choose from: the backend it uses, the others it could use as (id, name),
-    and why the backend's own list may be old."""
+    why the backend's own list may be old, and what it awards without us."""
 
     backend_id: str
     backend: str
@@ -108,6 +110,7 @@ class Shelf:
     can_create: bool
     error: str | None
     listed_at: datetime | None
+    awards_itself: tuple[str, ...] = ()
 
 
 def shelf_of(engine: Engine, course_id: str) -> Shelf:
@@ -131,6 +134,7 @@ def shelf_of(engine: Engine, course_id: str) -> Shelf:
         can_create=backend.traits.creates_achievements,
         error=row.listing_error,
         listed_at=row.listed_at,
+        awards_itself=tuple(row.awards_itself or ()),
     )
 
 

@@ -58,8 +58,8 @@ def change_state(
 
 
 def begin_revoking(session: Session, award: Award, *, why: str, actor: str = SYSTEM) -> list[str]:
-    """Order an issued award's revocation, and that of the same award as it was issued before at
-    another backend. Returns the ids of those that are due at their backends."""
+    """Order the revocation of an award, if it is issued, and of the same award as it was issued
+    before at another backend. Returns the ids of those that are due at their backends."""
     earlier = session.scalars(
         select(Award).where(
             Award.achievement_id == award.achievement_id,
@@ -69,7 +69,7 @@ def begin_revoking(session: Session, award: Award, *, why: str, actor: str = SYS
             Award.standing_at(clock.now()),
         )
     )
-    revoked = [award, *earlier]
+    revoked = [each for each in (award, *earlier) if each.state == State.ISSUED]
     for each in revoked:
         each.revocation_reason, each.next_attempt_at = why, clock.now()
         change_state(session, each, State.REVOKING, why=why, actor=actor)

@@ -62,24 +62,32 @@ def check_connection(engine: Engine, platform_id: str, deployment: Deployment | 
         raise NotFound("There is no such platform.")
     course = _opened(engine, platform, deployment, None, {})
     error: PlatformError | None = None
-    said = ""
     try:
-        if not course.course.connection:
-            raise Unsupported("Nothing is connected besides LTI.")
-        said = ASKED if course.asks_instructors else course.check()
-    except Unsupported:
-        raise
+        return _proved(course)
     except PlatformError as problem:
         error = problem
-    if deployment is None:
-        with engine.sessions.begin() as session:
-            row = session.get_one(Platform, platform_id)
-            row.connection_checked_at = clock.now()
-            if not isinstance(error, PlatformDown):  # a server that is down proves nothing
-                row.connection_error = error.message if error else None
-    if error is not None:
-        raise error
-    return said
+        raise
+    finally:
+        if deployment is None:
+            _note_check(engine, platform_id, error)
+
+
+def _proved(course: lms.LMS) -> str:
+    if course.asks_instructors:
+        return ASKED
+    if not course.is_connected:
+        raise Unsupported("No account is connected besides LTI.")
+    return course.check()
+
+
+def _note_check(engine: Engine, platform_id: str, error: PlatformError | None) -> None:
+    with engine.sessions.begin() as session:
+        row = session.get_one(Platform, platform_id)
+        row.connection_checked_at = clock.now()
+        if isinstance(error, PlatformDown):
+            return  # a server that is down proves nothing
+        failed = error is not None and not isinstance(error, Unsupported)
+        row.connection_error = error.message if error and failed else None
 
 
 def due_connections(engine: Engine) -> list[str]:

@@ -29,6 +29,8 @@ from lti_badges.rules import (
 from lti_badges.store import Achievement, AwardRule, Course, Deployment, LineItem, RuleVersion
 
 HISTORY_PARAMETER = "context_history"
+HISTORIES = (HISTORY_PARAMETER, "previous_context_ids")
+"""The custom parameters in which LMSes tell what a course was copied from."""
 COPIED = "rules_copied_from"
 
 
@@ -97,7 +99,8 @@ def _has_rules(session: Session, course_id: str) -> bool:
 
 def _origin(session: Session, course: Course) -> Course | None:
     """The nearest course in the history that has rules, of the same platform."""
-    history = str((course.custom or {}).get(HISTORY_PARAMETER, "")).split(",")
+    told = course.custom or {}
+    history = ",".join(str(told.get(name, "")) for name in HISTORIES).split(",")
     platform = select(Deployment.platform_id).where(Deployment.id == course.deployment_id)
     for context_id in (each.strip() for each in history if each.strip()):
         found = session.scalar(

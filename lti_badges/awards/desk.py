@@ -247,10 +247,10 @@ class Desk:
         return award
 
     def _revoke(self, rule: LiveRule, award: Award, judgement: Judgement) -> Award | None:
-        if award.state != State.ISSUED:
+        if award.state in {State.PENDING, State.SENDING, State.UNKNOWN}:
             return None  # still on its way: the next evaluation finds it issued
-        begin_revoking(self.session, award, why=f"No longer met: {judgement.text}"[:1000])
-        return award
+        due = begin_revoking(self.session, award, why=f"No longer met: {judgement.text}"[:1000])
+        return award if award.id in due else None
 
     def _note(
         self,
@@ -273,7 +273,7 @@ class Desk:
 
 
 def explain(judgement: Judgement) -> str:
-    """The sentence kept with an award: “Final quiz: 46 of 50 = 92 % ≥ 80 %, read from Moodle
+    """The sentence kept with an award: “Final quiz: 46 of 50 = 92 % ≥ 80 %, read from the
     gradebook on 3 May 2026 10:02 UTC”."""
     return "; ".join(_explained(leaf) for leaf in judgement.leaves()) + "."
 

@@ -82,10 +82,8 @@ def revoke(engine: Engine, award_id: str, *, reason: str, by: str) -> State:
                 "This award is just being delivered, and whether it arrived is not known yet. "
                 "Try again in a minute."
             )
-        due: list[str] = []
-        if award.state == State.ISSUED:
-            due = begin_revoking(session, award, why=reason, actor=by)
-        else:  # it never reached the backend
+        due = begin_revoking(session, award, why=reason, actor=by)
+        if award.id not in due:  # it never reached the backend
             award.revocation_reason = reason
             award.revoked_at, award.next_attempt_at = clock.now(), None
             change_state(session, award, State.REVOKED, why=reason, actor=by)

@@ -108,6 +108,6 @@ def _earned(
         explanation=award.explanation,
         url=url if award.state in {State.ISSUED, State.REVOKING, State.REVOKED} else None,
         is_ours=signed is not None,
-        issuer=str(backend.settings.get("issuer_name") or backend.name),
+        issuer=str((signed and backend.settings.get("issuer_name")) or backend.name),
         reason=award.revocation_reason,
     )

@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lti_badges import lms
 from lti_badges.awards.engine import Engine
 from lti_badges.backends import Backend, open_backend
 from lti_badges.rules import Judgement
-from lti_badges.store import Achievement, Award, BackendRow, Course
+from lti_badges.store import Achievement, Award, BackendRow, Course, Deployment
 from lti_badges.values.badge import AchievementRef, Issuance, Measure, Recipient
 
 
@@ -32,10 +33,17 @@ def issuance_of(engine: Engine, session: Session, award: Award) -> Issuance:
         explanation=award.explanation,
         measures=_measures(award.judgement),
         course_title=course.title or course.label or None,
+        course_url=_course_page(session, course),
         expires_at=award.expires_at,
         number=award.number,
         supersedes=_superseded(engine, session, award),
     )
+
+
+def _course_page(session: Session, course: Course) -> str | None:
+    platform = session.get_one(Deployment, course.deployment_id).platform
+    custom = dict(course.custom or {})
+    return lms.of(platform.lms).course_page(platform.issuer, course.context_id, custom)
 
 
 def _superseded(engine: Engine, session: Session, award: Award) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -127,6 +127,10 @@ class Backend(ABC):
     @abstractmethod
     def achievements(self) -> Iterator[AchievementRef]:
         """All badges that can be awarded there, streamed. `id` is empty: ids are ours."""
+
+    def awards_itself(self) -> Sequence[str]:
+        """Names of what the server awards by itself for other badges held: shown, never issued."""
+        return ()
 
     @abstractmethod
     def create(self, draft: AchievementDraft) -> AchievementRef:

@@ -84,11 +84,12 @@ class OB3Host(Backend):
         """The host's consent page; the tool registers there first if nobody gave it an id."""
         host = self._host()
         verifier = random.token_urlsafe(48)
-        held = dict(self.config.load_secrets())
-        if not self._client(held)[0]:
-            held |= self._registered(host, redirect_uri)
-        held["code_verifier"] = verifier
-        self.config.save_secrets(held)
+        with self.tokens.alone():
+            held = dict(self.config.load_secrets())
+            if not self._client(held)[0]:
+                held |= self._registered(host, redirect_uri)
+            held["code_verifier"] = verifier
+            self.config.save_secrets(held)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
         query = {
             "response_type": "code",

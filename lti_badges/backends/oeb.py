@@ -9,7 +9,8 @@ Category and Competency extensions, the latter AFTER the award was stored.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 from lti_badges.backends.api import parsed
@@ -62,13 +63,12 @@ class OEB(Badgr):
 
     def achievements(self) -> Iterator[AchievementRef]:
         """All badges but the learning paths' own: the server awards those by itself."""
-        paths = self._path_badges()
+        paths = {str(path.get("participationBadge_id", "")) for path in self._paths}
         return (badge for badge in super().achievements() if badge.ref not in paths)
 
-    def learning_paths(self) -> Iterator[tuple[str, str]]:
-        """(name, id of the badge that the server awards for it) of each micro-degree."""
-        for path in self._paths():
-            yield str(path.get("name", "")), str(path.get("participationBadge_id", ""))
+    def awards_itself(self) -> Sequence[str]:
+        """The micro-degrees."""
+        return [str(path.get("name", "")) for path in self._paths]
 
     def order(self, issuance: Issuance) -> dict[str, Any]:
         """The learner's name travels as `recipientProfile`, the course as `course_url`."""
@@ -119,19 +119,17 @@ class OEB(Badgr):
                 raise InvalidInput("“competency” must be a JSON object.") from None
         return competency
 
-    def _path_badges(self) -> set[str]:
-        return {badge for _, badge in self.learning_paths()}
-
-    def _paths(self) -> Iterator[dict[str, Any]]:
+    @cached_property
+    def _paths(self) -> list[dict[str, Any]]:
         reply = self.api.request("GET", f"/v1/issuer/issuers/{self._issuer()}/learningpath")
         if reply.status == 404:  # an older server without learning paths
-            return
+            return []
         if not reply.ok:
             raise self.api.refusal(reply)
         answer = parsed(reply, writes=False)
         if not isinstance(answer, list):
             raise Refused("The server's list of learning paths can't be read.")
-        yield from (path for path in answer if isinstance(path, dict))
+        return [path for path in answer if isinstance(path, dict)]
 
 
 def _extension(name: str, kind: str | None = None) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class TokenKeeper:
     def renewed(self, instead_of: str | None) -> str:
         """A token other than `instead_of`, which the server refused. Another worker's new token
         is taken when there is one already."""
-        with self._alone():
+        with self.alone():
             secrets = dict(self._config.load_secrets())
             held = _current(secrets)
             if held and held != instead_of:
@@ -71,7 +71,7 @@ class TokenKeeper:
 
     def adopt(self, fetch: Renew) -> None:
         """Take the tokens that a person's consent was exchanged for, in the place of any others."""
-        with self._alone():
+        with self.alone():
             secrets = dict(self._config.load_secrets())
             self._kept(secrets, fetch(secrets))
 
@@ -96,7 +96,8 @@ class TokenKeeper:
             )
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def alone(self) -> Iterator[None]:
+        """Nobody else, in any worker, changes what this backend's login has gained meanwhile."""
         key = f"token:{self._config.id}"
         with _process_locks_guard:
             lock = _process_locks.setdefault(key, Lock())

@@ -105,6 +105,11 @@ class LMS:
         return None
 
     @classmethod
+    def course_page(cls, issuer: str, context_id: str, custom: Mapping[str, str]) -> str | None:
+        """The address of a course for people, if it can be told from its launches."""
+        return None
+
+    @classmethod
     def registration_messages(cls, launch_url: str) -> list[dict[str, Any]]:
         """The messages the tool takes, and where this LMS should offer them."""
         return [

@@ -9,15 +9,17 @@ tells course completion, only how much of the content was marked as reviewed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from lti_badges import clock
-from lti_badges.errors import Gone
+from lti_badges.errors import Gone, Unsupported
 from lti_badges.http import Http
 from lti_badges.lms.base import LMS, Capability, CourseHandle, guarded
-from lti_badges.lms.rest import Rest, number, rows, token_request
+from lti_badges.lms.oauth import token_request
+from lti_badges.lms.rest import Rest, number, rows
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.values.course import (
     COURSE_COMPLETION,
@@ -204,7 +206,7 @@ class Blackboard(LMS):
             elif self._is_column(gradable):
                 yield from guarded(gradable, self._one(gradable, sub))
             elif gradable.is_rare:
-                yield from guarded(gradable, self._members_of(gradable.key))
+                yield from guarded(gradable, self._membership(gradable.key, sub))
             else:
                 yield from self.read_item(gradable, sub)
 
@@ -237,10 +239,20 @@ class Blackboard(LMS):
         if isinstance(row, dict):
             yield _result(gradable, sub, row)
 
+    def _group(self, key: str) -> str:
+        group = quote(key.removeprefix(GROUP_PREFIX), safe="")
+        return f"{self._path('v2')}/groups/{group}/users"
+
+    def _membership(self, key: str, sub: str) -> Iterator[Completion]:
+        with suppress(Gone):  # not in it, or the group is gone: the course's own reading tells
+            self.rest.json(f"{self._group(key)}/uuid:{quote(sub, safe='')}")
+            yield Completion(sub, key, True, None, clock.now(), is_group=True)
+
     def _members_of(self, key: str) -> Iterator[Completion]:
         who = self._who()
-        group = quote(key.removeprefix(GROUP_PREFIX), safe="")
-        for row in self._pages(f"{self._path('v2')}/groups/{group}/users"):
+        if not who:
+            raise Unsupported("This Learn does not tell whose LTI id its course users have.")
+        for row in self._pages(self._group(key)):
             if sub := who.get(str(row.get("userId"))):
                 yield Completion(sub, key, True, None, clock.now(), is_group=True)
 

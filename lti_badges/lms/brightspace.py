@@ -17,7 +17,8 @@ from lti_badges.errors import Gone
 from lti_badges.http import Http
 from lti_badges.lms.base import LMS, Capability, guarded
 from lti_badges.lms.brightspace_more import TOPIC, BrightspaceMore
-from lti_badges.lms.rest import Rest, number, rows, token_request
+from lti_badges.lms.oauth import token_request
+from lti_badges.lms.rest import Rest, number, rows
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.values.course import (
     COURSE_COMPLETION,
@@ -111,6 +112,11 @@ class Brightspace(LMS):
         me = self.rest.json("/d2l/api/lp/1.31/users/whoami")
         name = me.get("UniqueName", "?") if isinstance(me, dict) else "?"
         return f"{self.course.connection['url']} let us in as {name}."
+
+    @classmethod
+    def course_page(cls, issuer: str, context_id: str, custom: Mapping[str, str]) -> str | None:
+        """The issuer is the institution's own host."""
+        return f"{issuer}/d2l/home/{custom.get('brightspace_org_unit') or context_id}"
 
     def capabilities(self) -> tuple[Capability, ...]:
         """Grades and completion records once connected; own grade items only over LTI."""

@@ -9,19 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import date
 from fractions import Fraction
 from itertools import chain
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from lti_badges import clock
-from lti_badges.errors import Gone, PlatformDown, PlatformError
+from lti_badges.errors import Gone, PlatformDown
 from lti_badges.lms.base import LMS, Capability, CourseHandle, Push, guarded
 from lti_badges.lms.canvas_connection import CONNECTION, SIGN_IN, grant
 from lti_badges.lms.canvas_events import KEY_SET, read_event
 from lti_badges.lms.canvas_key import developer_key
 from lti_badges.lms.canvas_more import PERIOD, CanvasMore
-from lti_badges.lms.canvas_values import completion, mark, refuse_without_modules, state, words
+from lti_badges.lms.canvas_values import (
+    completion_of,
+    mark_of,
+    refuse_without_modules,
+    state_of,
+    words,
+)
 from lti_badges.lms.rest import Rest, number, rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
@@ -47,12 +54,13 @@ PICKERS = (
     "module_index_menu_modal",
 )
 IN_WORDS = frozenset({"letter_grade", "gpa_scale", "pass_fail"})
+NO_LINK = frozenset({Gone.code, "http_400", "http_422"})
 MOST_IDS = 200_000
 SUBMISSION = "https://canvas.instructure.com/lti/submission"
 
 
-_IDS: dict[tuple[str, str], str] = {}
-"""Canvas ids by institution and LTI id, of this process."""
+_IDS: dict[tuple[str, str, date], str] = {}
+"""Canvas ids by institution, LTI id and day, of this process."""
 
 
 class Canvas(LMS):
@@ -78,6 +86,7 @@ class Canvas(LMS):
         "canvas_api_domain": "$Canvas.api.domain",
         "canvas_enrollment_state": "$Canvas.enrollment.enrollmentState",
         "context_history": "$Context.id.history",
+        "previous_context_ids": "$Canvas.course.previousContextIds",
         "masquerading_user": "$Canvas.masqueradingUser.id",
     }
     after_registration = (
@@ -119,6 +128,12 @@ class Canvas(LMS):
     def key_configuration(cls, base_url: str) -> dict[str, Any]:
         """The developer key's configuration by address."""
         return developer_key(base_url, PICKERS, cls.custom_parameters)
+
+    @classmethod
+    def course_page(cls, issuer: str, context_id: str, custom: Mapping[str, str]) -> str | None:
+        """By the institution's own host; the issuer is all institutions'."""
+        host, course = custom.get("canvas_api_domain"), custom.get("canvas_course_id")
+        return f"https://{host}/courses/{course}" if host and course else None
 
     connection_settings: ClassVar[tuple[Setting, ...]] = CONNECTION
     sign_in = SIGN_IN
@@ -162,7 +177,10 @@ class Canvas(LMS):
         listed = nrps.members(self.course.service, url, rlid=self.course.context_id)
         try:
             first = next(listed, None)
-        except PlatformError:  # a key that was installed without course navigation has no such link
+        except (Gone, PlatformDown) as error:
+            # A key that was installed without course navigation has no such link.
+            if error.code not in NO_LINK:
+                raise
             first = None
         for member in chain([first], listed) if first else super().members():
             if user_id := member.custom.get("canvas_user_id"):
@@ -251,8 +269,8 @@ class Canvas(LMS):
         return {self._id_of(sub): sub}
 
     def _id_of(self, sub: str) -> str:
-        """The Canvas id of an LTI id; it never changes, so it is asked for once."""
-        key = (self.course.connection.get("url", ""), sub)
+        """The Canvas id of an LTI id; it changes only when users are merged: asked once a day."""
+        key = (self.course.connection.get("url", ""), sub, clock.now().date())
         if key not in _IDS:
             found = self.rest.json(f"{self._path}/users/lti_1_3_id:{quote(sub, safe='')}")
             if not isinstance(found, dict) or found.get("id") is None:
@@ -272,7 +290,7 @@ class Canvas(LMS):
         for page in self.rest.linked(f"{self._path}/students/submissions", params):
             for row in rows(page):
                 if owner := who.get(str(row.get("user_id"))):
-                    found = state(row)
+                    found = state_of(row)
                     score = number(row.get("score"))
                     yield Result(
                         gradable.key,
@@ -281,7 +299,7 @@ class Canvas(LMS):
                         score,
                         gradable.maximum,
                         clock.now(),
-                        mark(row) if gradable.in_words else None,
+                        mark_of(row) if gradable.in_words else None,
                     )
 
     def _grades(self, key: str, sub: str | None) -> Iterator[Result]:
@@ -316,13 +334,13 @@ class Canvas(LMS):
         if sub:
             user = next(iter(who), "0")
             found = self.rest.json(f"{self._path}/users/{user}/progress")
-            yield from completion(sub, found)
+            yield from completion_of(sub, found)
             return
         for page in self.rest.linked(path, {"per_page": "100"}):
             refuse_without_modules(page)
             for row in rows(page):
                 if owner := who.get(str(row.get("id"))):
-                    yield from completion(owner, row.get("progress"))
+                    yield from completion_of(owner, row.get("progress"))
 
     def capabilities(self) -> tuple[Capability, ...]:
         """All of it once connected; own assignments only over LTI."""

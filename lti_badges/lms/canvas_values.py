@@ -11,18 +11,18 @@ from lti_badges.lms.rest import number
 from lti_badges.values.course import COURSE_COMPLETION, Completion, ResultState
 
 
-def state(row: Mapping[str, Any]) -> ResultState:
+def state_of(row: Mapping[str, Any]) -> ResultState:
     """A grade counts once it is posted: before, the learner can't see it."""
     if row.get("excused"):
         return ResultState.EXCUSED
     if row.get("workflow_state") == "pending_review":
         return ResultState.PENDING
-    if number(row.get("score")) is None and not mark(row):
+    if number(row.get("score")) is None and not mark_of(row):
         return ResultState.MISSING
     return ResultState.GRADED if row.get("posted_at") else ResultState.HIDDEN
 
 
-def mark(row: Mapping[str, Any]) -> str | None:
+def mark_of(row: Mapping[str, Any]) -> str | None:
     """“A-”, “complete”: what Canvas shows for assignments that are graded in words."""
     return words(row.get("grade"))
 
@@ -32,7 +32,7 @@ def words(grade: Any) -> str | None:
     return grade if isinstance(grade, str) and grade.strip() else None
 
 
-def completion(sub: str, progress: Any) -> Iterator[Completion]:
+def completion_of(sub: str, progress: Any) -> Iterator[Completion]:
     """Completed when all requirements are, and there is at least one."""
     refuse_without_modules(progress)
     if not isinstance(progress, dict):

@@ -8,7 +8,7 @@ context's id the course id; activities whose capabilities the token's user lacks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from html import unescape
@@ -95,6 +95,11 @@ class Moodle(LMS):
             secret=True,
         ),
     )
+
+    @classmethod
+    def course_page(cls, issuer: str, context_id: str, custom: Mapping[str, str]) -> str | None:
+        """The context's id is the course's."""
+        return f"{issuer}/course/view.php?id={context_id}"
 
     def capabilities(self) -> tuple[Capability, ...]:
         """All of it with web services; own columns only without."""

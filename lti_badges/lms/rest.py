@@ -11,7 +11,7 @@ from lti_badges.errors import Gone, HttpError, NoRight, NotConnected, PlatformDo
 from lti_badges.http import Http, Reply, host_of
 from lti_badges.links import next_page
 from lti_badges.lms.base import CourseHandle
-from lti_badges.lms.oauth import TOKEN, is_fresh, kept, parsed, token_request
+from lti_badges.lms.oauth import TOKEN, is_fresh, kept, parsed
 from lti_badges.values.score import exact
 
 MAX_PAGES = 5_000
@@ -119,6 +119,3 @@ def _failure(reply: Reply) -> NoRight | Gone | PlatformDown:
     if status in {404, 410}:
         return Gone(f"{host} no longer has this (error {status}).")
     return PlatformDown(f"{host} answered with the error {status}.", retry_after=reply.retry_after)
-
-
-__all__ = ["Rest", "number", "parsed", "rows", "token_request"]

@@ -23,9 +23,10 @@ from lti_badges.store.base import Base, UtcDateTime, new_id, now
 class BackendRow(Base):
     """A configured badge backend. `secrets` is sealed. `paused_until` holds all its deliveries
     back (Retry-After, or a circuit opened by failures); `error` is why, as a sentence. Its own
-    badges were last listed at `listed_at`, and `listing_error` is why that failed since. What the
-    last reconciliation found is `reconciled`: checked, revoked, missing, foreign, error. In the
-    minute from `minute_at` on, `minute_count` awards were sent."""
+    badges were last listed at `listed_at`, `listing_error` is why that failed since, and
+    `awards_itself` names what it awards without us. What the last reconciliation found is
+    `reconciled`: checked, revoked, missing, foreign, error. In the minute from `minute_at` on,
+    `minute_count` awards were sent."""
 
     __tablename__ = "backends"
 
@@ -43,6 +44,7 @@ class BackendRow(Base):
     minute_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     listed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     listing_error: Mapped[str | None] = mapped_column(Text)
+    awards_itself: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     reconciled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     reconciled: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 
 from lti_badges import clock
@@ -103,8 +103,10 @@ def options_for(sources: Sequence[Source], badges: Sequence[AchievementRef]) -> 
         elif source.kind is Kind.COURSE_GRADE:
             found.append(Option("course_grade:", "Course grade", COURSE, graded=True))
             if source.in_words:
-                option = Option(f"mark:{source.key}", "Course grade, in words", COURSE)
-                found.append(replace(option, worded=True, name=source.label))
+                label = "Course grade, in words"
+                found.append(
+                    Option(f"mark:{source.key}", label, COURSE, worded=True, name=source.label)
+                )
         elif source.kind is Kind.COMPLETION:
             found.append(Option("completion:", "Course completed", COURSE))
         else:

@@ -321,7 +321,7 @@ def test_every_state_has_its_line_in_the_trail(campus: Campus) -> None:
     assert kinds["award_state"] == 2 * count  # sending, issued
 
 
-@pytest.mark.parametrize("told_by", ["launch", "notice"])
+@pytest.mark.parametrize("told_by", ["context_history", "previous_context_ids", "notice"])
 def test_rules_follow_a_copied_course_switched_off(lite: Campus, told_by: str) -> None:
     lite.rule(AllOf((lite.quiz_at_least(80), CourseCompleted())))
     course = lite.world.courses[COURSE]
@@ -329,10 +329,9 @@ def test_rules_follow_a_copied_course_switched_off(lite: Campus, told_by: str) -
     copy.items = {"31": Item("31", "Final quiz", Fraction(50))}
     copy.links = course.links
     lite.world.courses["77"] = copy
-    if told_by == "launch":
+    if told_by != "notice":
         lite.world.tools = {
-            key: replace(tool, custom={"context_history": "5, 2"})
-            for key, tool in lite.world.tools.items()
+            key: replace(tool, custom={told_by: "5, 2"}) for key, tool in lite.world.tools.items()
         }
     else:
         with lite.engine.sessions() as session:

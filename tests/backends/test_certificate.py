@@ -8,6 +8,7 @@ import json
 import ssl
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
@@ -231,3 +232,13 @@ def test_a_certificate_that_no_longer_counts_says_what_to_do(
     vendor.turned_away = True
     with pytest.raises(Unauthorized, match="credentials"):
         backend.check()
+
+
+def test_workers_that_meet_exchange_a_key_once(engine: Engine, vendor: Vendor) -> None:
+    opened(engine, vendor, vendor.api_key())
+    with engine.sessions() as session:
+        row = session.query(BackendRow).one()
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(lambda _: backend_of(engine, row).check(), range(4)))
+    assert all("as C1" in each for each in said)
+    assert len(vendor.signed) == 1

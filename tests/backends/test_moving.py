@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from lti_badges.awards.configured import save_backend
 from lti_badges.awards.hand import revoke
@@ -13,6 +14,7 @@ from lti_badges.awards.moving import move_badges
 from lti_badges.awards.reconcile import reconcile
 from lti_badges.awards.rulebook import rules_of
 from lti_badges.errors import InvalidInput, NotFound
+from lti_badges.rules import OnFall
 from lti_badges.store import Achievement, Award
 from tests.support.badgr_server import TOKENS, BadgrServer
 from tests.support.campus import Campus
@@ -162,3 +164,41 @@ def test_by_choice_what_stands_is_issued_a_second_time_and_revoked_in_both_place
     states = [a.state for a in campus.awards() if a.member_id == second[0].member_id]
     assert states == ["revoked", "revoked"]
     assert sum(server.live().values()) == len(first) - 1
+
+
+def test_a_second_issue_that_never_arrived_leaves_no_first_one_behind(
+    campus: Campus, server: BadgrServer
+) -> None:
+    campus.rule()
+    campus.sync()
+    campus.deliver()
+    badgr(campus, server)
+    move_badges(campus.engine, "builtin", "theirs", again=True)
+    second = next(award for award in campus.awards() if award.number == 2)
+    revoke(campus.engine, second.id, reason="A mistake", by="a test")
+    campus.deliver()
+    states = [a.state for a in campus.awards() if a.member_id == second.member_id]
+    assert states == ["revoked", "revoked"]
+
+
+def test_a_rule_revokes_the_first_issue_though_the_second_was_refused(
+    campus: Campus, server: BadgrServer
+) -> None:
+    campus.rule(on_fall=OnFall.REVOKE, grace_days=0)
+    campus.grade(BEN, 50)
+    campus.sync()
+    campus.deliver()
+    badgr(campus, server)
+    move_badges(campus.engine, "builtin", "theirs", again=True)
+    with campus.engine.sessions.begin() as session:
+        second = session.scalars(
+            select(Award).where(
+                Award.number == 2, Award.member_id == campus.award_of(BEN).member_id
+            )
+        ).one()
+        second.state = "rejected"
+    campus.grade(BEN, 1)
+    campus.sync()
+    campus.deliver()
+    states = [a.state for a in campus.awards() if a.member_id == second.member_id]
+    assert states == ["revoked", "rejected"]

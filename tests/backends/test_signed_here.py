@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -147,3 +148,14 @@ def test_the_tool_registers_itself_and_a_person_lets_it_in(lite: Campus, server:
     assert "✓" in console.post(f"/backends/{row.id}/check").text
     console.post("/backends", **{**fields, "url": f"{server.base}/else{API}"})
     assert "✓" not in console.post(f"/backends/{row.id}/check").text
+
+
+def test_a_badge_names_who_issued_it(lite: Campus) -> None:
+    kind = REMOTE["timeback"]
+    with kind.server().running() as server:
+        award = earned(lite, add(lite.engine, replace(kind, settings=NAMED), server.base))
+        shown = shelf(lite.engine, award.course_id, award.member_id)
+        assert shown.earned[0].issuer == "timeback"  # it signs, whatever our own issuer is called
+
+
+NAMED = {**REMOTE["timeback"].settings, "issuer_name": "Badges"}

@@ -17,7 +17,7 @@ from flask import Flask, Response, jsonify, request
 
 from lti_badges import clock
 from lti_badges.crypto import KeyFolder
-from lti_badges.errors import NoRight, Unsupported
+from lti_badges.errors import NoRight, PlatformError, Unsupported
 from lti_badges.http import Http
 from lti_badges.lms.base import LMS, CourseHandle
 from lti_badges.lms.blackboard import Blackboard
@@ -40,6 +40,7 @@ from tests.support.serving import served
 # The same learners everywhere: LTI id, the API's own id, and how they stand in the quiz of 50.
 REFRESHED = {"client_id": "k", "client_secret": "s", "refresh_token": "refresh-1"}
 BACK = "https://badges.example/lms/signed-in"
+ROSTERS = {"throttled": 429, "down": 503, "forbidden": 403}
 OVERRIDDEN = {"override_score": 95.0, "final_grade": "F", "override_grade": "A"}
 RELEASED = "2026-05-01T10:00:00Z"
 ANN, BEN, CAT, DAN, EVE = "ann", "ben", "cat", "dan", "eve"
@@ -121,8 +122,8 @@ class CanvasServer(Server):
         def members() -> Any:
             custom = "https://purl.imsglobal.org/spec/lti/claim/custom"
             if "rlid" in request.args and self.roster != "mapped":
-                told = {"empty": jsonify({"members": []}), "refused": Response("", 400)}
-                return told.get(self.roster, Response("", 404))
+                told = {"empty": jsonify({"members": []}), "gone": Response("", 404)}
+                return told.get(self.roster, Response("", ROSTERS.get(self.roster, 400)))
             mapped = "rlid" in request.args
             return jsonify(
                 {
@@ -330,6 +331,11 @@ class BlackboardServer(Server):
         @app.get(f"{course}/groups/_7_1/users")
         def group(version: str) -> Any:
             return self._results([{"userId": "_101_1"}, {"userId": "_103_1"}, {"userId": "_9_1"}])
+
+        @app.get(f"{course}/groups/_7_1/users/uuid:<sub>")
+        def in_group(version: str, sub: str) -> Any:
+            held = sub in {ANN, CAT}
+            return jsonify({"userId": f"_{IDS[sub]}_1"}) if held else ("", 404)
 
         @app.get(f"{course}/performance/contentReviewStatus")
         def reviews(version: str) -> Any:
@@ -844,9 +850,8 @@ def test_an_admins_account_asks_nobody(server: Any, keys_folder: Path) -> None:
         course.sign_in_url(BACK, "st4te")
 
 
+@pytest.mark.parametrize("server", [BlackboardServer, BrightspaceServer], indirect=True)
 def test_a_column_that_learners_can_not_see_is_hidden(server: Any, keys_folder: Path) -> None:
-    if server.vendor is Canvas:
-        return  # it posts each grade by itself
     course = opened(server, keys_folder)
     secret = next(each for each in listed(course).values() if each.label == "Secret")
     subs = [server.sub(person) for person in IDS]
@@ -891,3 +896,32 @@ def test_blackboard_users_are_read_one_by_one_where_they_are_not_expanded(
         assert isinstance(readings[-1], ReadInFull)
         scores = {r.sub: r.score for r in readings if isinstance(r, Result)}
         assert (scores[ANN], scores[BEN]) == (46, Fraction(3999, 100))
+        (told,) = course.readings([rare(course)["Group “Red”"]], lambda: iter(IDS))
+        assert isinstance(
+            told, Unread
+        )  # whose user ids are not known is in no group for all we know
+
+
+@pytest.mark.parametrize("roster", list(ROSTERS))
+def test_a_roster_that_can_not_be_read_now_is_not_asked_for_in_another_way(
+    keys_folder: Path, roster: str
+) -> None:
+    server = CanvasServer(roster=roster)
+    with served(server.app()) as base:
+        server.base = base
+        course = opened(server, keys_folder)
+        with pytest.raises(PlatformError):
+            list(course.members())
+    assert len([call for call in server.calls if "members" in call]) == 1
+
+
+def test_one_learner_is_looked_up_in_a_group_by_one_call(keys_folder: Path) -> None:
+    server = BlackboardServer()
+    with served(server.app()) as base:
+        server.base = base
+        course = opened(server, keys_folder)
+        group = rare(course)["Group “Red”"]
+        server.calls.clear()
+        found = list(course.readings_of(ANN, [group]))
+        assert [each.sub for each in found if isinstance(each, Completion)] == [ANN]
+        assert len(server.calls) == 1

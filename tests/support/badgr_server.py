@@ -183,6 +183,7 @@ class BadgrServer(FaultyServer):
             "recipient": {"plaintextIdentity": email, "type": "email", "hashed": True},
             "issuedOn": body["issuedOn"],
             "evidence": body.get("evidence", []),
+            "course_url": body.get("course_url"),
             "revoked": False,
             "openBadgeId": f"{self.base}/public/assertions/{ref}",
         }
@@ -214,15 +215,20 @@ def _envelope(
     return jsonify(body), status
 
 
+@dataclass
 class OebServer(BadgrServer):
     """The same with client credentials, a scope that must be asked for, and its two hazards."""
+
+    paths: list[dict[str, Any]] = field(
+        default_factory=lambda: [{"name": "Path", "participationBadge_id": "PATHBADGE"}]
+    )
 
     def app(self) -> Flask:
         app = super().app()
         app.add_url_rule(
             "/v1/issuer/issuers/<issuer>/learningpath",
             "paths",
-            lambda issuer: jsonify([{"name": "Path", "participationBadge_id": "PATHBADGE"}]),
+            lambda issuer: jsonify(self.paths),
         )
         return app
 

@@ -223,6 +223,18 @@ class ObfV1Server(FaultyServer):
             ]
             return _lines(found[start : start + size])
 
+        @app.get("/v1/event/C1/<event>/assertion")
+        def assertion(event: str) -> Any:
+            held = self.events[event]
+            found = {
+                "id": "A1",
+                "event_id": event,
+                "json": f"https://obf.example/{event}.json",
+                "recipient": address(held["recipient"][0]),
+            }
+            assert request.args["email"] == found["recipient"]
+            return _lines([found])
+
         @app.get("/v1/event/C1/<event>/revoked")
         def revoked(event: str) -> Any:
             return jsonify({"revoked": self.events[event]["revoked"]})

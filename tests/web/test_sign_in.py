@@ -15,7 +15,7 @@ from sqlalchemy import select
 from lti_badges import clock
 from lti_badges.awards.configured import connect_platform
 from lti_badges.awards.connections import check_connection, due_connections, lms_of
-from lti_badges.errors import NoRight, NotFound
+from lti_badges.errors import NoRight, NotFound, Unsupported
 from lti_badges.store import Course, Deployment, Platform
 from tests.lms.test_rest import CanvasServer
 from tests.support.campus import TEACHER, Campus
@@ -124,3 +124,16 @@ def test_connections_are_proved_once_a_day(lite: Campus, canvas: CanvasServer) -
         assert due_connections(lite.engine) == []
     with lite.engine.sessions() as session:
         assert session.get_one(Platform, platform_id).connection_error
+
+
+def test_a_key_set_of_events_alone_is_no_connection_to_prove(
+    lite: Campus, canvas: CanvasServer
+) -> None:
+    with lite.engine.sessions() as session:
+        platform_id = session.scalars(select(Platform.id)).one()
+    values = {"url": canvas.base, "events_key_set": f"{canvas.base}/keys"}
+    with pytest.raises(Unsupported):
+        connect_platform(lite.engine, platform_id, values, {})
+    assert due_connections(lite.engine) == []
+    with lite.engine.sessions() as session:
+        assert session.get_one(Platform, platform_id).connection_error is None

@@ -12,6 +12,9 @@ depends_on = None
 
 
 def upgrade() -> None:
+    with op.batch_alter_table("backends", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("awards_itself", sa.JSON(), nullable=True))
+
     with op.batch_alter_table("courses", schema=None) as batch_op:
         batch_op.add_column(sa.Column("connection", sa.Text(), nullable=True))
         batch_op.add_column(sa.Column("connected_by", sa.String(length=255), nullable=True))
@@ -69,3 +72,6 @@ def downgrade() -> None:
     with op.batch_alter_table("courses", schema=None) as batch_op:
         batch_op.drop_column("connected_by")
         batch_op.drop_column("connection")
+
+    with op.batch_alter_table("backends", schema=None) as batch_op:
+        batch_op.drop_column("awards_itself")
