@@ -67,6 +67,16 @@ def parsed(reply: Reply, *, writes: bool) -> Any:
         raise lost(message, writes=writes) from None
 
 
+def said(reply: Reply, *names: str) -> str:
+    """The first of these members of the answer that says something; empty when none does."""
+    try:
+        answer = reply.json()
+    except ReplyLost:
+        return ""
+    found = (answer.get(name) for name in names) if isinstance(answer, dict) else ()
+    return next((str(each)[:500] for each in found if each), "")
+
+
 def granted(reply: Reply) -> Grant:
     """The tokens of an OAuth 2 answer. Raises Unavailable for one that holds none."""
     answer = parsed(reply, writes=False) if reply.ok else None

@@ -18,11 +18,11 @@ from urllib.parse import urlencode
 
 from sqlalchemy import func, select
 
-from lti_badges.backends.api import BearerApi, call, granted, parsed
+from lti_badges.backends.api import BearerApi, call, granted, parsed, said
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
 from lti_badges.backends.tokens import Grant, TokenKeeper
-from lti_badges.errors import LtiBadgesError, Refused, Unauthorized
+from lti_badges.errors import Refused, Unauthorized
 from lti_badges.http import Reply, host_of
 from lti_badges.links import next_page
 from lti_badges.store import Achievement, Award, IssuedCredential, new_id
@@ -289,11 +289,4 @@ class OB3Host(Backend):
 
 def explain(reply: Reply) -> str:
     """`imsx_description` of an Imsx_StatusInfo, else OAuth's description or error."""
-    try:
-        answer = reply.json()
-    except LtiBadgesError:
-        return ""
-    if not isinstance(answer, dict):
-        return ""
-    said = (answer.get(name) for name in ("imsx_description", "error_description", "error"))
-    return next((str(each)[:500] for each in said if each), "")
+    return said(reply, "imsx_description", "error_description", "error")

@@ -15,11 +15,10 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from lti_badges import clock
-from lti_badges.backends.api import BearerApi, call, granted, parsed
+from lti_badges.backends.api import BearerApi, call, granted, parsed, said
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.tokens import Grant, TokenKeeper
 from lti_badges.errors import (
-    LtiBadgesError,
     NeedsRecipient,
     OutcomeUnknown,
     Refused,
@@ -72,13 +71,7 @@ class OBF(Backend):
         """All badges that are no drafts."""
         params = {"draft": "false", "external": "false"}
         for badge in self._pages(f"/v2/badge/{self._client}", params):
-            yield AchievementRef(
-                id="",
-                ref=str(badge["id"]),
-                name=str(badge.get("name") or ""),
-                description=str(badge.get("description") or ""),
-                criteria="",
-            )
+            yield listed(badge)
 
     def create(self, draft: AchievementDraft) -> AchievementRef:
         """Creates a badge with its texts in one language; the server wants a picture."""
@@ -210,15 +203,15 @@ def log_in(config: BackendConfig, url: str, secrets: Mapping[str, str]) -> Grant
     return granted(reply)
 
 
+def listed(badge: Mapping[str, Any]) -> AchievementRef:
+    """A badge as lists tell it, in both versions of the API: without its criteria."""
+    name, text = str(badge.get("name") or ""), str(badge.get("description") or "")
+    return AchievementRef("", str(badge["id"]), name, text, "")
+
+
 def explain(reply: Reply) -> str:
     """`message`, else `error`, of the server's JSON; its 403 is plain text."""
-    try:
-        answer = reply.json()
-    except LtiBadgesError:
-        return ""
-    if not isinstance(answer, dict):
-        return ""
-    return str(answer.get("message") or answer.get("error") or "")[:500]
+    return said(reply, "message", "error")
 
 
 def _made(answer: Any) -> str:

@@ -32,6 +32,7 @@ from lti_badges.backends.obf import (
     TOKEN_SPACING,
     email_of,
     explain,
+    listed,
     log_in,
     segment,
 )
@@ -99,13 +100,7 @@ class OBFv1(Backend):
     def achievements(self) -> Iterator[AchievementRef]:
         """All badges that are no drafts."""
         for badge in self._lines(f"/v1/badge/{self._client}", {"draft": "0"}):
-            yield AchievementRef(
-                id="",
-                ref=str(badge["id"]),
-                name=str(badge.get("name") or ""),
-                description=str(badge.get("description") or ""),
-                criteria="",
-            )
+            yield listed(badge)
 
     def create(self, draft: AchievementDraft) -> AchievementRef:
         """Creates a badge with the texts of the mail that the server sends."""

@@ -16,12 +16,11 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from lti_badges import clock
-from lti_badges.backends.api import BearerApi, call, granted, parsed
+from lti_badges.backends.api import BearerApi, call, granted, parsed, said
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
 from lti_badges.backends.tokens import Grant, TokenKeeper
 from lti_badges.errors import (
-    LtiBadgesError,
     NeedsRecipient,
     OutcomeUnknown,
     Refused,
@@ -241,14 +240,7 @@ class Timeback(Backend):
 
 def explain(reply: Reply) -> str:
     """`imsx_description` and the field values of an Imsx_StatusInfo, or Cognito's `error`."""
-    try:
-        answer = reply.json()
-    except LtiBadgesError:
-        return ""
-    if not isinstance(answer, dict):
-        return ""
-    said = answer.get("imsx_description") or answer.get("message") or answer.get("error") or ""
-    return str(said)[:500]
+    return said(reply, "imsx_description", "message", "error")
 
 
 def _achievement(row: dict[str, Any]) -> AchievementRef:

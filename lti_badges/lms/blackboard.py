@@ -19,7 +19,7 @@ from lti_badges.errors import Gone, Unsupported
 from lti_badges.http import Http
 from lti_badges.lms.base import LMS, Capability, CourseHandle, guarded
 from lti_badges.lms.oauth import token_request
-from lti_badges.lms.rest import Rest, number, rows
+from lti_badges.lms.rest import Rest, id_of, number, rows
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.values.course import (
     COURSE_COMPLETION,
@@ -161,7 +161,7 @@ class Blackboard(LMS):
             is_total = bool(row.get("externalGrade"))
             yield Gradable(
                 Kind.COURSE_GRADE if is_total else Kind.ITEM,
-                COURSE_GRADE_KEY if is_total else f"{ITEM_PREFIX}{row['id']}",
+                COURSE_GRADE_KEY if is_total else f"{ITEM_PREFIX}{id_of(row)}",
                 name,
                 _possible(row.get("score")),
                 GRADES,
@@ -177,7 +177,7 @@ class Blackboard(LMS):
             return
         for row in self._pages(f"{self._path('v2')}/groups"):
             label = f"Group “{row.get('name')}”"
-            key = f"{GROUP_PREFIX}{row['id']}"
+            key = f"{GROUP_PREFIX}{id_of(row)}"
             yield Gradable(Kind.GROUP, key, label, None, GROUPS, is_rare=True)
 
     def readings(

@@ -18,7 +18,7 @@ from lti_badges.http import Http
 from lti_badges.lms.base import LMS, Capability, guarded
 from lti_badges.lms.brightspace_more import TOPIC, BrightspaceMore
 from lti_badges.lms.oauth import token_request
-from lti_badges.lms.rest import Rest, number, rows
+from lti_badges.lms.rest import Rest, id_of, number, rows
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.values.course import (
     COURSE_COMPLETION,
@@ -156,7 +156,7 @@ class Brightspace(LMS):
             name = str(row.get("Name") or "Untitled grade item")
             yield Gradable(
                 Kind.ITEM,
-                f"{ITEM_PREFIX}{row['Id']}",
+                f"{ITEM_PREFIX}{id_of(row, 'Id')}",
                 name,
                 number(row.get("MaxPoints")),
                 GRADES,

@@ -12,7 +12,7 @@ from typing import Any
 
 from lti_badges import clock
 from lti_badges.lms.base import in_parts
-from lti_badges.lms.rest import Rest, rows
+from lti_badges.lms.rest import Rest, id_of, rows
 from lti_badges.values.course import Completion, Gradable, Kind
 
 SECTION, GROUP, TOPIC = "brightspace-section:", "brightspace-group:", "brightspace-topic:"
@@ -67,13 +67,14 @@ class BrightspaceMore:
 
     def _sections(self) -> Iterator[Gradable]:
         for row in rows(self._rest.json(f"{self._lp}/sections/")):
-            yield _membership(f"{SECTION}{row['SectionId']}", f"Section “{row.get('Name')}”")
+            yield _membership(f"{SECTION}{id_of(row, 'SectionId')}", f"Section “{row.get('Name')}”")
 
     def _groups(self) -> Iterator[Gradable]:
         for category in rows(self._rest.json(f"{self._lp}/groupcategories/")):
-            ref = category["GroupCategoryId"]
-            for row in rows(self._rest.json(f"{self._lp}/groupcategories/{ref}/groups/")):
-                yield _membership(f"{GROUP}{ref}/{row['GroupId']}", f"Group “{row.get('Name')}”")
+            place = id_of(category, "GroupCategoryId")
+            for row in rows(self._rest.json(f"{self._lp}/groupcategories/{place}/groups/")):
+                key = f"{GROUP}{place}/{id_of(row, 'GroupId')}"
+                yield _membership(key, f"Group “{row.get('Name')}”")
 
     def _topics(self) -> Iterator[Gradable]:
         toc = self._rest.json(f"{self._le}/content/toc")

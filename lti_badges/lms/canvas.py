@@ -29,7 +29,7 @@ from lti_badges.lms.canvas_values import (
     state_of,
     words,
 )
-from lti_badges.lms.rest import Rest, number, rows
+from lti_badges.lms.rest import Rest, id_of, number, rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
     COURSE_COMPLETION,
@@ -201,7 +201,7 @@ class Canvas(LMS):
                     continue
                 yield Gradable(
                     Kind.ITEM,
-                    f"{ITEM_PREFIX}{item['id']}",
+                    f"{ITEM_PREFIX}{id_of(item)}",
                     str(item.get("name") or "Untitled assignment"),
                     number(item.get("points_possible")),
                     GRADES,

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from lti_badges import clock
 from lti_badges.lms.base import in_parts
-from lti_badges.lms.rest import Rest, number, rows
+from lti_badges.lms.rest import Rest, id_of, number, rows
 from lti_badges.values.course import Completion, Gradable, Kind
 
 SECTION, GROUP = "canvas-section:", "canvas-group:"
@@ -63,12 +63,12 @@ class CanvasMore:
         found = [row for page in pages for row in rows(page)]
         if len(found) > 1:
             for row in found:
-                yield _membership(f"{SECTION}{row['id']}", f"Section “{row.get('name')}”")
+                yield _membership(f"{SECTION}{id_of(row)}", f"Section “{row.get('name')}”")
 
     def _groups(self) -> Iterator[Gradable]:
         for page in self._rest.linked(f"{self._path}/groups", PAGE):
             for row in rows(page):
-                yield _membership(f"{GROUP}{row['id']}", f"Group “{row.get('name')}”")
+                yield _membership(f"{GROUP}{id_of(row)}", f"Group “{row.get('name')}”")
 
     def _outcomes(self) -> Iterator[Gradable]:
         self._mastery = {}
@@ -89,7 +89,7 @@ class CanvasMore:
         for page in self._rest.linked(f"{self._path}/grading_periods", PAGE):
             for row in rows(page, "grading_periods"):
                 label = f"Course grade of “{row.get('title')}”"
-                key = f"{PERIOD}{row['id']}"
+                key = f"{PERIOD}{id_of(row)}"
                 yield Gradable(Kind.ITEM, key, label, Fraction(100), GRADES, is_rare=True)
 
     def _in_section(self, ref: str, sub: str | None, who: Mapping[str, str]) -> Iterator[str]:

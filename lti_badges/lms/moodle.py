@@ -28,6 +28,7 @@ from lti_badges.http import host_of
 from lti_badges.lms.base import LMS, Capability, guarded, unread
 from lti_badges.lms.moodle_errors import refusal
 from lti_badges.lms.moodle_more import COMPETENCY, GROUP, MoodleMore
+from lti_badges.lms.rest import id_of, number, rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
     COURSE_COMPLETION,
@@ -35,13 +36,11 @@ from lti_badges.values.course import (
     Completion,
     Gradable,
     Kind,
-    Member,
     ReadInFull,
     Reading,
     Result,
     ResultState,
 )
-from lti_badges.values.score import exact
 from lti_badges.values.settings import Setting
 
 GRADES = "Moodle gradebook"
@@ -236,13 +235,9 @@ class Moodle(LMS):
     def _any_learner(self) -> str | None:
         return next((member.sub for member in self.members() if member.can_earn), None)
 
-    def members(self) -> Iterator[Member]:
-        """By NRPS, like everywhere; a suspended enrolment is simply missing from it."""
-        return super().members()
-
     def _report(self, sub: str) -> list[dict[str, Any]]:
         answer = self._call("gradereport_user_get_grade_items", userid=sub)
-        return next((_items(report) for report in _list(answer, "usergrades")), [])
+        return next((rows(report, "gradeitems") for report in rows(answer, "usergrades")), [])
 
     def _graded(self, graded: Sequence[Gradable], sub: str | None) -> Iterator[Reading]:
         if not graded:
@@ -251,8 +246,8 @@ class Moodle(LMS):
             answer = self._call("gradereport_user_get_grade_items", userid=sub or "0")
             read_at = clock.now()
             wanted = {gradable.key for gradable in graded}
-            for report in _list(answer, "usergrades"):
-                for item in _items(report):
+            for report in rows(answer, "usergrades"):
+                for item in rows(report, "gradeitems"):
                     key = _key(item)
                     if key in wanted:
                         yield _result(key, str(report.get("userid")), item, read_at)
@@ -271,16 +266,16 @@ class Moodle(LMS):
             if not isinstance(status, dict):
                 raise PlatformDown("Moodle's completion status can't be read.", code="unreadable")
             done = bool(status.get("completed"))
-            times = [_moment(part.get("timecompleted")) for part in _list(status, "completions")]
+            times = [_moment(part.get("timecompleted")) for part in rows(status, "completions")]
             at = max((time for time in times if time), default=None) if done else None
             yield Completion(sub, COURSE_COMPLETION, done, at, clock.now())
 
     def _activities(self) -> Iterator[Gradable]:
         for section in self._call("core_course_get_contents"):
-            for module in _list(section, "modules"):
+            for module in rows(section, "modules"):
                 if module.get("completion"):
                     name = unescape(str(module.get("name") or "Activity"))
-                    key = f"{ACTIVITY_PREFIX}{module['id']}"
+                    key = f"{ACTIVITY_PREFIX}{id_of(module)}"
                     yield Gradable(Kind.ACTIVITY, key, name, None, COMPLETION)
 
     def _activities_of(self, keys: set[str], subs: Iterator[str]) -> Iterator[Completion]:
@@ -289,7 +284,7 @@ class Moodle(LMS):
                 answer = self._call("core_completion_get_activities_completion_status", userid=sub)
             except Gone:
                 continue
-            for status in _list(answer, "statuses"):
+            for status in rows(answer, "statuses"):
                 key = f"{ACTIVITY_PREFIX}{status.get('cmid')}"
                 if key in keys:
                     done = status.get("state") in COMPLETE_STATES
@@ -349,7 +344,7 @@ def _key(item: dict[str, Any]) -> str:
 def _result(key: str, sub: str, item: dict[str, Any], read_at: datetime) -> Result:
     """Raw points above the minimum: the formatted texts are localised and rounded."""
     maximum = _maximum(item)
-    raw, floor = _number(item.get("graderaw")), _number(item.get("grademin")) or Fraction(0)
+    raw, floor = number(item.get("graderaw")), number(item.get("grademin")) or Fraction(0)
     score = None if raw is None else raw - floor
     if item.get("gradeishidden"):
         state = ResultState.HIDDEN
@@ -363,27 +358,9 @@ def _result(key: str, sub: str, item: dict[str, Any], read_at: datetime) -> Resu
 
 
 def _maximum(item: dict[str, Any]) -> Fraction | None:
-    top, floor = _number(item.get("grademax")), _number(item.get("grademin")) or Fraction(0)
+    top, floor = number(item.get("grademax")), number(item.get("grademin")) or Fraction(0)
     return None if top is None else top - floor
-
-
-def _number(value: object) -> Fraction | None:
-    try:
-        return None if value is None else exact(value)
-    except ValueError:
-        return None
 
 
 def _moment(epoch: object) -> datetime | None:
     return clock.from_epoch(epoch) if isinstance(epoch, int) and epoch > 0 else None
-
-
-def _items(report: dict[str, Any]) -> list[dict[str, Any]]:
-    return _list(report, "gradeitems")
-
-
-def _list(answer: Any, name: str) -> list[dict[str, Any]]:
-    found = answer.get(name) if isinstance(answer, dict) else None
-    if not isinstance(found, list):
-        raise PlatformDown(f"Moodle's answer has no “{name}”.", code="unreadable")
-    return [entry for entry in found if isinstance(entry, dict)]

@@ -14,7 +14,7 @@ from typing import Any
 from lti_badges import clock
 from lti_badges.errors import Gone
 from lti_badges.lms.base import in_parts
-from lti_badges.lms.rest import rows
+from lti_badges.lms.rest import id_of, rows
 from lti_badges.values.course import Completion, Gradable, Kind
 
 GROUP, COMPETENCY = "moodle-group:", "moodle-competency:"
@@ -58,7 +58,7 @@ class MoodleMore:
 
     def _groups(self) -> Iterator[Gradable]:
         for row in rows(self._call("core_group_get_course_groups")):
-            key, label = f"{GROUP}{row['id']}", f"Group “{unescape(str(row.get('name')))}”"
+            key, label = f"{GROUP}{id_of(row)}", f"Group “{unescape(str(row.get('name')))}”"
             yield Gradable(Kind.GROUP, key, label, None, MEMBERSHIP, is_rare=True)
 
     def _competencies(self) -> Iterator[Gradable]:

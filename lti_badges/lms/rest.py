@@ -90,10 +90,19 @@ class Rest:
 
 def rows(answer: Any, name: str | None = None) -> list[dict[str, Any]]:
     """The objects of a list, or of the list under `name`. Raises PlatformDown."""
-    found = answer.get(name) if name and isinstance(answer, dict) else answer
+    found = answer
+    if name is not None:
+        found = answer.get(name) if isinstance(answer, dict) else None
     if not isinstance(found, list):
         raise PlatformDown("The LMS's answer can't be read: a list is missing.", code="unreadable")
     return [row for row in found if isinstance(row, dict)]
+
+
+def id_of(row: Mapping[str, Any], name: str = "id") -> str:
+    """The id of something listed. Raises PlatformDown for one without."""
+    if row.get(name) in {None, ""}:
+        raise PlatformDown("The LMS's answer can't be read: an id is missing.", code="unreadable")
+    return str(row[name])
 
 
 def number(value: object) -> Fraction | None:

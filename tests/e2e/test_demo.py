@@ -229,6 +229,11 @@ def test_no_page_is_wider_than_its_screen(
         tool.locator("#main section").first.wait_for()
         wide = tool.locator("html").evaluate("e => e.scrollWidth - e.clientWidth")
         assert wide <= 0, (sub, wide)
+    tool = guest.open_tool(TEACHER)
+    tool.get_by_role("button", name="Add a badge").click()
+    tool.locator("details.more > summary").click()
+    wide = tool.locator("html").evaluate("e => e.scrollWidth - e.clientWidth")
+    assert wide <= 0, ("the rule, everything open", wide)
     folder = os.environ.get("PICTURES")
     if folder:
         guest.page.screenshot(path=str(Path(folder) / f"{width}-{scheme}.png"), full_page=True)

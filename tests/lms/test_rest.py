@@ -17,7 +17,7 @@ from flask import Flask, Response, jsonify, request
 
 from lti_badges import clock
 from lti_badges.crypto import KeyFolder
-from lti_badges.errors import NoRight, PlatformError, Unsupported
+from lti_badges.errors import NoRight, PlatformDown, PlatformError, Unsupported
 from lti_badges.http import Http
 from lti_badges.lms.base import LMS, CourseHandle
 from lti_badges.lms.blackboard import Blackboard
@@ -925,3 +925,27 @@ def test_one_learner_is_looked_up_in_a_group_by_one_call(keys_folder: Path) -> N
         found = list(course.readings_of(ANN, [group]))
         assert [each.sub for each in found if isinstance(each, Completion)] == [ANN]
         assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize("server", [BlackboardServer, BrightspaceServer], indirect=True)
+def test_an_empty_list_in_place_of_an_answer_is_not_nobody(server: Any, keys_folder: Path) -> None:
+    course = opened(server, keys_folder)
+    quiz = listed(course)[Kind.ITEM, server.item]
+    server.fault = Response("[]", 200, mimetype="application/json")
+    fresh = opened(server, keys_folder)
+    fresh.course.connection = course.course.connection
+    (reading,) = fresh.readings([quiz], lambda: iter([server.sub(ANN)]))
+    assert isinstance(reading, Unread)
+    assert reading.code == "unreadable"
+
+
+@pytest.mark.parametrize("answer", ['[{"odd": 1}]', '{"results": [{"odd": 1}]}'])
+def test_items_without_an_id_are_nothing_that_can_be_read(
+    server: Any, keys_folder: Path, answer: str
+) -> None:
+    course = opened(server, keys_folder)
+    course.check()
+    server.fault = Response(answer, 200, mimetype="application/json")
+    for read in (course.gradables, course.rare_gradables):
+        with pytest.raises(PlatformDown):
+            list(read())
