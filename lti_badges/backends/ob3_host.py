@@ -22,7 +22,7 @@ from lti_badges.backends.api import BearerApi, call, granted, parsed, said
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
 from lti_badges.backends.tokens import Grant, TokenKeeper
-from lti_badges.errors import Refused, Unauthorized
+from lti_badges.errors import Refused, Unauthorized, Unavailable
 from lti_badges.http import Reply, host_of
 from lti_badges.links import next_page
 from lti_badges.store import Achievement, Award, IssuedCredential, new_id
@@ -149,9 +149,7 @@ class OB3Host(Backend):
             reply = self.api.request("GET", following, params=query)
             if not reply.ok:
                 raise self.api.refusal(reply)
-            answer = parsed(reply, writes=False)
-            rows = answer.get("credential") if isinstance(answer, dict) else None
-            for credential in rows or ():
+            for credential in _credentials(parsed(reply, writes=False)):
                 ref = str(credential.get("id"))
                 if ref in signed or self._is_ours(credential, achievement):
                     yield Holding(ref)
@@ -285,6 +283,16 @@ class OB3Host(Backend):
                 "“Sign in” beside this backend in the admin console."
             )
         return granted(reply)
+
+
+def _credentials(answer: Any) -> list[dict[str, Any]]:
+    """Those with an embedded proof; a page may hold VC-JWTs alone, which are none of ours."""
+    rows = answer.get("credential") if isinstance(answer, dict) else None
+    if rows is None and isinstance(answer, dict) and "compactJwsString" in answer:
+        return []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise Unavailable("The host sent a list of credentials that can't be read.")
+    return rows
 
 
 def explain(reply: Reply) -> str:

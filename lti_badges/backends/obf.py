@@ -205,6 +205,8 @@ def log_in(config: BackendConfig, url: str, secrets: Mapping[str, str]) -> Grant
 
 def listed(badge: Mapping[str, Any]) -> AchievementRef:
     """A badge as lists tell it, in both versions of the API: without its criteria."""
+    if not badge.get("id"):
+        raise Unavailable("The server sent a list of badges that can't be read.")
     name, text = str(badge.get("name") or ""), str(badge.get("description") or "")
     return AchievementRef("", str(badge["id"]), name, text, "")
 

@@ -216,7 +216,7 @@ class OBFv1(Backend):
                 row = json.loads(line)
             except ValueError:
                 row = None
-            if not isinstance(row, dict):
+            if not isinstance(row, dict) or not row.get("id"):
                 raise Unavailable(f"{host_of(self._base_url)} sent a list that can't be read.")
             yield row
 

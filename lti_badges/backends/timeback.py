@@ -257,7 +257,9 @@ def _achievement(row: dict[str, Any]) -> AchievementRef:
 
 def _issued(answer: Any, achievement: str) -> Iterator[Receipt]:
     rows = answer.get("achievementsWithIssuedBadges") if isinstance(answer, dict) else None
-    for row in rows or ():
+    if not isinstance(rows, list):  # taking it for “none” would issue a second badge
+        raise Unavailable("Timeback sent a list of badges that can't be read.")
+    for row in rows:
         if row.get("sourcedId") != achievement:
             continue
         for badge in row.get("issuedBadges") or ():

@@ -76,8 +76,10 @@ class CanvasMore:
         for page in self._rest.linked(f"{self._path}/outcome_group_links", query):
             for row in rows(page):
                 outcome = row.get("outcome")
-                mastery = number(outcome.get("mastery_points")) if outcome else None
-                if not isinstance(outcome, dict) or mastery is None:
+                if not isinstance(outcome, dict):
+                    continue
+                mastery = number(outcome.get("mastery_points"))
+                if mastery is None:
                     continue
                 ref, label = str(outcome.get("id")), f"Outcome “{outcome.get('title')}”"
                 if ref not in self._mastery:
@@ -118,7 +120,8 @@ class CanvasMore:
         seen: set[str] = set()
         for page in self._rest.linked(f"{self._path}/outcome_rollups", query):
             for row in rows(page, "rollups"):
-                owner = who.get(str((row.get("links") or {}).get("user")))
+                links = row.get("links")
+                owner = who.get(str(links.get("user"))) if isinstance(links, dict) else None
                 if owner is None or owner in seen or needed is None:
                     continue
                 seen.add(owner)

@@ -345,7 +345,7 @@ def _forward(base: str, path: str) -> Response:
 FAULTS = [
     *(f"before-{each}" for each in ("drop", "500", "502", "429", "garbage", "empty")),
     *(f"after-{each}" for each in ("drop", "500", "504", "garbage", "empty")),
-    *(f"find-{each}" for each in ("drop", "500", "429", "garbage")),
+    *(f"find-{each}" for each in ("drop", "500", "429", "garbage", "odd")),
 ]
 
 
@@ -405,3 +405,21 @@ def test_nothing_of_a_secret_is_ever_said(
     with pytest.raises((Unavailable, BackendError)) as told:
         backend.issue(order(made))
     assert not any(secret in told.value.message for secret in kind.secrets.values())
+
+
+@orders
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.startswith("find-")])
+def test_a_look_up_that_can_not_be_read_is_never_taken_for_none(
+    kind: Kind, server: FaultyServer, tool_engine: Engine, fault: str
+) -> None:
+    backend = opened(tool_engine, kind, server.base)
+    if not backend.traits.finds:
+        assert backend.find(order(made_at(backend, server))) is None  # and sending again is safe
+        return
+    issuance = order(replace(made_at(backend, server), id="ours"))
+    backend.issue(issuance)
+    server.faults = [fault]
+    with pytest.raises(Unavailable):
+        backend.find(issuance)
+    assert server.faults == []
+    assert backend.find(issuance) is not None

@@ -159,3 +159,17 @@ def test_a_badge_names_who_issued_it(lite: Campus) -> None:
 
 
 NAMED = {**REMOTE["timeback"].settings, "issuer_name": "Badges"}
+
+
+@pytest.mark.parametrize("garbage", ["{}", '{"credential": "x"}', '{"credential": ["x"]}'])
+def test_a_list_that_can_not_be_read_makes_nothing_missing(
+    lite: Campus, server: Ob3Server, garbage: str
+) -> None:
+    backend_id = add(lite.engine, REMOTE["ob3-host"], server.base)
+    award = earned(lite, backend_id)
+    server.garbage = garbage
+    report = reconcile(lite.engine, backend_id, force=True)
+    assert report.error
+    assert report.missing == 0
+    with lite.engine.sessions() as session:
+        assert session.get_one(Award, award.id).error is None

@@ -73,6 +73,8 @@ class FaultyServer:
             return Response("slow down", 429, headers={"Retry-After": "7"})
         if kind == "garbage":
             return Response(b"\xff\x00{", 200)
+        if kind == "odd":
+            return Response('{"odd": 1}', 200, mimetype="application/json")
         if kind == "empty":
             return Response(b"", 201)
         if kind == "401":

@@ -27,6 +27,7 @@ class Ob3Server(FaultyServer):
     refresh: set[str] = field(default_factory=lambda: {"r-first"})
     codes: dict[str, Json] = field(default_factory=dict)
     page: int = 2
+    garbage: str = ""
 
     def live(self) -> Counter[str]:
         return Counter(self.credentials.keys())
@@ -94,6 +95,8 @@ class Ob3Server(FaultyServer):
         def listed() -> Any:
             if not self.knows_token():
                 return self._no()
+            if self.garbage:
+                return Response(self.garbage, mimetype="application/json")
             start, size = int(request.args["offset"]), min(self.page, int(request.args["limit"]))
             rows = list(self.credentials.values())
             answer = jsonify({"credential": rows[start : start + size], "compactJwsString": []})
