@@ -121,6 +121,8 @@ class CanvasServer(Server):
         @app.get("/services/members")
         def members() -> Any:
             custom = "https://purl.imsglobal.org/spec/lti/claim/custom"
+            assert request.args.get("rlid", "ctx") == "ctx"
+            assert "rlid" in request.args or self.roster != "mapped"
             if "rlid" in request.args and self.roster != "mapped":
                 told = {"empty": jsonify({"members": []}), "gone": Response("", 404)}
                 return told.get(self.roster, Response("", ROSTERS.get(self.roster, 400)))
