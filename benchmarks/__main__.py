@@ -22,10 +22,10 @@ import structlog
 from flask import Flask, request
 from sqlalchemy import select
 
-from lti_badges import clock
 from lti_badges.app import create_app
-from lti_badges.awards.delivery import deliver_due
-from lti_badges.awards.engine import Engine
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.delivery.deliver import deliver_due
 from lti_badges.jobs import open_queue
 from lti_badges.openbadges import proofs
 from lti_badges.openbadges.canonical import canonical

@@ -5,25 +5,25 @@ from __future__ import annotations
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from lti_badges.awards.engine import Engine
 from lti_badges.backends import ensure_default
-from lti_badges.errors import SettingsError
+from lti_badges.context import Engine
+from lti_badges.core.errors import SettingsError
+from lti_badges.core.logs import configure_logs
 from lti_badges.jobs import Queue, open_queue
-from lti_badges.logs import configure_logs
 from lti_badges.settings import Settings
 from lti_badges.store import is_current, upgrade
 from lti_badges.web import common
-from lti_badges.web.admin import admin
-from lti_badges.web.events import events
-from lti_badges.web.health import health
-from lti_badges.web.instructor import instructor
-from lti_badges.web.launch import launch
-from lti_badges.web.learner import learner
-from lti_badges.web.picker import picker
-from lti_badges.web.public import public
-from lti_badges.web.registration import registration
+from lti_badges.web.admin.pages import admin
+from lti_badges.web.instructor.pages import instructor
+from lti_badges.web.instructor.sign_in import sign_in
+from lti_badges.web.learner.pages import learner
+from lti_badges.web.lti.deep_linking import picker
+from lti_badges.web.lti.events import events
+from lti_badges.web.lti.launch import launch
+from lti_badges.web.lti.registration import registration
+from lti_badges.web.public.health import health
+from lti_badges.web.public.pages import public
 from lti_badges.web.services import Services
-from lti_badges.web.sign_in import sign_in
 
 MAX_REQUEST_BYTES = 3_000_000
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from lti_badges.awards.engine import Engine
 from lti_badges.backends import ensure_default
-from lti_badges.errors import HttpError, SettingsError
-from lti_badges.http import Http
+from lti_badges.context import Engine
+from lti_badges.core.errors import HttpError, SettingsError
+from lti_badges.core.http import Http
 from lti_badges.lti import ags, nrps
 from lti_badges.sandbox import Tool, World, create_sandbox, demo_world
 from lti_badges.settings import Settings

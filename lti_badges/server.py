@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 
 from lti_badges.app import create_app
-from lti_badges.awards.engine import Engine
+from lti_badges.context import Engine
 from lti_badges.jobs import open_queue, start_background
 from lti_badges.jobs.queue import is_embedded
 from lti_badges.settings import Settings

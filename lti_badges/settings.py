@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
 
-from lti_badges.errors import SettingsError
+from lti_badges.core.errors import SettingsError
 
 PREFIX = "LTI_BADGES_"
 DEFAULT_CONFIG = Path("config/lti-badges.toml")

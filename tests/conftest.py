@@ -10,9 +10,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from lti_badges.awards.engine import Engine
 from lti_badges.backends import ensure_default
-from lti_badges.crypto import KeyFolder
+from lti_badges.context import Engine
+from lti_badges.core.crypto import KeyFolder
 from lti_badges.settings import Settings
 from lti_badges.store import upgrade
 from tests.support.campus import Campus

@@ -18,9 +18,9 @@ from lti_badges.backends.obf_v1 import OBFv1
 from lti_badges.backends.oeb import OEB
 from lti_badges.backends.timeback import Timeback
 from lti_badges.backends.webhook import Webhook
-from lti_badges.crypto import Cipher, KeyFolder
-from lti_badges.errors import InvalidInput
-from lti_badges.http import Http
+from lti_badges.core.crypto import Cipher, KeyFolder
+from lti_badges.core.errors import InvalidInput
+from lti_badges.core.http import Http
 from lti_badges.store import BackendRow, Sessions
 
 KINDS: dict[str, type[Backend]] = {

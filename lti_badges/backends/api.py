@@ -7,9 +7,9 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from lti_badges import clock
 from lti_badges.backends.tokens import Grant, TokenKeeper
-from lti_badges.errors import (
+from lti_badges.core import clock
+from lti_badges.core.errors import (
     NotSent,
     OutcomeUnknown,
     Refused,
@@ -17,7 +17,7 @@ from lti_badges.errors import (
     Unauthorized,
     Unavailable,
 )
-from lti_badges.http import Http, Reply, host_of
+from lti_badges.core.http import Http, Reply, host_of
 
 DEFAULT_LIFE_S = 3600
 Explain = Callable[[Reply], str]

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
-from lti_badges import clock
 from lti_badges.backends.api import BearerApi, call, granted, parsed
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.tokens import Grant, TokenKeeper
-from lti_badges.errors import (
+from lti_badges.core import clock
+from lti_badges.core.errors import (
     LtiBadgesError,
     NeedsRecipient,
     OutcomeUnknown,
@@ -25,8 +25,8 @@ from lti_badges.errors import (
     Unauthorized,
     Unavailable,
 )
-from lti_badges.http import Reply, host_of
-from lti_badges.links import next_page
+from lti_badges.core.http import Reply, host_of
+from lti_badges.core.links import next_page
 from lti_badges.values.badge import AchievementRef, Holding, Issuance, Receipt
 from lti_badges.values.settings import Setting
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from lti_badges.crypto import KeyFolder
-from lti_badges.errors import Refused
-from lti_badges.http import Http
+from lti_badges.core.crypto import KeyFolder
+from lti_badges.core.errors import Refused
+from lti_badges.core.http import Http
 from lti_badges.store import Sessions
 from lti_badges.values.badge import AchievementRef, Holding, Issuance, Receipt
 from lti_badges.values.settings import Setting

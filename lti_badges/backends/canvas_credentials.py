@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from lti_badges.backends.badgr import Badgr
 from lti_badges.backends.base import BackendConfig
-from lti_badges.errors import Refused
+from lti_badges.core.errors import Refused
 from lti_badges.values.badge import Issuance
 from lti_badges.values.settings import Setting
 

@@ -14,11 +14,17 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lti_badges import clock
 from lti_badges.backends.api import JsonApi, parsed
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
-from lti_badges.errors import LtiBadgesError, NeedsRecipient, OutcomeUnknown, Refused, Unavailable
-from lti_badges.http import Reply, host_of
+from lti_badges.core import clock
+from lti_badges.core.errors import (
+    LtiBadgesError,
+    NeedsRecipient,
+    OutcomeUnknown,
+    Refused,
+    Unavailable,
+)
+from lti_badges.core.http import Reply, host_of
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
 

@@ -22,9 +22,9 @@ from lti_badges.backends.api import BearerApi, call, granted, parsed, said
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
 from lti_badges.backends.tokens import Grant, TokenKeeper
-from lti_badges.errors import Refused, Unauthorized, Unavailable
-from lti_badges.http import Reply, host_of
-from lti_badges.links import next_page
+from lti_badges.core.errors import Refused, Unauthorized, Unavailable
+from lti_badges.core.http import Reply, host_of
+from lti_badges.core.links import next_page
 from lti_badges.store import Achievement, Award, IssuedCredential, new_id
 from lti_badges.values.badge import AchievementRef, Holding, Issuance, Receipt
 from lti_badges.values.settings import Setting

@@ -14,18 +14,18 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from lti_badges import clock
 from lti_badges.backends.api import BearerApi, call, granted, parsed, said
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.tokens import Grant, TokenKeeper
-from lti_badges.errors import (
+from lti_badges.core import clock
+from lti_badges.core.errors import (
     NeedsRecipient,
     OutcomeUnknown,
     Refused,
     Unauthorized,
     Unavailable,
 )
-from lti_badges.http import Reply, host_of
+from lti_badges.core.http import Reply, host_of
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
 

@@ -24,7 +24,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
-from lti_badges import clock
 from lti_badges.backends.api import BearerApi, JsonApi, call, lost
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.obf import (
@@ -37,8 +36,9 @@ from lti_badges.backends.obf import (
     segment,
 )
 from lti_badges.backends.tokens import TokenKeeper
-from lti_badges.errors import OutcomeUnknown, Refused, Unauthorized, Unavailable
-from lti_badges.http import Reply, host_of
+from lti_badges.core import clock
+from lti_badges.core.errors import OutcomeUnknown, Refused, Unauthorized, Unavailable
+from lti_badges.core.http import Reply, host_of
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from lti_badges.backends.api import parsed
 from lti_badges.backends.badgr import SCOPE, Badgr
 from lti_badges.backends.base import AchievementDraft, Traits
-from lti_badges.errors import InvalidInput, Refused
+from lti_badges.core.errors import InvalidInput, Refused
 from lti_badges.values.badge import AchievementRef, Issuance
 from lti_badges.values.settings import Setting
 

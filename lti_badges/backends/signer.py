@@ -14,9 +14,9 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from lti_badges import clock
 from lti_badges.backends.base import BackendConfig
-from lti_badges.errors import Refused
+from lti_badges.core import clock
+from lti_badges.core.errors import Refused
 from lti_badges.openbadges import keys, ob2, proofs, status
 from lti_badges.openbadges.documents import (
     AchievementDocument,

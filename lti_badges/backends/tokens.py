@@ -12,9 +12,9 @@ from threading import Lock
 from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
-from lti_badges import clock
 from lti_badges.backends.base import BackendConfig
-from lti_badges.errors import Unavailable
+from lti_badges.core import clock
+from lti_badges.core.errors import Unavailable
 from lti_badges.store import Delivery, new_id
 
 RENEW_BEFORE = timedelta(seconds=60)

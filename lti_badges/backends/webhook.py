@@ -14,11 +14,11 @@ import json
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from lti_badges import clock
 from lti_badges.backends.api import call
 from lti_badges.backends.base import AchievementDraft, Backend, Traits
-from lti_badges.errors import LtiBadgesError, Refused, Unauthorized
-from lti_badges.http import Reply, host_of
+from lti_badges.core import clock
+from lti_badges.core.errors import LtiBadgesError, Refused, Unauthorized
+from lti_badges.core.http import Reply, host_of
 from lti_badges.settings import checked_url
 from lti_badges.store import new_id
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt

@@ -11,14 +11,14 @@ from rich.progress import Progress
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lti_badges.awards.delivery import deliver, deliver_due
-from lti_badges.awards.hand import retry as retry_awards
-from lti_badges.awards.hand import revoke as revoke_award
-from lti_badges.awards.passback import due_for_pass_back, pass_back
-from lti_badges.awards.rulebook import remove_rule, rules_of, save_rule
-from lti_badges.awards.sync import SyncReport, sync_course
+from lti_badges.awarding.manual import retry as retry_awards
+from lti_badges.awarding.manual import revoke as revoke_award
+from lti_badges.awarding.rulebook import remove_rule, rules_of, save_rule
 from lti_badges.cli.common import json_option, open_engine_only, open_queue_and_engine, show
-from lti_badges.errors import InvalidInput, NotFound
+from lti_badges.core.errors import InvalidInput, NotFound
+from lti_badges.courses.read import SyncReport, sync_course
+from lti_badges.delivery.deliver import deliver, deliver_due
+from lti_badges.delivery.grade_passback import due_for_pass_back, pass_back
 from lti_badges.rules import (
     AllOf,
     AnyOf,

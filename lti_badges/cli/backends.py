@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 from sqlalchemy import select
 
-from lti_badges.awards.achievements import create_achievement, refresh_achievements
-from lti_badges.awards.configured import backend_named, remove_backend, save_backend
-from lti_badges.awards.moving import move_badges
-from lti_badges.awards.orders import backend_of
-from lti_badges.awards.reconcile import reconcile
 from lti_badges.backends import KINDS, AchievementDraft
+from lti_badges.catalogue.achievements import create_achievement, refresh_achievements
+from lti_badges.catalogue.configuration import backend_named, remove_backend, save_backend
+from lti_badges.catalogue.issuance import backend_of
 from lti_badges.cli.common import json_option, open_engine_only, pairs, secrets_for, show
+from lti_badges.delivery.move import move_badges
+from lti_badges.delivery.reconcile import reconcile
 from lti_badges.store import Achievement, BackendRow
 
 

@@ -14,9 +14,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from lti_badges import clock
-from lti_badges.awards.engine import Engine
 from lti_badges.backends import ensure_default
+from lti_badges.context import Engine
+from lti_badges.core import clock
 from lti_badges.jobs import Queue, open_queue
 from lti_badges.settings import SECRET_PREFIX, Settings
 from lti_badges.store import is_current, upgrade

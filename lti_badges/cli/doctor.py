@@ -9,10 +9,10 @@ import click
 from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from lti_badges.awards.checks import Check, platform_checks
-from lti_badges.awards.engine import Engine
-from lti_badges.awards.orders import backend_of
-from lti_badges.errors import LtiBadgesError
+from lti_badges.catalogue.issuance import backend_of
+from lti_badges.catalogue.platform_checks import Check, platform_checks
+from lti_badges.context import Engine
+from lti_badges.core.errors import LtiBadgesError
 from lti_badges.jobs import Queue, open_queue
 from lti_badges.settings import Settings
 from lti_badges.store import BackendRow, Deployment, Platform, is_current, upgrade

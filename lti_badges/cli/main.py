@@ -12,8 +12,8 @@ from lti_badges.cli.backends import achievements, backends
 from lti_badges.cli.doctor import doctor
 from lti_badges.cli.platforms import deployments, platforms
 from lti_badges.cli.running import admin, db, demo, keys, serve, worker
-from lti_badges.errors import LtiBadgesError
-from lti_badges.logs import configure_logs
+from lti_badges.core.errors import LtiBadgesError
+from lti_badges.core.logs import configure_logs
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

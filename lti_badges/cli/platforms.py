@@ -8,9 +8,9 @@ import click
 from sqlalchemy import select
 
 from lti_badges import lms
-from lti_badges.awards.configured import approve_deployment, connect_platform, platform_named
+from lti_badges.catalogue.configuration import approve_deployment, connect_platform, platform_named
 from lti_badges.cli.common import json_option, open_engine_only, pairs, secrets_for, show
-from lti_badges.errors import InvalidInput, PlatformError
+from lti_badges.core.errors import InvalidInput, PlatformError
 from lti_badges.lti.registration import invite
 from lti_badges.settings import checked_url
 from lti_badges.store import Course, Deployment, Platform

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from lti_badges import clock
-from lti_badges.awards.engine import Engine
 from lti_badges.backends import ensure_default
 from lti_badges.cli.common import json_option, open_queue_and_engine, show
-from lti_badges.crypto import PUBLISH_BEFORE_USE
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.core.crypto import PUBLISH_BEFORE_USE
 from lti_badges.demo import run_demo
 from lti_badges.jobs import start_background
 from lti_badges.sandbox import DEMO_FLAVOUR, FLAVOURS

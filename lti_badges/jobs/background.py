@@ -10,14 +10,14 @@ import structlog
 from huey.consumer import Consumer
 from sqlalchemy import select
 
-from lti_badges import clock
-from lti_badges.awards.connections import due_connections
-from lti_badges.awards.delivery import sweep
-from lti_badges.awards.engine import Engine
-from lti_badges.awards.passback import due_for_pass_back
-from lti_badges.awards.reconcile import due_for_reconciliation
-from lti_badges.awards.workers import is_gone
+from lti_badges.catalogue.connections import due_connections
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.delivery.deliver import sweep
+from lti_badges.delivery.grade_passback import due_for_pass_back
+from lti_badges.delivery.reconcile import due_for_reconciliation
 from lti_badges.jobs.queue import Queue
+from lti_badges.ledger.leases import is_gone
 from lti_badges.lti.login import forget_expired
 from lti_badges.store import Course
 

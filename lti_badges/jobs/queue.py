@@ -14,14 +14,14 @@ from huey.exceptions import HueyException
 from redis import RedisError
 from sqlalchemy import make_url
 
-from lti_badges.awards.connections import check_connection
-from lti_badges.awards.delivery import deliver
-from lti_badges.awards.engine import Engine
-from lti_badges.awards.passback import pass_back
-from lti_badges.awards.push import read_pushed
-from lti_badges.awards.reconcile import reconcile
-from lti_badges.awards.sync import sync_course
-from lti_badges.errors import NotFound, PlatformError, SettingsError
+from lti_badges.catalogue.connections import check_connection
+from lti_badges.context import Engine
+from lti_badges.core.errors import NotFound, PlatformError, SettingsError
+from lti_badges.courses.push import read_pushed
+from lti_badges.courses.read import sync_course
+from lti_badges.delivery.deliver import deliver
+from lti_badges.delivery.grade_passback import pass_back
+from lti_badges.delivery.reconcile import reconcile
 from lti_badges.settings import Settings
 
 NAME = "lti-badges"

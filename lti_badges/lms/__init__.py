@@ -1,11 +1,11 @@
 """One file per LMS behind one interface; this is the registry, and no other room names an LMS."""
 
-from lti_badges.errors import InvalidInput
+from lti_badges.core.errors import InvalidInput
 from lti_badges.lms.base import LMS, Capability, CourseHandle, Push
 from lti_badges.lms.blackboard import Blackboard
-from lti_badges.lms.brightspace import Brightspace
-from lti_badges.lms.canvas import Canvas
-from lti_badges.lms.moodle import Moodle
+from lti_badges.lms.brightspace.adapter import Brightspace
+from lti_badges.lms.canvas.adapter import Canvas
+from lti_badges.lms.moodle.adapter import Moodle
 
 LMSES: dict[str, type[LMS]] = {
     lms.key: lms for lms in (Canvas, Moodle, Blackboard, Brightspace, LMS)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from lti_badges.errors import PlatformDown, PlatformError, Unsupported
-from lti_badges.http import Http
+from lti_badges.core.errors import PlatformDown, PlatformError, Unsupported
+from lti_badges.core.http import Http
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.lti import ags, nrps
 from lti_badges.lti.service import Service

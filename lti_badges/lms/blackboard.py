@@ -14,9 +14,9 @@ from fractions import Fraction
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lti_badges import clock
-from lti_badges.errors import Gone, Unsupported
-from lti_badges.http import Http
+from lti_badges.core import clock
+from lti_badges.core.errors import Gone, Unsupported
+from lti_badges.core.http import Http
 from lti_badges.lms.base import LMS, Capability, CourseHandle, guarded
 from lti_badges.lms.oauth import token_request
 from lti_badges.lms.rest import Rest, id_of, number, rows

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from lti_badges import clock
-from lti_badges.errors import HttpError, NoRight, PlatformDown
-from lti_badges.http import Http, Reply, host_of
+from lti_badges.core import clock
+from lti_badges.core.errors import HttpError, NoRight, PlatformDown
+from lti_badges.core.http import Http, Reply, host_of
 
 TOKEN, UNTIL = "access_token", "access_until"
 RENEW_BEFORE = timedelta(seconds=60)

@@ -7,9 +7,9 @@ from fractions import Fraction
 from typing import Any
 from urllib.parse import urljoin
 
-from lti_badges.errors import Gone, HttpError, NoRight, NotConnected, PlatformDown
-from lti_badges.http import Http, Reply, host_of
-from lti_badges.links import next_page
+from lti_badges.core.errors import Gone, HttpError, NoRight, NotConnected, PlatformDown
+from lti_badges.core.http import Http, Reply, host_of
+from lti_badges.core.links import next_page
 from lti_badges.lms.base import CourseHandle
 from lti_badges.lms.oauth import TOKEN, is_fresh, kept, parsed
 from lti_badges.values.score import exact

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode, urljoin
 
-from lti_badges.http import Http
+from lti_badges.core.http import Http
 from lti_badges.lms.oauth import kept, token_request
 
 

@@ -12,8 +12,8 @@ from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from lti_badges import clock
-from lti_badges.errors import Gone, HttpError, NoRight, PlatformDown
+from lti_badges.core import clock
+from lti_badges.core.errors import Gone, HttpError, NoRight, PlatformDown
 from lti_badges.lti.service import Service
 from lti_badges.values.course import Gradable, Kind, Result, ResultState
 from lti_badges.values.score import exact

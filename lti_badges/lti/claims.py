@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from lti_badges.errors import LaunchError
+from lti_badges.core.errors import LaunchError
 from lti_badges.lti.pylti import validate_message
 from lti_badges.values.course import Member, Role, role_of
 

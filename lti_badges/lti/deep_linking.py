@@ -10,7 +10,7 @@ from typing import Any
 
 import jwt
 
-from lti_badges.crypto import KeyFolder
+from lti_badges.core.crypto import KeyFolder
 from lti_badges.lti import pylti
 from lti_badges.lti.claims import CLAIM, DL, DeepLinkingSettings
 

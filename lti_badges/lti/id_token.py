@@ -10,8 +10,8 @@ from typing import Any
 
 import jwt
 
-from lti_badges import clock
-from lti_badges.errors import LaunchError
+from lti_badges.core import clock
+from lti_badges.core.errors import LaunchError
 from lti_badges.lti.keysets import ALGORITHMS, KeySets
 
 LEEWAY_S = 90

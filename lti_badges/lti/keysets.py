@@ -13,8 +13,8 @@ from typing import Any
 
 import jwt
 
-from lti_badges.errors import HttpError, LaunchError
-from lti_badges.http import Http, host_of
+from lti_badges.core.errors import HttpError, LaunchError
+from lti_badges.core.http import Http, host_of
 
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "ES512"})
 KEEP_S = 3600.0

@@ -15,9 +15,9 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from lti_badges import clock
-from lti_badges.crypto import Cipher
-from lti_badges.errors import LaunchError
+from lti_badges.core import clock
+from lti_badges.core.crypto import Cipher
+from lti_badges.core.errors import LaunchError
 from lti_badges.lti.claims import Launch, parse_launch
 from lti_badges.lti.id_token import AGAIN, verified_claims
 from lti_badges.lti.keysets import KeySets

@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from lti_badges import clock
-from lti_badges.errors import LaunchError
+from lti_badges.core import clock
+from lti_badges.core.errors import LaunchError
 from lti_badges.lti.claims import is_own
 from lti_badges.store import Login, Platform, Sessions
 

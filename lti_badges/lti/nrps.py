@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from html import unescape
 from typing import Any
 
-from lti_badges.errors import PlatformDown
+from lti_badges.core.errors import PlatformDown
 from lti_badges.lti.ags import with_query
 from lti_badges.lti.service import Service
 from lti_badges.values.course import Member

@@ -14,7 +14,7 @@ from pylti1p3.exception import LtiException
 from pylti1p3.lineitem import LineItem
 from pylti1p3.message_validators import get_validators
 
-from lti_badges.errors import LaunchError
+from lti_badges.core.errors import LaunchError
 
 
 def validate_message(claims: Mapping[str, Any]) -> None:

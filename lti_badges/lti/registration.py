@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lti_badges import clock
-from lti_badges.errors import HttpError, LaunchError
-from lti_badges.http import Http, Reply, host_of
+from lti_badges.core import clock
+from lti_badges.core.errors import HttpError, LaunchError
+from lti_badges.core.http import Http, Reply, host_of
 from lti_badges.lti import ags, nrps
 from lti_badges.lti.login import hashed
 from lti_badges.settings import checked_url

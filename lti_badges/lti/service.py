@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lti_badges.errors import Gone, HttpError, NoRight, PlatformDown
-from lti_badges.http import Http, Reply, host_of
-from lti_badges.links import next_page
+from lti_badges.core.errors import Gone, HttpError, NoRight, PlatformDown
+from lti_badges.core.http import Http, Reply, host_of
+from lti_badges.core.links import next_page
 from lti_badges.lti.tokens import PlatformEndpoint, ServiceTokens
 
 MAX_PAGES = 10_000

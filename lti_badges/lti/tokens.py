@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import jwt
 
-from lti_badges.crypto import KeyFolder
-from lti_badges.errors import HttpError, NoRight, PlatformDown
-from lti_badges.http import Http, Reply, host_of
+from lti_badges.core.crypto import KeyFolder
+from lti_badges.core.errors import HttpError, NoRight, PlatformDown
+from lti_badges.core.http import Http, Reply, host_of
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 DEPLOYMENT_CLAIM = "https://purl.imsglobal.org/spec/lti/claim/deployment_id"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from lti_badges.errors import InvalidInput
+from lti_badges.core.errors import InvalidInput
 from lti_badges.rules.criteria import (
     ActivityCompleted,
     BadgeHeld,

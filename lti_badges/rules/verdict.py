@@ -9,7 +9,7 @@ from enum import IntEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from lti_badges import clock
+from lti_badges.core import clock
 from lti_badges.values.score import exact
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from fractions import Fraction
 
-from lti_badges import clock
+from lti_badges.core import clock
 from lti_badges.sandbox.world import DEMO_FLAVOUR, Course, Item, Link, Person, World
 
 COURSE, HOMEWORK, MIDTERM, QUIZ = "2", "11", "12", "13"

@@ -14,9 +14,9 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, reque
 from jwt.algorithms import RSAAlgorithm
 from werkzeug.wrappers import Response as AnyResponse
 
-from lti_badges import clock
-from lti_badges.errors import HttpError
-from lti_badges.http import Http
+from lti_badges.core import clock
+from lti_badges.core.errors import HttpError
+from lti_badges.core.http import Http
 from lti_badges.sandbox.claims import id_token_claims
 from lti_badges.sandbox.state import world
 from lti_badges.sandbox.world import Tool

@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, request
 
-from lti_badges import clock
+from lti_badges.core import clock
 from lti_badges.sandbox.claims import MEMBERSHIP, roles
 from lti_badges.sandbox.state import world
 from lti_badges.sandbox.world import Course, Item, Person

@@ -12,7 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from lti_badges import clock
+from lti_badges.core import clock
 from lti_badges.sandbox.faults import Faults
 
 TEST_USER = "http://purl.imsglobal.org/vocab/lti/system/person#TestUser"

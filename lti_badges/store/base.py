@@ -10,7 +10,7 @@ from uuid import uuid4
 from sqlalchemy import DateTime, Dialect, MetaData, String, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase
 
-from lti_badges import clock
+from lti_badges.core import clock
 
 
 class Base(DeclarativeBase):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lti_badges.errors import InvalidInput
+from lti_badges.core.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import Any
 from flask import Request
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
-from lti_badges.crypto import Cipher
-from lti_badges.errors import LaunchError
+from lti_badges.core.crypto import Cipher
+from lti_badges.core.errors import LaunchError
 from lti_badges.values.course import Role
 
 LIFE_S = 2 * 60 * 60

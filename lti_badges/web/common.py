@@ -12,10 +12,10 @@ from markupsafe import Markup
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
-from lti_badges import clock
-from lti_badges.awards.roster import spoken_state
-from lti_badges.errors import LtiBadgesError
+from lti_badges.core import clock
+from lti_badges.core.errors import LtiBadgesError
 from lti_badges.lti.ags import with_query
+from lti_badges.queries.roster import spoken_state
 from lti_badges.values.score import percent
 
 log = structlog.get_logger("lti_badges.web")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 
 from lti_badges import lms
-from lti_badges.awards.engine import Engine
+from lti_badges.context import Engine
 from lti_badges.jobs import Queue
 from lti_badges.lti.launches import Desk
 from lti_badges.web.access import AccessTokens, AdminTokens

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lti_badges.awards.brake import FEW, go_on, let_stand
-from lti_badges.awards.drift import drifts, mend
-from lti_badges.awards.rulebook import rules_of
-from lti_badges.errors import NotFound
+from lti_badges.awarding.guard import FEW, go_on, let_stand
+from lti_badges.awarding.item_changes import drifts, mend
+from lti_badges.awarding.rulebook import rules_of
+from lti_badges.core.errors import NotFound
 from lti_badges.rules import OnFall
 from lti_badges.sandbox import Item
 from lti_badges.sandbox.demo_course import COURSE, QUIZ

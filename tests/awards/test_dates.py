@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_badges import clock
+from lti_badges.core import clock
 from lti_badges.rules import Policy
 from tests.awards.test_expiry import later
 from tests.support.campus import TEACHER, Campus

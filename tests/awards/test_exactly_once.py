@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from lti_badges import clock
-from lti_badges.awards.achievements import create_achievement
-from lti_badges.awards.claims import claim, due_awards, recover
-from lti_badges.awards.delivery import deliver, deliver_due
-from lti_badges.awards.hand import retry, revoke
+from lti_badges.awarding.manual import retry, revoke
 from lti_badges.backends import AchievementDraft
+from lti_badges.catalogue.achievements import create_achievement
+from lti_badges.core import clock
+from lti_badges.delivery.claims import claim, due_awards, recover
+from lti_badges.delivery.deliver import deliver, deliver_due
 from lti_badges.store import AuditEvent, Award, BackendRow, Delivery, State
 from tests.support.badgr_server import TOKENS, BadgrServer
 from tests.support.campus import Campus
@@ -160,7 +160,7 @@ def test_a_worker_that_vanished_while_sending_is_looked_up_first(
     award_id = due_awards(campus.engine)[0]
     taken = claim(campus.engine, award_id)
     assert taken is not None
-    from lti_badges.awards.orders import backend_of
+    from lti_badges.catalogue.issuance import backend_of
 
     backend_of(campus.engine, taken.backend).issue(taken.issuance)  # stored, then killed
     assert deliver(campus.engine, award_id) is None  # the lease holds
@@ -177,7 +177,7 @@ def test_a_late_worker_does_not_overwrite_what_recovery_found(
     campus: Campus, badgr: BadgrServer
 ) -> None:
     begin(campus, badgr)
-    from lti_badges.awards.claims import held
+    from lti_badges.delivery.claims import held
 
     award_id = due_awards(campus.engine)[0]
     taken = claim(campus.engine, award_id)

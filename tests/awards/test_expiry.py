@@ -11,9 +11,9 @@ import httpx
 import pytest
 import time_machine
 
-from lti_badges import clock
-from lti_badges.awards.hand import award_by_hand
-from lti_badges.errors import InvalidInput
+from lti_badges.awarding.manual import award_by_hand
+from lti_badges.core import clock
+from lti_badges.core.errors import InvalidInput
 from lti_badges.rules import Policy
 from tests.support.campus import TEACHER, Campus
 from tests.web.test_course_pages import Pages

@@ -10,14 +10,14 @@ import pytest
 import time_machine
 from sqlalchemy import func, select
 
-from lti_badges import clock
-from lti_badges.awards.drift import drifts
-from lti_badges.awards.gathering import store_readings
-from lti_badges.awards.reading import writing
-from lti_badges.awards.rehearsal import rehearse
-from lti_badges.awards.rulebook import rules_of
-from lti_badges.errors import InvalidInput
-from lti_badges.lms.moodle import Moodle
+from lti_badges.awarding.item_changes import drifts
+from lti_badges.awarding.rehearsal import rehearse
+from lti_badges.awarding.rulebook import rules_of
+from lti_badges.core import clock
+from lti_badges.core.errors import InvalidInput
+from lti_badges.courses.snapshot import store_readings
+from lti_badges.ledger.rules_in_force import writing
+from lti_badges.lms.moodle.adapter import Moodle
 from lti_badges.rules import AllOf, CourseGradeAtLeast, MarkIsOneOf, MemberOf, OnFall
 from lti_badges.sandbox import web_services
 from lti_badges.store import LineItem, MemberResult

@@ -15,9 +15,9 @@ from fractions import Fraction
 import pytest
 from sqlalchemy import func, select
 
-from lti_badges import clock
-from lti_badges.awards.workers import new_claim
+from lti_badges.core import clock
 from lti_badges.jobs.background import due_courses
+from lti_badges.ledger.leases import new_claim
 from lti_badges.sandbox import Person
 from lti_badges.sandbox.demo_course import COURSE, QUIZ
 from lti_badges.settings import Settings

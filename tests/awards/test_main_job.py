@@ -10,16 +10,16 @@ import pytest
 import time_machine
 from sqlalchemy import func, select
 
-from lti_badges import clock
-from lti_badges.awards.copying import note_copy
-from lti_badges.awards.hand import award_by_hand, keep_after_flag, revoke
-from lti_badges.awards.passback import due_for_pass_back, pass_back
-from lti_badges.awards.rehearsal import rehearse
-from lti_badges.awards.roster import awards_csv, flagged, roster, why
-from lti_badges.awards.rulebook import edit_rule, pause_rule, remove_rule, resume_rule, rules_of
-from lti_badges.awards.sync import sync_course
-from lti_badges.errors import InvalidInput, NotFound
-from lti_badges.lms.moodle import Moodle
+from lti_badges.awarding.manual import award_by_hand, keep_after_flag, revoke
+from lti_badges.awarding.rehearsal import rehearse
+from lti_badges.awarding.rulebook import edit_rule, pause_rule, remove_rule, resume_rule, rules_of
+from lti_badges.core import clock
+from lti_badges.core.errors import InvalidInput, NotFound
+from lti_badges.courses.copy import note_copy
+from lti_badges.courses.read import sync_course
+from lti_badges.delivery.grade_passback import due_for_pass_back, pass_back
+from lti_badges.lms.moodle.adapter import Moodle
+from lti_badges.queries.roster import awards_csv, flagged, roster, why
 from lti_badges.rules import (
     AllOf,
     BadgeHeld,

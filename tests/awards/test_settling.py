@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import time_machine
 
-from lti_badges import clock
-from lti_badges.awards.rulebook import rules_of
+from lti_badges.awarding.rulebook import rules_of
+from lti_badges.core import clock
 from tests.support.campus import TEACHER, Campus
 from tests.web.test_course_pages import Pages
 

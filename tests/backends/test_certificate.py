@@ -23,11 +23,11 @@ from cryptography.x509.oid import NameOID
 from flask import Response, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from lti_badges import clock
-from lti_badges.awards.engine import Engine
-from lti_badges.awards.orders import backend_of
 from lti_badges.backends import Backend
-from lti_badges.errors import Unauthorized
+from lti_badges.catalogue.issuance import backend_of
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.core.errors import Unauthorized
 from lti_badges.settings import Settings
 from lti_badges.store import BackendRow, upgrade
 from tests.backends.test_contract import draft, order

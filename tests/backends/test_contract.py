@@ -14,14 +14,12 @@ import time_machine
 from flask import Flask, Response, redirect, request
 from sqlalchemy import select
 
-from lti_badges import clock
-from lti_badges.awards.achievements import create_achievement, refresh_achievements
-from lti_badges.awards.claims import recover
-from lti_badges.awards.delivery import deliver_due
-from lti_badges.awards.engine import Engine
-from lti_badges.awards.orders import backend_of
 from lti_badges.backends import KINDS, AchievementDraft, Backend
-from lti_badges.errors import (
+from lti_badges.catalogue.achievements import create_achievement, refresh_achievements
+from lti_badges.catalogue.issuance import backend_of
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.core.errors import (
     BackendError,
     InvalidInput,
     NeedsRecipient,
@@ -29,6 +27,8 @@ from lti_badges.errors import (
     Unauthorized,
     Unavailable,
 )
+from lti_badges.delivery.claims import recover
+from lti_badges.delivery.deliver import deliver_due
 from lti_badges.openbadges.picture import generated_svg, png_from_svg
 from lti_badges.settings import Settings
 from lti_badges.store import Achievement, Award, BackendRow, upgrade

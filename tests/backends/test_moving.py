@@ -8,12 +8,12 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from lti_badges.awards.configured import save_backend
-from lti_badges.awards.hand import revoke
-from lti_badges.awards.moving import move_badges
-from lti_badges.awards.reconcile import reconcile
-from lti_badges.awards.rulebook import rules_of
-from lti_badges.errors import InvalidInput, NotFound
+from lti_badges.awarding.manual import revoke
+from lti_badges.awarding.rulebook import rules_of
+from lti_badges.catalogue.configuration import save_backend
+from lti_badges.core.errors import InvalidInput, NotFound
+from lti_badges.delivery.move import move_badges
+from lti_badges.delivery.reconcile import reconcile
 from lti_badges.rules import OnFall
 from lti_badges.store import Achievement, Award
 from tests.support.badgr_server import TOKENS, BadgrServer

@@ -9,12 +9,12 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from lti_badges import clock
-from lti_badges.awards.achievements import create_achievement
-from lti_badges.awards.configured import save_backend
-from lti_badges.awards.delivery import deliver, deliver_due
 from lti_badges.backends import AchievementDraft
-from lti_badges.errors import InvalidInput
+from lti_badges.catalogue.achievements import create_achievement
+from lti_badges.catalogue.configuration import save_backend
+from lti_badges.core import clock
+from lti_badges.core.errors import InvalidInput
+from lti_badges.delivery.deliver import deliver, deliver_due
 from tests.support.badgr_server import TOKENS, BadgrServer
 from tests.support.campus import Campus
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import time_machine
 
-from lti_badges import clock
-from lti_badges.awards import reconcile as module
-from lti_badges.awards.achievements import create_achievement
-from lti_badges.awards.reconcile import MISSING, due_for_reconciliation, reconcile
 from lti_badges.backends import AchievementDraft
+from lti_badges.catalogue.achievements import create_achievement
+from lti_badges.core import clock
+from lti_badges.delivery import reconcile as module
+from lti_badges.delivery.reconcile import MISSING, due_for_reconciliation, reconcile
 from lti_badges.jobs.background import housekeeping
 from lti_badges.store import BackendRow
 from tests.backends.test_contract import REMOTE, add

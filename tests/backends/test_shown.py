@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from lti_badges.awards.achievements import shelf_of
+from lti_badges.catalogue.achievements import shelf_of
 from tests.backends.test_contract import REMOTE, add, badge_at
 from tests.support.campus import TEACHER, Campus
 from tests.web.test_course_pages import Pages

@@ -11,13 +11,13 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from lti_badges import clock
-from lti_badges.awards.achievements import create_achievement
-from lti_badges.awards.hand import revoke
-from lti_badges.awards.learner import shelf
-from lti_badges.awards.reconcile import MISSING, reconcile
+from lti_badges.awarding.manual import revoke
 from lti_badges.backends import AchievementDraft
+from lti_badges.catalogue.achievements import create_achievement
+from lti_badges.core import clock
+from lti_badges.delivery.reconcile import MISSING, reconcile
 from lti_badges.openbadges.verify import verify_document
+from lti_badges.queries.learner import shelf
 from lti_badges.store import Award, BackendRow
 from tests.backends.test_contract import REMOTE, Kind, add
 from tests.support.campus import Campus

@@ -13,12 +13,12 @@ import pytest
 import time_machine
 from flask import Flask, Response, request
 
-from lti_badges.crypto import KeyFolder
-from lti_badges.errors import Gone, LaunchError, NoRight, Unsupported
-from lti_badges.http import Http
+from lti_badges.core.crypto import KeyFolder
+from lti_badges.core.errors import Gone, LaunchError, NoRight, Unsupported
+from lti_badges.core.http import Http
 from lti_badges.lms.base import CourseHandle
-from lti_badges.lms.moodle import Moodle
-from lti_badges.lms.moodle_more import MoodleMore
+from lti_badges.lms.moodle.adapter import Moodle
+from lti_badges.lms.moodle.further_sources import MoodleMore
 from lti_badges.lti.claims import MessageType, parse_launch
 from lti_badges.lti.id_token import verified_claims
 from lti_badges.lti.keysets import KeySets

@@ -15,14 +15,14 @@ import pytest
 import time_machine
 from flask import Flask, Response, jsonify, request
 
-from lti_badges import clock
-from lti_badges.crypto import KeyFolder
-from lti_badges.errors import NoRight, PlatformDown, PlatformError, Unsupported
-from lti_badges.http import Http
+from lti_badges.core import clock
+from lti_badges.core.crypto import KeyFolder
+from lti_badges.core.errors import NoRight, PlatformDown, PlatformError, Unsupported
+from lti_badges.core.http import Http
 from lti_badges.lms.base import LMS, CourseHandle
 from lti_badges.lms.blackboard import Blackboard
-from lti_badges.lms.brightspace import Brightspace
-from lti_badges.lms.canvas import Canvas
+from lti_badges.lms.brightspace.adapter import Brightspace
+from lti_badges.lms.canvas.adapter import Canvas
 from lti_badges.lti.service import Service
 from lti_badges.lti.tokens import PlatformEndpoint, ServiceTokens
 from lti_badges.values.course import (

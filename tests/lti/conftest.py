@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lti_badges.app import create_app
-from lti_badges.awards.engine import Engine
+from lti_badges.context import Engine
 from lti_badges.jobs import open_queue
 from lti_badges.settings import Settings
 from tests.support.platform import Browser, TestPlatform

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from flask import Response
 
-from lti_badges.errors import LaunchError
-from lti_badges.http import Http
+from lti_badges.core.errors import LaunchError
+from lti_badges.core.http import Http
 from lti_badges.lti.keysets import BURST, KeySets
 from tests.support.platform import Browser, TestPlatform
 

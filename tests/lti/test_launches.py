@@ -15,8 +15,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from sqlalchemy import func, select
 
-from lti_badges import clock
-from lti_badges.awards.engine import Engine
+from lti_badges.context import Engine
+from lti_badges.core import clock
 from lti_badges.store import Course, CourseMember, Deployment, Login
 from tests.support.platform import (
     INSTITUTION,

@@ -13,10 +13,10 @@ import time_machine
 from flask import Flask, Response, jsonify, request
 from sqlalchemy import func, select
 
-from lti_badges import clock
-from lti_badges.awards.engine import Engine
-from lti_badges.errors import HttpError
-from lti_badges.http import Http
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.core.errors import HttpError
+from lti_badges.core.http import Http
 from lti_badges.lti.registration import PLATFORM_CONFIGURATION, TOOL_CONFIGURATION, invite
 from lti_badges.settings import Settings
 from lti_badges.store import AuditEvent, Course, Deployment, Invitation, Platform

@@ -17,10 +17,10 @@ from flask import Flask, Response, request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_badges.crypto import KeyFolder
-from lti_badges.errors import Gone, NoRight, PlatformDown
-from lti_badges.http import Http
-from lti_badges.links import next_page
+from lti_badges.core.crypto import KeyFolder
+from lti_badges.core.errors import Gone, NoRight, PlatformDown
+from lti_badges.core.http import Http
+from lti_badges.core.links import next_page
 from lti_badges.lti import ags, nrps
 from lti_badges.lti.service import Service
 from lti_badges.lti.tokens import PlatformEndpoint, ServiceTokens

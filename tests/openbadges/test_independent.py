@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lti_badges.awards.hand import revoke
+from lti_badges.awarding.manual import revoke
 from lti_badges.openbadges.canonical import load_context
 from tests.support.campus import Campus
 

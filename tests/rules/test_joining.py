@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_badges.errors import InvalidInput
+from lti_badges.core.errors import InvalidInput
 from lti_badges.rules import (
     ActivityCompleted,
     AllOf,

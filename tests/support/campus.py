@@ -14,12 +14,12 @@ import httpx
 from sqlalchemy import select
 
 from lti_badges.app import create_app
-from lti_badges.awards.achievements import create_achievement
-from lti_badges.awards.delivery import deliver_due
-from lti_badges.awards.engine import Engine
-from lti_badges.awards.rulebook import save_rule
-from lti_badges.awards.sync import SyncReport, sync_course
+from lti_badges.awarding.rulebook import save_rule
 from lti_badges.backends import AchievementDraft
+from lti_badges.catalogue.achievements import create_achievement
+from lti_badges.context import Engine
+from lti_badges.courses.read import SyncReport, sync_course
+from lti_badges.delivery.deliver import deliver_due
 from lti_badges.demo import register
 from lti_badges.jobs import Queue, open_queue
 from lti_badges.rules import Criterion, Policy, ScoreAtLeast

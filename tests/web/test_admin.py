@@ -13,8 +13,8 @@ import time_machine
 from click.testing import CliRunner
 from sqlalchemy import select
 
-from lti_badges import clock
 from lti_badges.cli.main import cli
+from lti_badges.core import clock
 from lti_badges.store import Award, BackendRow, Deployment, Platform
 from lti_badges.web.access import AdminTokens
 from tests.support.badgr_server import TOKENS, BadgrServer

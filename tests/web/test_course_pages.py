@@ -12,7 +12,7 @@ import jwt
 import pytest
 from sqlalchemy import select
 
-from lti_badges.awards.rulebook import rules_of
+from lti_badges.awarding.rulebook import rules_of
 from lti_badges.store import Achievement, Course
 from tests.support.campus import TEACHER, Campus, hidden
 

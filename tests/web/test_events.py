@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask, jsonify
 
-from lti_badges.awards.push import read_pushed
+from lti_badges.courses.push import read_pushed
 from lti_badges.settings import Settings
 from lti_badges.store import Course, CourseMember, Deployment, Platform
 from tests.support.campus import Campus, campus

@@ -8,8 +8,8 @@ import httpx
 import jwt
 import pytest
 
-from lti_badges import clock
-from lti_badges.awards.hand import revoke
+from lti_badges.awarding.manual import revoke
+from lti_badges.core import clock
 from lti_badges.openbadges.bake import unbake_png, unbake_svg
 from lti_badges.openbadges.verify import verify_document, verify_jwt
 from tests.support.campus import Campus

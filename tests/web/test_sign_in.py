@@ -12,10 +12,10 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from lti_badges import clock
-from lti_badges.awards.configured import connect_platform
-from lti_badges.awards.connections import check_connection, due_connections, lms_of
-from lti_badges.errors import NoRight, NotFound, Unsupported
+from lti_badges.catalogue.configuration import connect_platform
+from lti_badges.catalogue.connections import check_connection, due_connections, lms_of
+from lti_badges.core import clock
+from lti_badges.core.errors import NoRight, NotFound, Unsupported
 from lti_badges.store import Course, Deployment, Platform
 from tests.lms.test_rest import CanvasServer
 from tests.support.campus import TEACHER, Campus

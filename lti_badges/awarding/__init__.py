@@ -1,0 +1,1 @@
+"""What follows from what an LMS told: facts, judgements, decisions, the guard, awards by hand."""

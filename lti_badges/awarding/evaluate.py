@@ -1,0 +1,86 @@
+"""Judging dirty members and acting on it.
+
+A member is dirty from the transaction that changed a fact until the one that judged it, so that a
+crash in between forgets nobody; the awards' unique constraint keeps a second judge from doubling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lti_badges.awarding.facts import facts_of
+from lti_badges.awarding.judge import Desk, LiveRule
+from lti_badges.context import Engine
+from lti_badges.ledger.rules_in_force import writing
+from lti_badges.store import Course, CourseMember
+
+BATCH = 200
+
+
+def evaluate_dirty(engine: Engine, course_id: str) -> list[str]:
+    """Judge all dirty members of a course, a batch a transaction. Returns new awards' ids, and
+    nudges their delivery."""
+    granted: list[str] = []
+    last = ""
+    while True:
+        with writing(engine, course_id) as (session, course):
+            members = list(
+                session.scalars(
+                    select(CourseMember)
+                    .where(
+                        CourseMember.course_id == course_id,
+                        CourseMember.dirty.is_(True),
+                        CourseMember.id > last,
+                    )
+                    .order_by(CourseMember.id)
+                    .limit(BATCH)
+                )
+            )
+            changed = judge_members(session, course, members)
+        granted += changed
+        for award_id in changed:
+            engine.nudge("deliver", award_id)
+        if len(members) < BATCH:
+            return granted
+        last = members[-1].id
+
+
+def evaluate_member(engine: Engine, course_id: str, member_id: str) -> list[str]:
+    """Judge one member now; they are waiting for their page. Returns new awards' ids."""
+    with writing(engine, course_id) as (session, course):
+        member = session.get(CourseMember, member_id)
+        return judge_members(session, course, [member] if member else [])
+
+
+def judge_members(session: Session, course: Course, members: Sequence[CourseMember]) -> list[str]:
+    """Judge members of one course within the caller's transaction. Returns the ids of awards that
+    are due at a backend (granted or revoked).
+
+    Rules may build on each other's badges: after a grant the member is judged again, at most once
+    per rule.
+    """
+    rules = LiveRule.all_of(session, course)
+    due: list[str] = []
+    later: set[str] = set()
+    waiting = list(members)
+    for _ in range(len(rules) + 1):
+        if not waiting:
+            break
+        facts = facts_of(session, course, waiting)
+        granted_to = set()
+        desk = Desk.open(session, course, waiting, rules)
+        for member in waiting:
+            for rule in rules:
+                award = desk.judge(rule, member, facts[member.id])
+                if award is not None:
+                    due.append(award.id)
+                    granted_to.add(member.id)
+        session.flush()
+        later |= desk.later
+        waiting = [member for member in waiting if member.id in granted_to]
+    for member in members:
+        member.dirty = member.id in later
+    return due

@@ -1,0 +1,120 @@
+"""What the store knows of a batch of members, as the facts that rules judge."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lti_badges.core import clock
+from lti_badges.courses.snapshot import COMPLETED
+from lti_badges.rules import Facts
+from lti_badges.store import Award, Course, CourseMember, Deployment, LineItem, MemberResult, State
+from lti_badges.values.course import Completion, Kind, Result, ResultState
+
+HELD = (State.PENDING, State.SENDING, State.ISSUED, State.UNKNOWN, State.NEEDS_RECIPIENT)
+"""An award in one of these states counts as a badge held, for badges that build on others."""
+
+
+def facts_of(session: Session, course: Course, members: Sequence[CourseMember]) -> dict[str, Facts]:
+    """Facts by member id, in a handful of queries however many members."""
+    ids = [member.id for member in members]
+    listed = list(session.scalars(select(LineItem).where(LineItem.course_id == course.id)))
+    items = [item for item in listed if item.present]
+    labels = {item.key: item.label for item in items}
+    gone = frozenset(item.key for item in listed if not item.present) - labels.keys()
+    rows = session.scalars(select(MemberResult).where(MemberResult.member_id.in_(ids)))
+    stored: dict[str, dict[str, MemberResult]] = defaultdict(dict)
+    for row in rows:
+        stored[row.member_id][row.line_item_id] = row
+    held = badges_held(session, course, members)
+    sources = {item.key: item.source for item in items}
+    return {
+        member.id: Facts(
+            results=_results(member, items, stored[member.id]),
+            completions=_completions(member, items, stored[member.id]),
+            badges_held=held[member.id],
+            sources=sources,
+            labels=labels,
+            gone=gone,
+        )
+        for member in members
+    }
+
+
+def badges_held(
+    session: Session, course: Course, members: Sequence[CourseMember]
+) -> dict[str, frozenset[str]]:
+    """Achievement ids by member id: of the same person in any course of the same platform."""
+    platform = (
+        select(Deployment.platform_id)
+        .where(Deployment.id == course.deployment_id)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        select(CourseMember.sub, Award.achievement_id)
+        .join(Award, Award.member_id == CourseMember.id)
+        .join(Course, Course.id == CourseMember.course_id)
+        .join(Deployment, Deployment.id == Course.deployment_id)
+        .where(
+            CourseMember.sub.in_([member.sub for member in members]),
+            Deployment.platform_id == platform,
+            Award.state.in_([state.value for state in HELD]),
+            Award.standing_at(clock.now()),
+        )
+    )
+    by_sub: dict[str, set[str]] = defaultdict(set)
+    for sub, achievement_id in rows:
+        by_sub[sub].add(achievement_id)
+    return {member.id: frozenset(by_sub[member.sub]) for member in members}
+
+
+def _results(
+    member: CourseMember, items: Sequence[LineItem], stored: dict[str, MemberResult]
+) -> dict[str, Result]:
+    """Items that were read in full and name nothing for the member count as "no grade yet"."""
+    results = {}
+    for item in items:
+        if item.kind not in {Kind.ITEM, Kind.COURSE_GRADE}:
+            continue
+        row = stored.get(item.id)
+        if row is not None:
+            state = ResultState(row.state)
+            # The gradebook may scale a result's own maximum; the item's holds where it has none.
+            maximum = row.maximum if row.maximum is not None else item.maximum
+            results[item.key] = Result(
+                item.key,
+                member.sub,
+                state,
+                row.score,
+                maximum,
+                row.read_at,
+                row.mark,
+                row.changed_at,
+            )
+        elif item.read_at is not None:
+            results[item.key] = Result(
+                item.key, member.sub, ResultState.MISSING, None, item.maximum, item.read_at
+            )
+    return results
+
+
+def _completions(
+    member: CourseMember, items: Sequence[LineItem], stored: dict[str, MemberResult]
+) -> dict[str, Completion]:
+    completions = {}
+    for item in items:
+        row = stored.get(item.id)
+        is_group = item.kind == Kind.GROUP
+        if row is not None and item.kind in {Kind.COMPLETION, Kind.ACTIVITY, Kind.GROUP}:
+            done = row.state == COMPLETED
+            completions[item.key] = Completion(
+                member.sub, item.key, done, row.completed_at, row.read_at, is_group
+            )
+        elif is_group and item.read_at is not None:  # the list named everybody who is in it
+            completions[item.key] = Completion(
+                member.sub, item.key, False, None, item.read_at, is_group
+            )
+    return completions

@@ -1,0 +1,181 @@
+"""The brake: a jump that no newly posted result explains stops and asks the instructor.
+
+Results that a teacher posts always flow, a whole class at once too. A rule becomes suspicious when
+its ground moved: an item got another maximum, or was mapped to another one. What would follow is
+counted first, and more than 30 % of the course or 50 people stop it. So do revocations of more
+than a few people at once, whatever their cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from lti_badges.awarding.decide import Action
+from lti_badges.awarding.evaluate import evaluate_dirty
+from lti_badges.awarding.facts import facts_of
+from lti_badges.awarding.grace import revoke_after_grace
+from lti_badges.awarding.judge import Desk, LiveRule
+from lti_badges.context import Engine
+from lti_badges.core.errors import NotFound
+from lti_badges.courses.snapshot import mark_all_dirty
+from lti_badges.ledger.audit import record
+from lti_badges.ledger.rules_in_force import writing
+from lti_badges.rules import OnFall
+from lti_badges.store import AwardRule, Course, CourseMember, Standing
+
+SHARE = Fraction(30, 100)
+PEOPLE = 50
+FEW = 3
+BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A rule that waits for the instructor: what would follow if they say go on."""
+
+    rule_id: str
+    why: str
+    grants: int
+    revocations: int
+    learners: int
+
+    @property
+    def sentence(self) -> str:
+        """For the banner."""
+        if self.revocations:
+            return f"{self.revocations} learners would lose this badge at once: {self.why}"
+        return f"{self.grants} of {self.learners} learners would get this badge at once: {self.why}"
+
+
+def stop_of(rule: AwardRule) -> Stop | None:
+    """Why a rule stands still, if it does."""
+    return Stop(rule.id, **rule.stopped) if rule.stopped else None
+
+
+def weigh(engine: Engine, course_id: str) -> None:
+    """Count what suspicious rules and revocations would lead to, before anything is done. Called
+    after a course was read without a failure."""
+    with writing(engine, course_id) as (session, course):
+        rules = [rule for rule in LiveRule.all_of(session, course) if rule.row.stopped is None]
+        for rule in rules:
+            if rule.row.suspicion is not None:
+                _weigh_grants(session, course, rule)
+            if rule.row.stopped is None and rule.policy.on_fall is OnFall.REVOKE:
+                _weigh_revocations(session, course, rule)
+
+
+def go_on(engine: Engine, course_id: str, rule_id: str, *, by: str) -> list[str]:
+    """The instructor has seen what would follow, and wants it. Returns awards that are due.
+    Raises NotFound."""
+    _release(engine, course_id, rule_id, "brake_released", by)
+    due = evaluate_dirty(engine, course_id)
+    return due + revoke_after_grace(engine, course_id)
+
+
+def let_stand(engine: Engine, course_id: str, rule_id: str, *, by: str) -> None:
+    """The instructor keeps the badges that would have been revoked. Raises NotFound."""
+    with writing(engine, course_id) as (session, _):
+        session.execute(
+            update(Standing)
+            .where(Standing.rule_id == rule_id, Standing.fallen_at.is_not(None))
+            .values(kept=True, flagged=False)
+        )
+    _release(engine, course_id, rule_id, "brake_kept", by)
+    evaluate_dirty(engine, course_id)
+
+
+def _release(engine: Engine, course_id: str, rule_id: str, kind: str, by: str) -> None:
+    with writing(engine, course_id) as (session, course):
+        rule = session.get(AwardRule, rule_id)
+        if rule is None or rule.course_id != course.id or rule.stopped is None:
+            raise NotFound("This rule does not wait for a decision any more.")
+        record(session, kind, actor=by, course_id=course.id, rule_id=rule.id, **rule.stopped)
+        rule.stopped, rule.suspicion = None, None
+        mark_all_dirty(session, course.id)
+
+
+def _weigh_grants(session: Session, course: Course, rule: LiveRule) -> None:
+    earning = (CourseMember.can_earn.is_(True), CourseMember.present.is_(True))
+    learners = session.scalar(
+        select(func.count()).where(CourseMember.course_id == course.id, *earning)
+    )
+    count = _count(session, course, rule, Action.GRANT, *earning)
+    if count > PEOPLE or count > SHARE * (learners or 0):
+        _stop(session, course, rule, grants=count, learners=learners or 0)
+        return
+    rule.row.suspicion = None
+    mark_all_dirty(session, course.id)
+
+
+def _weigh_revocations(session: Session, course: Course, rule: LiveRule) -> None:
+    fallen = select(Standing.member_id).where(
+        Standing.rule_id == rule.row.id, Standing.fallen_at.is_not(None)
+    )
+    count = _count(
+        session,
+        course,
+        rule,
+        Action.REVOKE,
+        or_(CourseMember.dirty.is_(True), CourseMember.id.in_(fallen)),
+    )
+    if count > FEW:
+        _stop(session, course, rule, revocations=count)
+
+
+def _count(
+    session: Session,
+    course: Course,
+    rule: LiveRule,
+    action: Action,
+    *who: ColumnElement[bool],
+) -> int:
+    count = 0
+    for members in _pages(session, course, *who):
+        facts = facts_of(session, course, members)
+        desk = Desk.open(session, course, members, [rule])
+        count += sum(desk.forecast(rule, each, facts[each.id]) is action for each in members)
+    return count
+
+
+def _pages(
+    session: Session, course: Course, *who: ColumnElement[bool]
+) -> Iterator[list[CourseMember]]:
+    last = ""
+    while True:
+        page = list(
+            session.scalars(
+                select(CourseMember)
+                .where(CourseMember.course_id == course.id, CourseMember.id > last, *who)
+                .order_by(CourseMember.id)
+                .limit(BATCH)
+            )
+        )
+        if page:
+            yield page
+        if len(page) < BATCH:
+            return
+        last = page[-1].id
+
+
+def _stop(
+    session: Session,
+    course: Course,
+    rule: LiveRule,
+    *,
+    grants: int = 0,
+    revocations: int = 0,
+    learners: int = 0,
+) -> None:
+    why = rule.row.suspicion or "their grades fell."
+    rule.row.stopped = {
+        "why": why,
+        "grants": grants,
+        "revocations": revocations,
+        "learners": learners,
+    }
+    record(session, "brake", course_id=course.id, rule_id=rule.row.id, **rule.row.stopped)

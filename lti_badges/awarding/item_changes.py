@@ -1,0 +1,121 @@
+"""Rules whose items are no longer what they were: gone from the course, or renamed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import select
+
+from lti_badges.awarding.rulebook import RuleView, edit_rule, rules_of
+from lti_badges.context import Engine
+from lti_badges.core.errors import NotFound
+from lti_badges.rules import (
+    AllOf,
+    AnyOf,
+    AtLeastN,
+    Criterion,
+    Named,
+    kind_of,
+    leaves,
+)
+from lti_badges.store import LineItem
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One condition that waits. `mended` is the item that it would look at after one click; None
+    when the instructor has to choose."""
+
+    rule_id: str
+    badge: str
+    label: str
+    gone: bool
+    mended: str | None
+
+    @property
+    def sentence(self) -> str:
+        """For the banner."""
+        if not self.gone:
+            return f"“{self.label}” is called “{self.mended}” now. Is it still what is meant?"
+        if self.mended:
+            return (
+                f"“{self.label}” was taken out of the course, and there is a new one of that name."
+            )
+        return f"“{self.label}” was deleted or hidden in the course."
+
+
+def drifts(engine: Engine, course_id: str) -> list[Drift]:
+    """All conditions of active rules that wait, in the rules' order."""
+    items = _Items.of(engine, course_id)
+    return [
+        drift
+        for view in rules_of(engine, course_id)
+        if view.active
+        for leaf in leaves(view.criterion)
+        if (drift := _drift(items, view, leaf)) is not None
+    ]
+
+
+def mend(engine: Engine, course_id: str, rule_id: str, *, by: str) -> None:
+    """Take the new names, and the new items of the old names, as what the rule means. Raises
+    NotFound when nothing can be mended so."""
+    items = _Items.of(engine, course_id)
+    view = next((each for each in rules_of(engine, course_id) if each.id == rule_id), None)
+    found = [] if view is None else [_drift(items, view, leaf) for leaf in leaves(view.criterion)]
+    waiting = [drift for drift in found if drift is not None and drift.mended]
+    if view is None or not waiting:
+        raise NotFound("There is nothing to mend in this rule any more.")
+    moved = [drift.label for drift in waiting if drift.gone]
+    why = f"“{moved[0]}” is another item than before." if moved else None
+    edit_rule(engine, rule_id, items.mended(view.criterion), view.policy, by=by, suspicion=why)
+
+
+@dataclass(frozen=True, slots=True)
+class _Items:
+    """The course's items: by (kind, key), and those whose name only one of them has."""
+
+    by_key: dict[tuple[str, str], LineItem]
+    by_name: dict[tuple[str, str], LineItem]
+
+    @classmethod
+    def of(cls, engine: Engine, course_id: str) -> _Items:
+        with engine.sessions() as session:
+            rows = list(session.scalars(select(LineItem).where(LineItem.course_id == course_id)))
+        present = [row for row in rows if row.present and not row.is_own]
+        names = [(row.kind, row.label) for row in present]
+        return cls(
+            by_key={(row.kind, row.key): row for row in rows},
+            by_name={
+                (row.kind, row.label): row
+                for row in present
+                if names.count((row.kind, row.label)) == 1
+            },
+        )
+
+    def now(self, leaf: Named) -> LineItem | None:
+        """What a condition would look at after mending."""
+        kind = kind_of(leaf).value
+        row = self.by_key.get((kind, leaf.key))
+        return row if row is not None and row.present else self.by_name.get((kind, leaf.label))
+
+    def mended(self, criterion: Criterion) -> Criterion:
+        """The criterion with keys and labels as they are now."""
+        if isinstance(criterion, AllOf | AnyOf | AtLeastN):
+            return replace(
+                criterion, criteria=tuple(self.mended(part) for part in criterion.criteria)
+            )
+        if isinstance(criterion, Named):
+            row = self.now(criterion)
+            return replace(criterion, key=row.key, label=row.label) if row else criterion
+        return criterion
+
+
+def _drift(items: _Items, view: RuleView, leaf: Criterion) -> Drift | None:
+    if not isinstance(leaf, Named):
+        return None
+    row = items.by_key.get((kind_of(leaf).value, leaf.key))
+    gone = row is None or not row.present
+    if not gone and row is not None and row.label == leaf.label:
+        return None
+    now = items.now(leaf)
+    return Drift(view.id, view.achievement.name, leaf.label, gone, now.label if now else None)

@@ -1,0 +1,166 @@
+"""What a person decides: award by hand, revoke with a reason, retry, settle a flag."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.core.errors import InvalidInput, NotFound
+from lti_badges.courses.snapshot import recipient_key, recipient_of
+from lti_badges.ledger.audit import begin_revoking, change_state, record
+from lti_badges.ledger.rules_in_force import writing
+from lti_badges.store import (
+    Achievement,
+    Award,
+    BackendRow,
+    CourseMember,
+    Standing,
+    State,
+)
+
+RETRIED = (State.REJECTED, State.NEEDS_RECIPIENT, State.PENDING, State.UNKNOWN, State.REVOKING)
+MAX_REASON = 500
+
+
+def award_by_hand(
+    engine: Engine, course_id: str, member_id: str, achievement_id: str, *, by: str, reason: str
+) -> str:
+    """Award a badge outside any rule. Returns the award's id. Raises InvalidInput, NotFound."""
+    reason = _reason(reason)
+    with writing(engine, course_id) as (session, course):
+        member = session.get(CourseMember, member_id)
+        achievement = session.get(Achievement, achievement_id)
+        if member is None or member.course_id != course_id or achievement is None:
+            raise NotFound("There is no such learner or badge in this course.")
+        if not member.can_earn:
+            raise InvalidInput(
+                f"{member.name or 'This person'} is not an active learner in this course."
+            )
+        number = _next_number(session, member_id, achievement_id)
+        award = Award(
+            course_id=course.id,
+            member_id=member.id,
+            achievement_id=achievement.id,
+            backend_id=achievement.backend_id,
+            number=number,
+            state=State.PENDING.value,
+            recipient_key=recipient_key(member),
+            recipient=recipient_of(member),
+            explanation=f"Awarded by hand: {reason}",
+            granted_by=by,
+            achieved_at=clock.now(),
+        )
+        session.add(award)
+        session.flush()
+        member.dirty = True  # other badges may build on this one
+        record(
+            session,
+            "granted_by_hand",
+            actor=by,
+            course_id=course.id,
+            member_id=member.id,
+            award_id=award.id,
+            reason=reason,
+        )
+    engine.nudge("deliver", award.id)
+    return award.id
+
+
+def revoke(engine: Engine, award_id: str, *, reason: str, by: str) -> State:
+    """Revoke an award. Returns the state it is in now. Raises InvalidInput, NotFound."""
+    reason = _reason(reason)
+    with engine.sessions.begin() as session:
+        award = _award(session, award_id)
+        if award.state in {State.REVOKED, State.REVOKING}:
+            return State(award.state)
+        if award.state in {State.SENDING, State.UNKNOWN}:
+            raise InvalidInput(
+                "This award is just being delivered, and whether it arrived is not known yet. "
+                "Try again in a minute."
+            )
+        due = begin_revoking(session, award, why=reason, actor=by)
+        if award.id not in due:  # it never reached the backend
+            award.revocation_reason = reason
+            award.revoked_at, award.next_attempt_at = clock.now(), None
+            change_state(session, award, State.REVOKED, why=reason, actor=by)
+        state = State(award.state)
+    for each in due:
+        engine.nudge("deliver", each)
+    return state
+
+
+def retry(engine: Engine, award_ids: Sequence[str] | None = None, *, by: str = "admin") -> int:
+    """Try again at once: the named awards, or all that wait for a person or a time. Their backends
+    are tried again too. Returns how many awards."""
+    with engine.sessions.begin() as session:
+        query = select(Award).where(Award.state.in_([state.value for state in RETRIED]))
+        if award_ids is not None:
+            query = query.where(Award.id.in_(award_ids))
+        awards = list(session.scalars(query))
+        for award in awards:
+            _again(session, award, by)
+        for backend_id in {award.backend_id for award in awards}:
+            unpause(session.get_one(BackendRow, backend_id))
+        ids = [award.id for award in awards]
+    for award_id in ids:
+        engine.nudge("deliver", award_id)
+    return len(ids)
+
+
+def unpause(backend: BackendRow) -> None:
+    """A person says that the backend is mended: its awards go on."""
+    backend.paused_until, backend.failures = None, 0
+    backend.error, backend.error_since = None, None
+
+
+def keep_after_flag(
+    engine: Engine, course_id: str, rule_id: str, member_id: str, *, by: str
+) -> None:
+    """The instructor lets a flagged badge stand. Raises NotFound."""
+    with writing(engine, course_id) as (session, _):
+        standing = session.get(Standing, (rule_id, member_id))
+        if standing is None or not standing.flagged:
+            raise NotFound("There is nothing to review here any more.")
+        standing.flagged, standing.kept = False, True
+        record(
+            session,
+            "flag_kept",
+            actor=by,
+            course_id=course_id,
+            member_id=member_id,
+            rule_id=rule_id,
+        )
+
+
+def _again(session: Session, award: Award, by: str) -> None:
+    award.next_attempt_at, award.error = clock.now(), None
+    if award.state in {State.REJECTED, State.NEEDS_RECIPIENT}:
+        member = session.get_one(CourseMember, award.member_id)
+        award.recipient, award.recipient_key = recipient_of(member), recipient_key(member)
+        change_state(session, award, State.PENDING, why="Tried again.", actor=by)
+
+
+def _next_number(session: Session, member_id: str, achievement_id: str) -> int:
+    mine = (Award.member_id == member_id) & (Award.achievement_id == achievement_id)
+    standing = session.scalar(select(func.count()).where(mine, Award.standing_at(clock.now())))
+    if standing:
+        raise InvalidInput("This learner has that badge already, or it is on its way.")
+    return (session.scalar(select(func.max(Award.number)).where(mine)) or 0) + 1
+
+
+def _award(session: Session, award_id: str) -> Award:
+    award = session.scalar(select(Award).where(Award.id == award_id).with_for_update())
+    if award is None:
+        raise NotFound("There is no such award.")
+    return award
+
+
+def _reason(reason: str) -> str:
+    reason = reason.strip()
+    if not reason:
+        raise InvalidInput("Give a reason: it is kept with the award.", field="reason")
+    return reason[:MAX_REASON]

@@ -1,0 +1,235 @@
+"""Who would be awarded if a rule went live now: the same judging, nothing written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from fractions import Fraction
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lti_badges.awarding.facts import facts_of
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.core.errors import NotFound
+from lti_badges.courses.read import sync_course
+from lti_badges.ledger.rules_in_force import needed_keys
+from lti_badges.rules import (
+    CourseGradeAtLeast,
+    Criterion,
+    Facts,
+    Outcome,
+    Policy,
+    ScoreAtLeast,
+    dump,
+    evaluate,
+    leaves,
+)
+from lti_badges.store import Award, Course, CourseMember, LineItem
+from lti_badges.values.course import COURSE_GRADE_KEY, Kind, ResultState
+
+BATCH = 200
+BINS = 20
+FRESH = timedelta(seconds=60)
+WAIT_S = 6.0
+NAMED = 60
+AT_ONCE = Policy()
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A learner in a list: what to call them, and the judgement in words."""
+
+    member_id: str
+    name: str
+    text: str
+
+
+@dataclass(slots=True)
+class Histogram:
+    """How a class stands in one value. `bins` count learners by share of the maximum, each bin a
+    twentieth; the last holds full marks and more. `share` is the threshold, from 0 to 1."""
+
+    label: str
+    share: Fraction
+    bins: list[int] = field(default_factory=lambda: [0] * BINS)
+    without: int = 0
+
+    def add(self, share: Fraction | None) -> None:
+        """Count one learner; None has no usable grade."""
+        if share is None:
+            self.without += 1
+        else:
+            self.bins[min(max(int(share * BINS), 0), BINS - 1)] += 1
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """What a rule would do today. Lists name a few dozen people; counts count all."""
+
+    description: str
+    learners: int = 0
+    awarded: int = 0
+    holding: int = 0
+    not_yet: int = 0
+    unknown: int = 0
+    would_get: list[Person] = field(default_factory=list)
+    undecided: list[Person] = field(default_factory=list)
+    histograms: list[Histogram] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def rehearse(
+    engine: Engine,
+    course_id: str,
+    criterion: Criterion,
+    achievement_id: str | None,
+    policy: Policy = AT_ONCE,
+) -> Rehearsal:
+    """Judge everybody who can earn by a draft rule. Reads from the LMS first what nobody has read
+    yet. Raises NotFound."""
+    _read_what_is_missing(engine, course_id, criterion)
+    result = Rehearsal(criterion.describe(), histograms=_histograms(criterion))
+    with engine.sessions() as session:
+        course = session.get(Course, course_id)
+        if course is None:
+            raise NotFound("There is no such course.")
+        result.problems = _problems(session, course_id, criterion)
+        for batch in _learners(session, course_id):
+            facts = facts_of(session, course, batch)
+            holders = _holders(session, batch, achievement_id)
+            for member in batch:
+                seen = facts[member.id].under(policy, clock.now())
+                _count(result, criterion, member, seen, member.id in holders)
+    result.would_get.sort(key=lambda person: person.name.casefold())
+    result.undecided.sort(key=lambda person: person.name.casefold())
+    return result
+
+
+def _count(
+    result: Rehearsal, criterion: Criterion, member: CourseMember, facts: Facts, holds: bool
+) -> None:
+    judgement = evaluate(criterion, facts)
+    person = Person(member.id, member.name or member.email or "A learner", judgement.text)
+    result.learners += 1
+    for histogram, leaf in zip(result.histograms, _scores(criterion), strict=True):
+        histogram.add(_share(leaf, facts))
+    if holds:
+        result.holding += 1
+    elif judgement.outcome is Outcome.MET:
+        result.awarded += 1
+        if len(result.would_get) < NAMED:
+            result.would_get.append(person)
+    elif judgement.outcome is Outcome.UNKNOWN:
+        result.unknown += 1
+        if len(result.undecided) < NAMED:
+            result.undecided.append(person)
+    else:
+        result.not_yet += 1
+
+
+def _scores(criterion: Criterion) -> list[ScoreAtLeast | CourseGradeAtLeast]:
+    return [
+        leaf for leaf in leaves(criterion) if isinstance(leaf, (ScoreAtLeast, CourseGradeAtLeast))
+    ]
+
+
+def _histograms(criterion: Criterion) -> list[Histogram]:
+    return [
+        Histogram(leaf.label if isinstance(leaf, ScoreAtLeast) else "Course grade", leaf.share)
+        for leaf in _scores(criterion)
+    ]
+
+
+def _share(leaf: ScoreAtLeast | CourseGradeAtLeast, facts: Facts) -> Fraction | None:
+    key = leaf.key if isinstance(leaf, ScoreAtLeast) else COURSE_GRADE_KEY
+    result = facts.results.get(key)
+    if result is None or result.state is not ResultState.GRADED or not result.maximum:
+        return None
+    return None if result.score is None else result.score / result.maximum
+
+
+def _learners(session: Session, course_id: str) -> Iterator[list[CourseMember]]:
+    last = ""
+    while True:
+        batch = list(
+            session.scalars(
+                select(CourseMember)
+                .where(
+                    CourseMember.course_id == course_id,
+                    CourseMember.can_earn.is_(True),
+                    CourseMember.id > last,
+                )
+                .order_by(CourseMember.id)
+                .limit(BATCH)
+            )
+        )
+        if batch:
+            yield batch
+            last = batch[-1].id
+        if len(batch) < BATCH:
+            return
+
+
+def _holders(
+    session: Session, members: list[CourseMember], achievement_id: str | None
+) -> frozenset[str]:
+    if achievement_id is None:
+        return frozenset()
+    return frozenset(
+        session.scalars(
+            select(Award.member_id).where(
+                Award.achievement_id == achievement_id,
+                Award.member_id.in_([member.id for member in members]),
+                Award.standing_at(clock.now()),
+            )
+        )
+    )
+
+
+def _items(session: Session, course_id: str, criterion: Criterion) -> list[LineItem]:
+    needed = needed_keys(dump(criterion))
+    rows = session.scalars(select(LineItem).where(LineItem.course_id == course_id))
+    return [row for row in rows if (row.kind, row.key) in needed]
+
+
+def _problems(session: Session, course_id: str, criterion: Criterion) -> list[str]:
+    items = _items(session, course_id, criterion)
+    known = {(item.kind, item.key) for item in items}
+    said = [f"{item.label}: {item.error}" for item in items if item.error]
+    said += [
+        f"{item.label} is being read; look again in a moment."
+        for item in items
+        if item.error is None and item.read_at is None
+    ]
+    labels = {
+        Kind.COURSE_GRADE.value: "the course grade",
+        Kind.COMPLETION.value: "course completion",
+    }
+    said += [
+        f"The LMS does not tell this tool {labels.get(kind, 'this item')} at present."
+        for kind, key in needed_keys(dump(criterion))
+        if (kind, key) not in known
+    ]
+    return said
+
+
+def _read_what_is_missing(engine: Engine, course_id: str, criterion: Criterion) -> None:
+    needed = frozenset(needed_keys(dump(criterion)))
+    deadline = time.monotonic() + WAIT_S
+    while _is_stale(engine, course_id, criterion) and time.monotonic() < deadline:
+        if not sync_course(engine, course_id, also=needed).skipped:
+            return
+        time.sleep(0.3)  # another worker reads the course; what it leaves out is read after it
+
+
+def _is_stale(engine: Engine, course_id: str, criterion: Criterion) -> bool:
+    now = clock.now()
+    with engine.sessions() as session:
+        return any(
+            item.read_at is None or now - item.read_at > FRESH
+            for item in _items(session, course_id, criterion)
+        )

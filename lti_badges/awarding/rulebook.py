@@ -1,0 +1,289 @@
+"""The rules of a course: written, edited, paused, removed, and shown with what came of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from lti_badges.awarding.guard import Stop, stop_of
+from lti_badges.awarding.judge import policy_of
+from lti_badges.catalogue.issuance import achievement_of
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.core.errors import InvalidInput, NotFound
+from lti_badges.courses.snapshot import mark_all_dirty
+from lti_badges.ledger.audit import record
+from lti_badges.ledger.rules_in_force import writing
+from lti_badges.rules import (
+    BadgeHeld,
+    Criterion,
+    Named,
+    Policy,
+    dump,
+    kind_of,
+    leaves,
+    load,
+)
+from lti_badges.store import (
+    Achievement,
+    Award,
+    AwardRule,
+    Course,
+    LineItem,
+    RuleVersion,
+)
+from lti_badges.values.badge import AchievementRef
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """A rule as it stands. `counts` tells how many of its awards are in each state."""
+
+    id: str
+    course_id: str
+    achievement: AchievementRef
+    version: int
+    criterion: Criterion
+    description: str
+    policy: Policy
+    active: bool
+    stop: Stop | None
+    counts: Mapping[str, int]
+
+
+def save_rule(
+    engine: Engine,
+    course_id: str,
+    achievement_id: str,
+    criterion: Criterion,
+    policy: Policy,
+    *,
+    by: str,
+) -> str:
+    """Put a rule in force. Returns its id. Raises InvalidInput and NotFound.
+
+    The course is read anew right away: the rule may need values nobody asked for before.
+    """
+    with writing(engine, course_id) as (session, course):
+        achievement = _achievement(session, course, achievement_id)
+        _check(session, course, achievement, criterion)
+        rule = AwardRule(course_id=course.id, achievement_id=achievement.id, version=1)
+        session.add(rule)
+        session.flush()
+        session.add(_version(rule, criterion, policy, by))
+        _note(session, rule, "rule_saved", by, description=criterion.describe())
+        _read_anew(session, course)
+        rule_id = rule.id
+    engine.nudge("sync", course_id)
+    return rule_id
+
+
+def edit_rule(
+    engine: Engine,
+    rule_id: str,
+    criterion: Criterion,
+    policy: Policy,
+    *,
+    by: str,
+    suspicion: str | None = None,
+) -> int:
+    """Replace a rule's criterion and policy. Returns the version in force, the old one if nothing
+    changed. Awards keep the version they were granted by. Whoever edits without having seen what
+    follows gives a `suspicion`: it is counted first. Raises InvalidInput and NotFound."""
+    course_id = _course_of(engine, rule_id)
+    with writing(engine, course_id) as (session, course):
+        rule = _rule(session, rule_id)
+        achievement = session.get_one(Achievement, rule.achievement_id)
+        _check(session, course, achievement, criterion)
+        current = session.get_one(RuleVersion, (rule.id, rule.version))
+        if load(current.criteria) == criterion and policy_of(current) == policy:
+            return rule.version
+        rule.version += 1
+        rule.stopped, rule.suspicion = None, suspicion
+        session.add(_version(rule, criterion, policy, by))
+        _note(
+            session,
+            rule,
+            "rule_edited",
+            by,
+            description=criterion.describe(),
+            was=current.description,
+        )
+        _read_anew(session, course)
+        version = rule.version
+    engine.nudge("sync", course_id)
+    return version
+
+
+def pause_rule(engine: Engine, rule_id: str, *, by: str) -> None:
+    """Stop judging by a rule; what it granted stays. Raises NotFound."""
+    _switch(engine, rule_id, active=False, by=by)
+
+
+def resume_rule(engine: Engine, rule_id: str, *, by: str) -> None:
+    """Judge by a rule again. Raises NotFound."""
+    _switch(engine, rule_id, active=True, by=by)
+
+
+def remove_rule(engine: Engine, rule_id: str, *, by: str) -> None:
+    """Take a rule out of the course for good; what it granted stays. Raises NotFound."""
+    course_id = _course_of(engine, rule_id)
+    with writing(engine, course_id) as (session, _):
+        rule = _rule(session, rule_id)
+        rule.active, rule.removed_at = False, clock.now()
+        _note(session, rule, "rule_removed", by)
+
+
+def rules_of(engine: Engine, course_id: str) -> list[RuleView]:
+    """The course's rules, paused ones too, oldest first."""
+    with engine.sessions() as session:
+        rows = session.execute(
+            select(AwardRule, RuleVersion, Achievement)
+            .join(
+                RuleVersion,
+                (RuleVersion.rule_id == AwardRule.id) & (RuleVersion.version == AwardRule.version),
+            )
+            .join(Achievement, Achievement.id == AwardRule.achievement_id)
+            .where(AwardRule.course_id == course_id, AwardRule.removed_at.is_(None))
+            .order_by(AwardRule.created_at, AwardRule.id)
+        ).all()
+        counts = _counts(session, course_id)
+    return [
+        RuleView(
+            id=rule.id,
+            course_id=course_id,
+            achievement=achievement_of(engine, achievement),
+            version=rule.version,
+            criterion=load(version.criteria),
+            description=version.description,
+            policy=policy_of(version),
+            active=rule.active,
+            stop=stop_of(rule),
+            counts=counts[rule.id],
+        )
+        for rule, version, achievement in rows
+    ]
+
+
+def rule_view(engine: Engine, rule_id: str) -> RuleView:
+    """One rule. Raises NotFound."""
+    course_id = _course_of(engine, rule_id)
+    for view in rules_of(engine, course_id):
+        if view.id == rule_id:
+            return view
+    raise NotFound("There is no such rule any more.")
+
+
+def _counts(session: Session, course_id: str) -> Mapping[str, Mapping[str, int]]:
+    rows = session.execute(
+        select(Award.rule_id, Award.state, func.count())
+        .where(Award.course_id == course_id, Award.rule_id.is_not(None))
+        .group_by(Award.rule_id, Award.state)
+    )
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    for rule_id, state, number in rows:
+        if rule_id is not None:
+            counts[rule_id][state] = number
+    return counts
+
+
+def _check(
+    session: Session, course: Course, achievement: Achievement, criterion: Criterion
+) -> None:
+    """A rule can only use what the course has, and never its own badge."""
+    items = {
+        (row.kind, row.key): row
+        for row in session.scalars(select(LineItem).where(LineItem.course_id == course.id))
+    }
+    for leaf in leaves(criterion):
+        if isinstance(leaf, BadgeHeld):
+            _check_badge(session, achievement, leaf)
+        elif isinstance(leaf, Named):
+            item = items.get((kind_of(leaf).value, leaf.key))
+            if item is None or not item.present:
+                raise InvalidInput(f"“{leaf.label}” is not in this course (any more).")
+            if item.is_own:
+                raise InvalidInput(
+                    f"“{leaf.label}” is a column that this tool writes itself; no rule can use it."
+                )
+
+
+def _check_badge(session: Session, achievement: Achievement, leaf: BadgeHeld) -> None:
+    if leaf.achievement_id == achievement.id:
+        raise InvalidInput("A badge can't be asked for before it is awarded.")
+    if session.get(Achievement, leaf.achievement_id) is None:
+        raise InvalidInput(f"There is no badge “{leaf.name}”.")
+
+
+def _version(rule: AwardRule, criterion: Criterion, policy: Policy, by: str) -> RuleVersion:
+    return RuleVersion(
+        rule_id=rule.id,
+        version=rule.version,
+        criteria=dump(criterion),
+        description=criterion.describe(),
+        on_fall=policy.on_fall.value,
+        grace_days=policy.grace_days,
+        pass_back=policy.pass_back,
+        valid_days=policy.valid_days,
+        valid_until=policy.valid_until,
+        not_before=policy.not_before,
+        not_after=policy.not_after,
+        delay_days=policy.delay_days,
+        counts_hidden=policy.counts_hidden,
+        settle_minutes=policy.settle_minutes,
+        created_by=by,
+    )
+
+
+def _switch(engine: Engine, rule_id: str, *, active: bool, by: str) -> None:
+    course_id = _course_of(engine, rule_id)
+    with writing(engine, course_id) as (session, course):
+        rule = _rule(session, rule_id)
+        if rule.active is active:
+            return
+        rule.active = active
+        _note(session, rule, "rule_resumed" if active else "rule_paused", by)
+        _read_anew(session, course)
+    engine.nudge("sync", course_id)
+
+
+def _read_anew(session: Session, course: Course) -> None:
+    mark_all_dirty(session, course.id)
+    course.next_sync_at = clock.now()
+
+
+def _achievement(session: Session, course: Course, achievement_id: str) -> Achievement:
+    achievement = session.get(Achievement, achievement_id)
+    if achievement is None or achievement.course_id not in {None, course.id}:
+        raise NotFound("There is no such badge in this course.")
+    if achievement.archived:
+        raise InvalidInput(f"The badge “{achievement.name}” is archived and can't be awarded.")
+    return achievement
+
+
+def _course_of(engine: Engine, rule_id: str) -> str:
+    with engine.sessions() as session:
+        return _rule(session, rule_id).course_id
+
+
+def _rule(session: Session, rule_id: str) -> AwardRule:
+    rule = session.get(AwardRule, rule_id)
+    if rule is None or rule.removed_at is not None:
+        raise NotFound("There is no such rule any more.")
+    return rule
+
+
+def _note(session: Session, rule: AwardRule, kind: str, by: str, **detail: str) -> None:
+    record(
+        session,
+        kind,
+        actor=by,
+        course_id=rule.course_id,
+        rule_id=rule.id,
+        rule_version=rule.version,
+        **detail,
+    )

@@ -1,0 +1,1 @@
+"""Badges, configured backends and LMS connections, and what is sent for an award."""

@@ -1,0 +1,225 @@
+"""The badges a course can award: made here or at the backend, with an uploaded or made picture."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lti_badges.backends import AchievementDraft
+from lti_badges.catalogue.issuance import achievement_of, backend_of
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.core.errors import BackendError, InvalidInput, NotFound
+from lti_badges.ledger.audit import record
+from lti_badges.openbadges.errors import CredentialError
+from lti_badges.openbadges.picture import checked_image, generated_svg, png_from_svg
+from lti_badges.store import Achievement, BackendRow, Course
+from lti_badges.values.badge import AchievementRef
+
+MAX_NAME, MAX_TEXT = 255, 5000
+LISTED_FOR = timedelta(minutes=10)
+PNG, SVG = "image/png", "image/svg+xml"
+
+
+def create_achievement(
+    engine: Engine,
+    backend_id: str,
+    draft: AchievementDraft,
+    *,
+    course_id: str | None = None,
+) -> str:
+    """Create a badge at its backend and note it here. Returns our id.
+
+    Raises InvalidInput for texts or a picture that can't be used, BackendError when the backend
+    does not take it.
+    """
+    draft = _checked(draft)
+    with engine.sessions() as session:
+        row = session.get(BackendRow, backend_id)
+    if row is None:
+        raise NotFound("There is no such badge backend.")
+    backend = backend_of(engine, row)
+    if not backend.traits.creates_achievements:
+        raise InvalidInput(f"Badges of “{row.name}” are created there, not here.")
+    sent = draft
+    if not backend.traits.is_local and draft.image is None:
+        picture = png_from_svg(generated_svg(draft.name))
+        sent = AchievementDraft(draft.name, draft.description, draft.criteria, picture, PNG)
+    made = backend.create(sent)
+    with engine.sessions.begin() as session:
+        achievement = Achievement(
+            backend_id=backend_id,
+            ref=made.ref,
+            name=made.name,
+            description=made.description,
+            criteria=made.criteria,
+            image=draft.image,
+            image_type=draft.image_type,
+            url=made.url,
+            course_id=course_id,
+        )
+        session.add(achievement)
+        session.flush()
+        return achievement.id
+
+
+def refresh_achievements(engine: Engine, backend_id: str) -> int:
+    """Bring the list of a backend's own badges up to date; ones that vanished there are archived.
+    Returns how many it has. Raises BackendError."""
+    with engine.sessions() as session:
+        row = session.get_one(BackendRow, backend_id)
+    backend = backend_of(engine, row)
+    if not backend.traits.lists:
+        return 0
+    try:
+        listed = {found.ref: found for found in backend.achievements()}
+        by_itself = list(backend.awards_itself())
+    except BackendError as error:
+        with engine.sessions.begin() as session:
+            session.get_one(BackendRow, backend_id).listing_error = error.message
+        raise
+    with engine.sessions.begin() as session:
+        kept = session.get_one(BackendRow, backend_id)
+        kept.listed_at, kept.listing_error = clock.now(), None
+        kept.awards_itself = by_itself
+        known = {
+            each.ref: each
+            for each in session.scalars(
+                select(Achievement).where(Achievement.backend_id == backend_id)
+            )
+        }
+        for ref, found in listed.items():
+            _note(session, backend_id, known.get(ref), found)
+        for ref, each in known.items():
+            each.archived = ref not in listed
+    return len(listed)
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What a course can choose from: the backend it uses, the others it could use as (id, name),
+    why the backend's own list may be old, and what it awards without us."""
+
+    backend_id: str
+    backend: str
+    others: tuple[tuple[str, str], ...]
+    can_create: bool
+    error: str | None
+    listed_at: datetime | None
+    awards_itself: tuple[str, ...] = ()
+
+
+def shelf_of(engine: Engine, course_id: str) -> Shelf:
+    """The course's shelf, with the backend's own badges listed anew when that was a while ago. A
+    backend that can't be reached only leaves the list as it was."""
+    with engine.sessions() as session:
+        row = backend_of_course(session, course_id)
+    backend = backend_of(engine, row)
+    old = row.listed_at is None or clock.now() - row.listed_at > LISTED_FOR
+    if old and backend.traits.lists:
+        with suppress(BackendError):
+            refresh_achievements(engine, row.id)
+    with engine.sessions() as session:
+        row = session.get_one(BackendRow, row.id)
+        all_rows = session.execute(select(BackendRow.id, BackendRow.name).order_by(BackendRow.name))
+        others = tuple((each.id, each.name) for each in all_rows if each.id != row.id)
+    return Shelf(
+        backend_id=row.id,
+        backend=row.name,
+        others=others,
+        can_create=backend.traits.creates_achievements,
+        error=row.listing_error,
+        listed_at=row.listed_at,
+        awards_itself=tuple(row.awards_itself or ()),
+    )
+
+
+def use_backend(engine: Engine, course_id: str, backend_id: str, *, by: str) -> None:
+    """From now on the course chooses its badges from another backend; rules and awards that it has
+    stay where they are. Raises NotFound."""
+    with engine.sessions.begin() as session:
+        course, row = session.get(Course, course_id), session.get(BackendRow, backend_id)
+        if course is None or row is None:
+            raise NotFound("There is no such badge backend any more.")
+        course.backend_id = row.id
+        record(session, "backend_chosen", actor=by, course_id=course.id, backend=row.name)
+
+
+def achievements_for(engine: Engine, course_id: str) -> list[AchievementRef]:
+    """The badges that rules of this course can award, by name: the site's and the course's own, of
+    the backend that this course uses."""
+    with engine.sessions() as session:
+        backend = backend_of_course(session, course_id)
+        rows = session.scalars(
+            select(Achievement)
+            .where(
+                Achievement.archived.is_(False),
+                Achievement.backend_id == backend.id,
+                (Achievement.course_id.is_(None)) | (Achievement.course_id == course_id),
+            )
+            .order_by(Achievement.name)
+        )
+        return [achievement_of(engine, row) for row in rows]
+
+
+def backend_of_course(session: Session, course_id: str) -> BackendRow:
+    """The course's own backend, or the default. Raises NotFound when none is configured."""
+    course = session.get(Course, course_id)
+    row = session.get(BackendRow, course.backend_id) if course and course.backend_id else None
+    row = row or session.scalar(select(BackendRow).where(BackendRow.is_default.is_(True)))
+    if row is None:
+        raise NotFound("No badge backend is configured; an admin must add one.")
+    return row
+
+
+def picture_of(engine: Engine, achievement_id: str, media_type: str) -> tuple[bytes, str]:
+    """A badge's picture as PNG or SVG: the uploaded one, else a generated one; (bytes, media type).
+    An uploaded PNG stays a PNG whatever was asked for. Raises NotFound."""
+    with engine.sessions() as session:
+        row = session.get(Achievement, achievement_id)
+        if row is None:
+            raise NotFound("There is no such badge.")
+        name, image, image_type = row.name, row.image, row.image_type
+    if image is not None and (image_type == PNG or media_type == SVG):
+        return image, image_type or PNG
+    svg = image.decode() if image is not None else generated_svg(name)
+    return (svg.encode(), SVG) if media_type == SVG else (png_from_svg(svg), PNG)
+
+
+def _note(
+    session: Session, backend_id: str, row: Achievement | None, found: AchievementRef
+) -> None:
+    if row is None:
+        row = Achievement(backend_id=backend_id, ref=found.ref)
+        session.add(row)
+    row.name, row.description = found.name[:MAX_NAME], found.description
+    row.criteria, row.url = found.criteria, found.url
+    if found.image is not None:
+        row.image, row.image_type = found.image, found.image_type
+
+
+def _checked(draft: AchievementDraft) -> AchievementDraft:
+    texts = {
+        "name": (draft.name, MAX_NAME),
+        "description": (draft.description, MAX_TEXT),
+        "criteria": (draft.criteria, MAX_TEXT),
+    }
+    clean = {}
+    for field, (text, longest) in texts.items():
+        clean[field] = text.replace("\0", "").strip()
+        if not clean[field]:
+            raise InvalidInput(f"Give the badge a {field}.", field=field)
+        if len(clean[field]) > longest:
+            raise InvalidInput(f"The {field} may have at most {longest} characters.", field=field)
+    name, description, criteria = clean["name"], clean["description"], clean["criteria"]
+    if draft.image is None:
+        return AchievementDraft(name, description, criteria)
+    try:
+        image_type, image = checked_image(draft.image)
+    except CredentialError as error:
+        raise InvalidInput(str(error), field="image") from error
+    return AchievementDraft(name, description, criteria, image, image_type)

@@ -1,0 +1,183 @@
+"""What an admin configures: backends, REST connections, deployments. Commands and console alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from lti_badges import lms
+from lti_badges.awarding.manual import unpause
+from lti_badges.backends import kind_of
+from lti_badges.catalogue.connections import check_connection
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.core.errors import InvalidInput, NotFound
+from lti_badges.ledger.audit import record
+from lti_badges.lti.launches import APPROVED
+from lti_badges.settings import checked_url
+from lti_badges.store import Achievement, Award, BackendRow, Course, Deployment, Platform, State
+from lti_badges.values.settings import checked
+
+MAX_NAME = 100
+
+
+def save_backend(
+    engine: Engine,
+    name: str,
+    kind: str,
+    values: Mapping[str, str],
+    secrets: Mapping[str, str],
+    *,
+    is_default: bool = False,
+    by: str = "admin",
+) -> str:
+    """Add a backend, or change the one of this name; its paused awards go on. Secrets that are not
+    given stay as they are. Returns its id. Raises InvalidInput."""
+    vendor, name = kind_of(kind), name.strip()
+    if not 0 < len(name) <= MAX_NAME:
+        raise InvalidInput(
+            f"A backend needs a name of at most {MAX_NAME} characters.", field="name"
+        )
+    settings = checked(vendor.options(), {**values, **_checked_url(values, "--url")}, secret=False)
+    with engine.sessions.begin() as session:
+        row = session.scalar(select(BackendRow).where(BackendRow.name == name))
+        if row is not None and row.kind != kind:
+            raise InvalidInput(
+                f"“{name}” is a backend of kind {row.kind}; choose another name for a new one."
+            )
+        kept = engine.cipher.unseal(row.secrets) if row else {}
+        known = {setting.name for setting in vendor.options() if setting.secret}
+        earned = {
+            key: value
+            for key, value in kept.items()
+            if row and key in vendor.earned_secrets and _same_place(row.settings, settings)
+        }
+        sealed = checked(
+            vendor.options(),
+            {key: value for key, value in kept.items() if key in known} | dict(secrets),
+            secret=True,
+        )
+        if row is None:
+            row = BackendRow(name=name, kind=kind)
+            session.add(row)
+        row.settings = settings
+        sealed |= earned
+        row.secrets = engine.cipher.seal(sealed) if sealed else None
+        row.listed_at = None
+        unpause(row)
+        session.flush()
+        session.execute(
+            update(Award)
+            .where(
+                Award.backend_id == row.id,
+                Award.state.in_([State.PENDING.value, State.REVOKING.value]),
+                Award.next_attempt_at > clock.now(),
+            )
+            .values(next_attempt_at=clock.now())
+        )
+        record(session, "backend_saved", actor=by, backend=name)
+        if is_default:
+            _make_default(session, row)
+        return row.id
+
+
+def make_default(engine: Engine, backend_id: str) -> None:
+    """New badges are made there. Raises NotFound."""
+    with engine.sessions.begin() as session:
+        _make_default(session, backend_named(session, backend_id))
+
+
+def remove_backend(engine: Engine, name: str) -> None:
+    """Remove a backend that no badge uses. Raises InvalidInput and NotFound."""
+    with engine.sessions.begin() as session:
+        row = backend_named(session, name)
+        for model, what in ((Award, "awards"), (Achievement, "badges")):
+            if session.scalar(select(model.id).where(model.backend_id == row.id).limit(1)):
+                raise InvalidInput(f"“{row.name}” has {what}; it can't be removed.")
+        session.delete(row)
+
+
+def backend_named(session: Session, name: str) -> BackendRow:
+    """By name or id. Raises NotFound."""
+    row = session.scalar(
+        select(BackendRow).where((BackendRow.name == name) | (BackendRow.id == name))
+    )
+    if row is None:
+        raise NotFound(f"There is no backend “{name}”; see: lti-badges backends list")
+    return row
+
+
+def connect_platform(
+    engine: Engine,
+    platform_id: str,
+    values: Mapping[str, str],
+    secrets: Mapping[str, str],
+    deployment_id: str | None = None,
+) -> str:
+    """Store credentials for the LMS's own REST API, sealed, and prove them; its courses are read
+    anew. With `deployment_id` they count for that deployment only. Returns what the proof said.
+    Raises InvalidInput and NotFound, and PlatformError when they are stored but don't work."""
+    with engine.sessions.begin() as session:
+        platform = platform_named(session, platform_id)
+        vendor = lms.of(platform.lms)
+        if not vendor.connection_settings:
+            raise InvalidInput(f"{vendor.label} has no connection besides LTI here.")
+        given = checked(vendor.connection_settings, values, secret=False)
+        given |= checked(vendor.connection_settings, secrets, secret=True)
+        given |= _checked_url(given, "“url”")
+        deployment = _deployment(platform, deployment_id) if deployment_id else None
+        (deployment or platform).connection = engine.cipher.seal(given)
+        session.flush()
+        concerned = select(Deployment.id).where(Deployment.platform_id == platform.id)
+        if deployment is not None:
+            concerned = concerned.where(Deployment.id == deployment.id)
+        session.execute(
+            update(Course)
+            .where(Course.deployment_id.in_(concerned))
+            .values(next_sync_at=clock.now())
+        )
+    return check_connection(engine, platform_id, deployment)
+
+
+def _deployment(platform: Platform, deployment_id: str) -> Deployment:
+    for each in platform.deployments:
+        if each.deployment_id == deployment_id:
+            return each
+    raise NotFound(f"There is no deployment “{deployment_id}”; see: lti-badges deployments list")
+
+
+def approve_deployment(platform: Platform, deployment_id: str) -> None:
+    """Let a deployment's launches in, now or when it is first seen."""
+    row = next((d for d in platform.deployments if d.deployment_id == deployment_id), None)
+    if row is None:
+        row = Deployment(deployment_id=deployment_id)
+        platform.deployments.append(row)
+    row.state, row.approved_at = APPROVED, clock.now()
+
+
+def platform_named(session: Session, platform_id: str) -> Platform:
+    """By id. Raises NotFound."""
+    platform = session.get(Platform, platform_id)
+    if platform is None:
+        raise NotFound(f"There is no platform {platform_id}; see: lti-badges platforms list")
+    return platform
+
+
+def _make_default(session: Session, row: BackendRow) -> None:
+    for each in session.scalars(select(BackendRow)):
+        each.is_default = each.id == row.id
+
+
+def _same_place(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    return all(before.get(name) == now.get(name) for name in ("url", "client_id"))
+
+
+def _checked_url(values: Mapping[str, str], name: str) -> dict[str, str]:
+    if not values.get("url"):
+        return {}
+    try:
+        return {"url": checked_url(values["url"].rstrip("/"), name)}
+    except ValueError as error:
+        raise InvalidInput(f"{error}.", field="url") from None

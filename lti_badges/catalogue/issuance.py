@@ -1,0 +1,109 @@
+"""From an award's row to the order a backend is given, and to the backend that takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lti_badges import lms
+from lti_badges.backends import Backend, open_backend
+from lti_badges.context import Engine
+from lti_badges.rules import Judgement
+from lti_badges.store import Achievement, Award, BackendRow, Course, Deployment
+from lti_badges.values.badge import AchievementRef, Issuance, Measure, Recipient
+
+
+def issuance_of(engine: Engine, session: Session, award: Award) -> Issuance:
+    """The order, from what was kept with the award: not from what the course says today."""
+    achievement = session.get_one(Achievement, award.achievement_id)
+    course = session.get_one(Course, award.course_id)
+    return Issuance(
+        award_id=award.id,
+        url=engine.settings.url(f"/credentials/{award.id}"),
+        achievement=replace(
+            achievement_of(engine, achievement), ref=award.achievement_ref or achievement.ref
+        ),
+        recipient=_recipient(award.recipient),
+        achieved_at=award.achieved_at,
+        explanation=award.explanation,
+        measures=_measures(award.judgement),
+        course_title=course.title or course.label or None,
+        course_url=_course_page(session, course),
+        expires_at=award.expires_at,
+        number=award.number,
+        supersedes=_superseded(engine, session, award),
+    )
+
+
+def _course_page(session: Session, course: Course) -> str | None:
+    platform = session.get_one(Deployment, course.deployment_id).platform
+    custom = dict(course.custom or {})
+    return lms.of(platform.lms).course_page(platform.issuer, course.context_id, custom)
+
+
+def _superseded(engine: Engine, session: Session, award: Award) -> str | None:
+    """The address of the expired award that this one renews."""
+    before = session.scalar(
+        select(Award).where(
+            Award.achievement_id == award.achievement_id,
+            Award.member_id == award.member_id,
+            Award.number == award.number - 1,
+        )
+    )
+    if before is None or before.revoked_at is not None:
+        return None
+    return engine.settings.url(f"/credentials/{before.id}")
+
+
+def achievement_of(engine: Engine, row: Achievement) -> AchievementRef:
+    """The badge as backends and pages see it, without its picture's bytes."""
+    return AchievementRef(
+        id=row.id,
+        ref=row.ref,
+        name=row.name,
+        description=row.description,
+        criteria=row.criteria,
+        image_type=row.image_type,
+        url=row.url or engine.settings.url(f"/achievements/{row.id}"),
+    )
+
+
+def backend_of(engine: Engine, row: BackendRow) -> Backend:
+    """The configured backend, opened with its secrets."""
+    return open_backend(
+        row,
+        base_url=engine.settings.base_url,
+        http=engine.http,
+        sessions=engine.sessions,
+        keys=engine.keys,
+        cipher=engine.cipher,
+    )
+
+
+def _recipient(kept: Mapping[str, Any]) -> Recipient:
+    return Recipient(
+        email=kept.get("email"),
+        name=kept.get("name"),
+        lti_user_id=str(kept["lti_user_id"]),
+        sourcedid=kept.get("sourcedid"),
+        custom=dict(kept.get("custom") or {}),
+    )
+
+
+def _measures(judgement: Mapping[str, Any] | None) -> tuple[Measure, ...]:
+    if judgement is None:
+        return ()
+    return tuple(
+        Measure(leaf.label, leaf.value, leaf.needed, leaf.text)
+        for leaf in Judgement.from_json(dict(judgement)).leaves()
+    )
+
+
+def spoken(moment: datetime) -> str:
+    """`3 May 2026 10:02 UTC`."""
+    return f"{moment:%-d %B %Y %H:%M} UTC"

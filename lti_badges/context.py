@@ -1,0 +1,66 @@
+"""The collaborators of a running tool, built once per process and handed to whoever needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+from sqlalchemy import Engine as DatabaseEngine
+
+from lti_badges.core.crypto import Cipher, KeyFolder
+from lti_badges.core.http import Http
+from lti_badges.lti.keysets import KeySets
+from lti_badges.lti.tokens import ServiceTokens
+from lti_badges.settings import LOOPBACK_HOSTS, Settings
+from lti_badges.store import Sessions, open_engine, open_sessions
+
+Nudge = Callable[[str, str], None]
+"""Tells the background that something is due: ("deliver", award id), ("sync", course id)."""
+
+
+def no_nudge(_task: str, _id: str) -> None:
+    """The rows are the truth: without a queue the schedule or the next command finds them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Settings, database, keys, and the clients that talk to platforms and backends."""
+
+    settings: Settings
+    database: DatabaseEngine
+    sessions: Sessions
+    keys: KeyFolder
+    cipher: Cipher
+    http: Http
+    tokens: ServiceTokens
+    key_sets: KeySets
+    nudge: Nudge = no_nudge
+
+    @classmethod
+    def build(cls, settings: Settings) -> Self:
+        """Open everything; makes the keys folder on first start. Touches no table."""
+        keys = KeyFolder(settings.keys_dir)
+        secret = settings.secret_key.get_secret_value() or keys.secret_key()
+        loopback = settings.base_url.split("://")[1].split("/")[0].rsplit(":", 1)[0]
+        http = Http(allow_loopback=loopback.strip("[]") in LOOPBACK_HOSTS)
+        database = open_engine(settings.database_url)
+        return cls(
+            settings=settings,
+            database=database,
+            sessions=open_sessions(database),
+            keys=keys,
+            cipher=Cipher(secret),
+            http=http,
+            tokens=ServiceTokens(http, keys),
+            key_sets=KeySets(http),
+        )
+
+    def nudged_by(self, nudge: Nudge) -> Self:
+        """The same engine with a queue behind it."""
+        return replace(self, nudge=nudge)
+
+    def close(self) -> None:
+        """Give connections back."""
+        self.http.close()
+        self.database.dispose()

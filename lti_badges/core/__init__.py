@@ -1,0 +1,1 @@
+"""What everybody may use: time, errors, sealing, the HTTP client, addresses, logs."""

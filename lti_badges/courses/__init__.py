@@ -1,0 +1,1 @@
+"""What an LMS tells of a course: readings, the stored snapshot, schedule, pushes, copies."""

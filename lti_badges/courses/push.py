@@ -1,0 +1,102 @@
+"""What an LMS pushes: read the person it names now, and their course soon after, in case the event
+stands for others that were lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import or_, select
+
+from lti_badges import lms
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.core.errors import LaunchError, PlatformError
+from lti_badges.courses.read import sync_member
+from lti_badges.lms import Push
+from lti_badges.lti.id_token import unverified_claims, verified_event
+from lti_badges.store import Course, CourseMember, Deployment, Platform
+
+SOON = timedelta(seconds=45)
+PUSHED_AT = "pushed_at"
+
+
+def take_push(engine: Engine, kind: str, token: str) -> Push | None:
+    """Check and note one signed event of an LMS of this kind. Returns what it is about; None when
+    it says nothing that rules could use. Raises LaunchError when it can't be trusted."""
+    vendor = lms.of(kind)
+    hinted = vendor.read_push(unverified_claims(token))
+    if hinted is None:
+        # Any key set of the kind will do: nothing follows from it but the answer.
+        verified_event(token, key_set_url=vendor.push_key_set or "", key_sets=engine.key_sets)
+        return None
+    platforms = _platforms(engine, kind, hinted.guid)
+    if not platforms:
+        raise LaunchError("The event comes from an LMS we don't know.", code="unknown_platform")
+    signed = [each for each in platforms if _is_signed(engine, vendor, each, token)]
+    if not signed:
+        raise LaunchError("The event's signature does not fit.", code="signature")
+    _note(engine, vendor, [platform.id for platform in signed], hinted)
+    return hinted
+
+
+def read_pushed(engine: Engine, member_id: str) -> list[str]:
+    """Read and judge one member whom a push named. Returns awards that are due."""
+    with engine.sessions() as session:
+        member = session.get(CourseMember, member_id)
+    if member is None or not member.can_earn:
+        return []
+    try:
+        return sync_member(engine, member.course_id, member.sub)
+    except PlatformError:
+        return []  # the course's own reading follows, and says what is wrong
+
+
+def _platforms(engine: Engine, kind: str, guid: str) -> list[Platform]:
+    with engine.sessions() as session:
+        found = session.scalars(
+            select(Platform)
+            .outerjoin(Deployment)
+            .where(Platform.lms == kind, or_(Deployment.guid == guid, Platform.guid == guid))
+            .distinct()
+        )
+        return list(found)
+
+
+def _is_signed(engine: Engine, vendor: type[lms.LMS], platform: Platform, token: str) -> bool:
+    own = engine.cipher.unseal(platform.connection).get("events_key_set")
+    try:
+        verified_event(
+            token, key_set_url=own or vendor.push_key_set or "", key_sets=engine.key_sets
+        )
+    except LaunchError:
+        return False
+    return True
+
+
+def _note(engine: Engine, vendor: type[lms.LMS], platforms: Sequence[str], push: Push) -> None:
+    own = Course.custom[vendor.own_course_parameter].as_string()
+    with engine.sessions.begin() as session:
+        courses = list(
+            session.scalars(
+                select(Course)
+                .join(Deployment)
+                .where(Deployment.platform_id.in_(platforms), own == push.course)
+            )
+        )
+        for course in courses:
+            soon = clock.now() + SOON
+            course.next_sync_at = min(course.next_sync_at or soon, soon)
+            course.last_change_at = clock.now()
+            course.settings = {**course.settings, PUSHED_AT: clock.iso(clock.now())}
+        named = CourseMember.custom[vendor.own_user_parameter].as_string()
+        members = list(
+            session.scalars(
+                select(CourseMember.id).where(
+                    CourseMember.course_id.in_([course.id for course in courses]),
+                    named == (push.person or ""),
+                )
+            )
+        )
+    for member_id in members:
+        engine.nudge("member", member_id)

@@ -1,0 +1,335 @@
+"""Reading a course: members, grade items and results page by page, then judging what changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, false, func, select, tuple_, update
+
+from lti_badges import lms
+from lti_badges.awarding.evaluate import evaluate_dirty, evaluate_member
+from lti_badges.awarding.grace import revoke_after_grace
+from lti_badges.awarding.guard import weigh
+from lti_badges.catalogue.connections import lms_of
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.core.errors import Gone, PlatformDown, PlatformError, Unsupported
+from lti_badges.courses.schedule import plan_after_failure, plan_next
+from lti_badges.courses.snapshot import (
+    COMPLETED,
+    note_leavers,
+    note_read_in_full,
+    note_read_of_one,
+    note_unread,
+    note_vanished,
+    store_gradables,
+    store_members,
+    store_readings,
+)
+from lti_badges.ledger.leases import is_gone, new_claim
+from lti_badges.ledger.rules_in_force import wanted_gradables, writing
+from lti_badges.store import Course, CourseMember, LineItem, MemberResult
+from lti_badges.values.course import Completion, Gradable, Kind, ReadInFull, Reading, Result, Unread
+
+BATCH = 200
+LEASE = timedelta(minutes=3)
+DAILY, HOURLY = timedelta(days=1), timedelta(hours=1)
+COMPLETIONS_AT, LISTED_AT, LIST_ERROR = "completions_read_at", "rare_listed_at", "rare_list_error"
+
+Progress = Callable[[str, int], None]
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What a sync did. `skipped` when another worker was at it."""
+
+    course_id: str
+    skipped: bool = False
+    members: int = 0
+    readings: int = 0
+    changed: int = 0
+    awards: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+class _LeaseLost(Exception):
+    """Another worker took the course over while this one was away."""
+
+
+def sync_course(
+    engine: Engine,
+    course_id: str,
+    progress: Progress | None = None,
+    also: frozenset[tuple[str, str]] = frozenset(),
+) -> SyncReport:
+    """Read a course, store what changed, judge it, plan the next time. `also` names gradables
+    (kind, key) to be read though no rule uses them yet.
+
+    One worker at a time per course (a lease that each page renews). What could not be read is
+    noted for the instructor and tried again; the rest goes on. Raises NotFound.
+    """
+    report = SyncReport(course_id)
+    token = _take(engine, course_id)
+    if token is None:
+        report.skipped = True
+        return report
+    began = time.monotonic()
+    failure: PlatformError | None = None
+    try:
+        course = lms_of(engine, course_id)
+        run = _Run(engine, course_id, token, course, report, progress or _quiet, also)
+        failure = run.everything()
+        if failure is None:
+            weigh(engine, course_id)
+        report.awards = evaluate_dirty(engine, course_id)
+        report.awards += revoke_after_grace(engine, course_id)
+    except _LeaseLost:
+        report.skipped = True
+        return report
+    _finish(engine, course_id, token, failure, time.monotonic() - began)
+    return report
+
+
+def sync_member(engine: Engine, course_id: str, sub: str) -> list[str]:
+    """Read and judge one learner, who is waiting for a page. Returns awards that are due."""
+    course = lms_of(engine, course_id)
+    with engine.sessions() as session:
+        wanted = wanted_gradables(session, course_id)
+        member_id = session.scalar(
+            select(CourseMember.id).where(
+                CourseMember.course_id == course_id, CourseMember.sub == sub
+            )
+        )
+    if member_id is None:
+        return []
+    readings = list(course.readings_of(sub, wanted)) if wanted else []
+    with writing(engine, course_id) as (session, row):
+        member = session.get_one(CourseMember, member_id)
+        values = [reading for reading in readings if isinstance(reading, (Result, Completion))]
+        store_readings(session, row, values, None)
+        for reading in readings:
+            if isinstance(reading, ReadInFull):
+                note_read_of_one(session, row, member, reading.kind, reading.key)
+    return evaluate_member(engine, course_id, member_id)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One sync under way: every write renews the lease, or finds it lost."""
+
+    engine: Engine
+    course_id: str
+    token: str
+    course: lms.LMS
+    report: SyncReport
+    progress: Progress
+    also: frozenset[tuple[str, str]]
+
+    def everything(self) -> PlatformError | None:
+        """Members, grade items, values. Returns the failure that should bring us back soon."""
+        failures = [self._members(), self._gradables()]
+        self._rare()
+        failures.append(self._values())
+        return next((failure for failure in failures if failure is not None), None)
+
+    def _members(self) -> PlatformError | None:
+        problem: PlatformError | None = None
+        try:
+            for batch in _batches(self.course.members()):
+                self.report.members += len(batch)
+                self._write(lambda s, c, b=batch: store_members(s, c, b, self.token))
+                self.progress("members", self.report.members)
+            self._write(lambda session, course: note_leavers(session, course, self.token))
+        except PlatformError as error:
+            problem = error
+        sentence = problem.message if problem else None
+        self._write(lambda _, course: setattr(course, "roster_error", sentence))
+        return self._noted(problem)
+
+    def _gradables(self) -> PlatformError | None:
+        try:
+            for batch in _batches(self.course.gradables()):
+                self._write(lambda s, c, b=batch: store_gradables(s, c, b, self.token))
+            self._write(lambda session, course: note_vanished(session, course, self.token))
+        except PlatformError as error:
+            return self._noted(error)
+        return None
+
+    def _rare(self) -> None:
+        """Once a day. What may not be listed is said beside the list, and breaks nothing."""
+        if not self.course.is_connected or not self._is_due(LISTED_AT, DAILY):
+            return
+        said: str | None = None
+        soon = False
+        try:
+            for batch in _batches(self.course.rare_gradables()):
+                self._write(lambda s, c, b=batch: store_gradables(s, c, b, self.token))
+            self._write(lambda s, c: note_vanished(s, c, self.token, rare=True))
+        except PlatformError as error:
+            said, soon = error.message, isinstance(error, PlatformDown)
+        at = clock.iso(clock.now() - (DAILY - HOURLY if soon else timedelta(0)))
+        self._write(lambda _, course: _note(course, **{LISTED_AT: at, LIST_ERROR: said}))
+
+    def _values(self) -> PlatformError | None:
+        with self.engine.sessions() as session:
+            wanted = wanted_gradables(session, self.course_id, self.also)
+        if not wanted:
+            return None
+        problem: PlatformError | None = None
+        try:
+            # Once a day everybody is asked for: a completion may have been taken back.
+            everyone = self._is_due(COMPLETIONS_AT, DAILY)
+            completions = [item for item in wanted if item.kind in {Kind.COMPLETION, Kind.ACTIVITY}]
+            unfinished = None if everyone else partial(self._unfinished, completions)
+            readings = self.course.readings(wanted, self._learners, unfinished=unfinished)
+            for batch in _batches(readings):
+                problem = self._store(batch) or problem
+            if everyone and problem is None:
+                self._write(lambda _, course: _note(course, **{COMPLETIONS_AT: _now()}))
+        except PlatformError as error:
+            problem = error
+        return self._noted(problem)
+
+    def _is_due(self, name: str, every: timedelta) -> bool:
+        with self.engine.sessions() as session:
+            at = session.get_one(Course, self.course_id).settings.get(name)
+        return at is None or clock.now() - clock.parse_iso(at) > every
+
+    def _store(self, batch: list[Reading]) -> PlatformError | None:
+        values = [reading for reading in batch if isinstance(reading, (Result, Completion))]
+        problem: PlatformError | None = None
+        with writing(self.engine, self.course_id) as (session, course):
+            self._renew(course)
+            self.report.changed += store_readings(session, course, values, self.token)
+            session.flush()
+            for reading in batch:
+                if isinstance(reading, ReadInFull):
+                    note_read_in_full(session, course, reading.kind, reading.key, self.token)
+                elif isinstance(reading, Unread):
+                    note_unread(session, course, reading.kind, reading.key, reading.error)
+                    problem = PlatformDown(
+                        reading.error, retry_after=reading.retry_after, code=reading.code
+                    )
+        self.report.readings += len(values)
+        self.progress("results", self.report.readings)
+        return problem
+
+    def _unfinished(self, completions: Sequence[Gradable]) -> Iterator[str]:
+        """Who has not reached all of these yet, as far as is known."""
+        reached = (
+            select(MemberResult.member_id)
+            .join(LineItem, LineItem.id == MemberResult.line_item_id)
+            .where(
+                LineItem.course_id == self.course_id,
+                tuple_(LineItem.kind, LineItem.key).in_(
+                    [(item.kind.value, item.key) for item in completions]
+                ),
+                MemberResult.state == COMPLETED,
+            )
+            .group_by(MemberResult.member_id)
+            .having(func.count() >= len(completions))
+        )
+        return self._learners(CourseMember.id.not_in(reached))
+
+    def _learners(self, *which: ColumnElement[bool]) -> Iterator[str]:
+        """Everybody who can earn, a page at a time, by key: the class never stands in memory."""
+        last = ""
+        while True:
+            with self.engine.sessions() as session:
+                page = list(
+                    session.scalars(
+                        select(CourseMember.sub)
+                        .where(
+                            CourseMember.course_id == self.course_id,
+                            CourseMember.can_earn.is_(True),
+                            CourseMember.sub > last,
+                            *which,
+                        )
+                        .order_by(CourseMember.sub)
+                        .limit(BATCH)
+                    )
+                )
+            yield from page
+            if len(page) < BATCH:
+                return
+            last = page[-1]
+
+    def _write(self, change: Callable[..., object]) -> None:
+        with writing(self.engine, self.course_id) as (session, course):
+            self._renew(course)
+            change(session, course)
+
+    def _renew(self, course: Course) -> None:
+        if course.sync_token != self.token:
+            raise _LeaseLost
+        course.sync_lease_until = clock.now() + LEASE
+
+    def _noted(self, problem: PlatformError | None) -> PlatformError | None:
+        if problem is None or isinstance(problem, Unsupported):
+            return None  # known and said on the page; coming back sooner changes nothing
+        self.report.errors.append(problem.message)
+        return problem
+
+
+def _note(course: Course, **values: str | None) -> None:
+    course.settings = {**course.settings, **values}
+
+
+def _now() -> str:
+    return clock.iso(clock.now())
+
+
+def _take(engine: Engine, course_id: str) -> str | None:
+    token, now = new_claim(), clock.now()
+    with engine.sessions.begin() as session:
+        holder = session.scalar(select(Course.sync_token).where(Course.id == course_id))
+        taken = session.execute(
+            update(Course)
+            .where(
+                Course.id == course_id,
+                (Course.sync_lease_until.is_(None))
+                | (Course.sync_lease_until < now)
+                | ((Course.sync_token == holder) if is_gone(holder) else false()),
+            )
+            .values(sync_token=token, sync_lease_until=now + LEASE, sync_started_at=now)
+        )
+    return token if getattr(taken, "rowcount", 0) else None
+
+
+def _finish(
+    engine: Engine, course_id: str, token: str, failure: PlatformError | None, seconds: float
+) -> None:
+    with writing(engine, course_id) as (_, course):
+        if course.sync_token != token:
+            return
+        course.sync_lease_until = None
+        course.sync_seconds = seconds
+        if failure is None:
+            course.synced_at = clock.now()
+            course.sync_error, course.sync_error_since, course.sync_failures = None, None, 0
+            course.concluded = False
+            course.next_sync_at = plan_next(course)
+            return
+        course.sync_error = failure.message
+        course.sync_error_since = course.sync_error_since or clock.now()
+        course.sync_failures += 1
+        course.concluded = isinstance(failure, Gone) or failure.code == Gone.code
+        wait = failure.retry_after if isinstance(failure, PlatformDown) else None
+        course.next_sync_at = plan_after_failure(course, wait)
+
+
+def _batches(values: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(values)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch
+
+
+def _quiet(_what: str, _count: int) -> None:
+    """Nobody is watching."""

@@ -1,0 +1,336 @@
+"""Storing what an LMS said: only what changed is written as changed, and marks its member dirty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from fractions import Fraction
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from lti_badges.core import clock
+from lti_badges.ledger.audit import change_state
+from lti_badges.ledger.rules_in_force import current_versions, needed_keys
+from lti_badges.store import Award, Course, CourseMember, LineItem, MemberResult, State
+from lti_badges.values.course import (
+    COURSE_GRADE_KEY,
+    Completion,
+    Gradable,
+    Kind,
+    Member,
+    Result,
+    ResultState,
+)
+from lti_badges.values.score import plain
+
+COMPLETED, NOT_COMPLETED = "completed", "not_completed"
+
+
+def store_members(
+    session: Session, course: Course, members: Sequence[Member], token: str | None
+) -> list[CourseMember]:
+    """Insert or update members; `token` marks them as seen in this sync. Returns their rows."""
+    subs = [member.sub for member in members]
+    known = {
+        row.sub: row
+        for row in session.scalars(
+            select(CourseMember).where(
+                CourseMember.course_id == course.id, CourseMember.sub.in_(subs)
+            )
+        )
+    }
+    rows = []
+    for member in members:
+        row = known.get(member.sub)
+        if row is None:
+            row = known[member.sub] = CourseMember(
+                course_id=course.id, sub=member.sub, roles=[], can_earn=False, dirty=True
+            )
+            session.add(row)
+        _update_member(session, row, member)
+        if token is not None:
+            row.seen_in = token
+        rows.append(row)
+    session.flush()
+    return rows
+
+
+def _update_member(session: Session, row: CourseMember, member: Member) -> None:
+    before = (row.can_earn, row.present, row.email)
+    row.roles = sorted(member.roles)
+    row.status = member.status
+    row.can_earn = member.can_earn
+    row.present = member.status != "Deleted"
+    # A roster or launch without names withholds them; it does not say that they are gone.
+    row.name = member.name or row.name
+    row.email = member.email or row.email
+    row.sourcedid = member.sourcedid or row.sourcedid
+    if member.custom:
+        row.custom = dict(row.custom or {}) | dict(member.custom)
+    if (row.can_earn, row.present, row.email) != before:
+        row.changed_at = clock.now()
+        row.dirty = True
+    if row.id and row.email and row.email != before[2]:
+        release_waiting(session, row)
+
+
+def release_waiting(session: Session, member: CourseMember) -> None:
+    """Awards that waited for this member's e-mail go on with it."""
+    waiting = session.scalars(
+        select(Award).where(
+            Award.member_id == member.id, Award.state == State.NEEDS_RECIPIENT.value
+        )
+    )
+    for award in waiting:
+        award.recipient = recipient_of(member)
+        award.recipient_key = recipient_key(member)
+        award.next_attempt_at = clock.now()
+        award.error = None
+        change_state(session, award, State.PENDING, why="The learner's e-mail is known now.")
+
+
+def recipient_of(member: CourseMember) -> dict[str, object]:
+    """Who an award is for, as kept with it for ever."""
+    return {
+        "email": member.email,
+        "name": member.name,
+        "lti_user_id": member.sub,
+        "sourcedid": member.sourcedid,
+        "custom": dict(member.custom or {}),
+    }
+
+
+def recipient_key(member: CourseMember) -> str:
+    """What tells recipients apart at a backend: the e-mail, else the platform's own id."""
+    return (member.email or f"{member.course_id}:{member.sub}").lower()[:320]
+
+
+def note_leavers(session: Session, course: Course, token: str) -> int:
+    """After a roster was read to its end: whoever it did not name has left; their awards stay."""
+    left = session.execute(
+        update(CourseMember)
+        .where(
+            CourseMember.course_id == course.id,
+            CourseMember.present.is_(True),
+            (CourseMember.seen_in.is_(None)) | (CourseMember.seen_in != token),
+        )
+        .values(present=False, can_earn=False, dirty=True, changed_at=clock.now())
+    )
+    return int(getattr(left, "rowcount", 0))
+
+
+def store_gradables(
+    session: Session, course: Course, gradables: Iterable[Gradable], token: str
+) -> None:
+    """Insert or update what rules can use."""
+    known = {
+        (row.kind, row.key): row
+        for row in session.scalars(select(LineItem).where(LineItem.course_id == course.id))
+    }
+    drifted = False
+    for gradable in gradables:
+        row = known.get((gradable.kind.value, gradable.key))
+        if row is None:
+            row = LineItem(course_id=course.id, kind=gradable.kind.value, key=gradable.key)
+            known[gradable.kind.value, gradable.key] = row
+            session.add(row)
+        if row.maximum is not None and row.maximum != gradable.maximum:
+            _suspect_rules(session, course, row, gradable)
+        drifted |= bool(row.label) and row.label != gradable.label[:500]
+        drifted |= row.present is False
+        row.label = gradable.label[:500]
+        row.maximum = gradable.maximum
+        row.source = gradable.source
+        row.is_own = gradable.is_own
+        row.resource_link_id = gradable.resource_link_id
+        row.resource_id = gradable.resource_id
+        row.tag = gradable.tag
+        row.in_words = gradable.in_words or row.in_words
+        row.is_rare = gradable.is_rare
+        row.is_hidden = gradable.is_hidden
+        row.present = True
+        row.seen_in = token
+    if drifted:
+        mark_all_dirty(session, course.id)
+
+
+def _suspect_rules(session: Session, course: Course, row: LineItem, gradable: Gradable) -> None:
+    """Another maximum turns the same points into another share: count before anything follows."""
+    points = "no maximum" if gradable.maximum is None else f"{plain(gradable.maximum)} points"
+    why = f"“{row.label}” has {points} now instead of {plain(row.maximum or Fraction(0))}."
+    for rule, version in current_versions(session, course.id):
+        if (row.kind, row.key) in needed_keys(version.criteria):
+            rule.suspicion = why
+
+
+def note_vanished(session: Session, course: Course, token: str, *, rare: bool = False) -> None:
+    """After the list (of what is listed `rare`ly) was read to its end: items it did not name are
+    gone; their rules pause."""
+    vanished = list(
+        session.scalars(
+            select(LineItem).where(
+                LineItem.course_id == course.id,
+                LineItem.present.is_(True),
+                LineItem.is_rare.is_(rare),
+                (LineItem.seen_in.is_(None)) | (LineItem.seen_in != token),
+            )
+        )
+    )
+    for item in vanished:
+        item.present = False
+    if vanished:
+        mark_all_dirty(session, course.id)
+
+
+def store_readings(
+    session: Session,
+    course: Course,
+    readings: Sequence[Result | Completion],
+    token: str | None,
+) -> int:
+    """Insert or update values; returns how many changed. Values of people who are not members
+    (staff, leavers) are passed over."""
+    items = {
+        (row.kind, row.key): row
+        for row in session.scalars(select(LineItem).where(LineItem.course_id == course.id))
+    }
+    subs = {reading.sub for reading in readings}
+    people = {
+        row.sub: row
+        for row in session.scalars(
+            select(CourseMember).where(
+                CourseMember.course_id == course.id, CourseMember.sub.in_(subs)
+            )
+        )
+    }
+    held = {
+        (row.line_item_id, row.member_id): row
+        for row in session.scalars(
+            select(MemberResult).where(
+                MemberResult.member_id.in_([person.id for person in people.values()])
+            )
+        )
+    }
+    changed = 0
+    for reading in readings:
+        item, person = items.get(_item_key(reading)), people.get(reading.sub)
+        if item is None or person is None:
+            continue
+        row = held.get((item.id, person.id))
+        if row is None:
+            row = MemberResult(line_item_id=item.id, member_id=person.id, state="")
+            held[item.id, person.id] = row
+            session.add(row)
+        if isinstance(reading, Result) and reading.mark is not None:
+            item.in_words = True
+        if _update_result(row, reading):
+            changed += 1
+            person.dirty = True
+            course.last_change_at = reading.read_at
+        if token is not None:
+            row.seen_in = token
+    return changed
+
+
+def _item_key(reading: Result | Completion) -> tuple[str, str]:
+    if isinstance(reading, Completion):
+        return reading.kind.value, reading.activity
+    kind = Kind.COURSE_GRADE if reading.key == COURSE_GRADE_KEY else Kind.ITEM
+    return kind.value, reading.key
+
+
+def _update_result(row: MemberResult, reading: Result | Completion) -> bool:
+    before = (row.state, row.score, row.maximum, row.completed_at, row.mark)
+    after: tuple[str, Fraction | None, Fraction | None, datetime | None, str | None]
+    if isinstance(reading, Completion):
+        state = COMPLETED if reading.completed else NOT_COMPLETED
+        after = (state, None, None, reading.completed_at, None)
+    else:
+        mark = None if reading.mark is None else reading.mark[:100]
+        after = (reading.state.value, reading.score, reading.maximum, None, mark)
+    row.state, row.score, row.maximum, row.completed_at, row.mark = after
+    row.read_at = reading.read_at
+    if after == before:
+        return False
+    row.changed_at = reading.read_at
+    return True
+
+
+def note_read_in_full(session: Session, course: Course, kind: Kind, key: str, token: str) -> None:
+    """A gradable was read to its end: values it no longer names are gone, errors are over."""
+    item = _item(session, course, kind, key)
+    if item is None:
+        return
+    first_time = item.read_at is None
+    item.read_at, item.error, item.error_since = clock.now(), None, None
+    if kind in {Kind.ITEM, Kind.COURSE_GRADE}:
+        _note_withdrawn(session, item, token, ResultState.MISSING.value)
+    elif kind is Kind.GROUP:
+        _note_withdrawn(session, item, token, NOT_COMPLETED)
+    if first_time:
+        # "Never read" became "no grade yet" for everybody without one.
+        mark_all_dirty(session, course.id)
+
+
+def _note_withdrawn(session: Session, item: LineItem, token: str, nothing: str) -> None:
+    withdrawn = session.execute(
+        select(MemberResult, CourseMember)
+        .join(CourseMember, CourseMember.id == MemberResult.member_id)
+        .where(
+            MemberResult.line_item_id == item.id,
+            MemberResult.state != nothing,
+            (MemberResult.seen_in.is_(None)) | (MemberResult.seen_in != token),
+        )
+    )
+    for result, member in withdrawn:
+        result.state, result.score, result.mark = nothing, None, None
+        result.read_at = result.changed_at = clock.now()
+        member.dirty = True
+
+
+def note_read_of_one(
+    session: Session, course: Course, member: CourseMember, kind: Kind, key: str
+) -> None:
+    """All of one learner was read in a gradable: if nothing is stored, nothing is recorded."""
+    item = _item(session, course, kind, key)
+    if item is None or kind not in {Kind.ITEM, Kind.COURSE_GRADE, Kind.GROUP}:
+        return
+    held = session.scalar(
+        select(MemberResult).where(
+            MemberResult.line_item_id == item.id, MemberResult.member_id == member.id
+        )
+    )
+    if held is None:
+        session.add(
+            MemberResult(
+                line_item_id=item.id,
+                member_id=member.id,
+                state=NOT_COMPLETED if kind is Kind.GROUP else ResultState.MISSING.value,
+                read_at=clock.now(),
+            )
+        )
+        member.dirty = True
+
+
+def note_unread(session: Session, course: Course, kind: Kind, key: str, error: str) -> None:
+    """A gradable could not be read: its values stay, and the page says since when."""
+    item = _item(session, course, kind, key)
+    if item is not None:
+        item.error = error
+        item.error_since = item.error_since or clock.now()
+
+
+def mark_all_dirty(session: Session, course_id: str) -> None:
+    """Everybody in the course is to be judged again."""
+    session.execute(
+        update(CourseMember).where(CourseMember.course_id == course_id).values(dirty=True)
+    )
+
+
+def _item(session: Session, course: Course, kind: Kind, key: str) -> LineItem | None:
+    return session.scalar(
+        select(LineItem).where(
+            LineItem.course_id == course.id, LineItem.kind == kind.value, LineItem.key == key
+        )
+    )

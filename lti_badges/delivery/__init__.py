@@ -1,0 +1,1 @@
+"""Forwarding awards to their backends: claim, look up, send, settle, reconcile, move."""

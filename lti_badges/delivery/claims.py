@@ -1,0 +1,202 @@
+"""Who may deliver an award: one worker at a time, by a lease on its row and a lock per recipient.
+
+SQLite knows no SKIP LOCKED, so rows are claimed by a conditional UPDATE on both databases. The
+lease is longer than all calls of a delivery together may take (each call has a total limit), and
+an outcome is written only by whoever still holds the claim.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from lti_badges.backends import KINDS
+from lti_badges.catalogue.issuance import issuance_of
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.ledger.audit import change_state, record
+from lti_badges.ledger.leases import is_gone, new_claim
+from lti_badges.store import Achievement, Award, BackendRow, Delivery, State
+from lti_badges.values.badge import Issuance
+
+LEASE = timedelta(minutes=5)
+# A request whose answer was lost may still be on its way: look it up only after this rest.
+REST = timedelta(seconds=60)
+BUSY, SOON, MINUTE = timedelta(seconds=5), timedelta(seconds=1), timedelta(minutes=1)
+SHADOW = timedelta(hours=1)
+DUE_STATES = (State.PENDING, State.UNKNOWN, State.REVOKING)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An award taken for delivery: the order, and the state it was in."""
+
+    award_id: str
+    claim: str
+    was: State
+    issuance: Issuance
+    backend: BackendRow
+    backend_ref: str | None
+    reason: str
+    attempts: int
+
+
+def claim(engine: Engine, award_id: str) -> Claimed | None:
+    """Take a due award. None when it is not due, held by another, or its backend is paused."""
+    token = new_claim()
+    with engine.sessions.begin() as session:
+        award = session.scalar(
+            select(Award).where(Award.id == award_id).with_for_update(skip_locked=True)
+        )
+        if award is None or not _is_due(award):
+            return None
+        backend = session.get_one(BackendRow, award.backend_id)
+        if backend.paused_until and backend.paused_until > clock.now():
+            award.next_attempt_at = backend.paused_until
+            return None
+        if backend.settings.get("shadow") == "yes":
+            award.next_attempt_at, award.error = clock.now() + SHADOW, _shadowed(session, award)
+            return None
+        wait = _pace(session, backend)
+        if wait is not None:
+            award.next_attempt_at = wait
+            return None
+        if not _lock(session, _lock_key(session, award), award.id, token):
+            award.next_attempt_at = clock.now() + BUSY
+            return None
+        was = State(award.state)
+        award.claim, award.lease_until = token, clock.now() + LEASE
+        award.attempts += 1
+        if was is not State.REVOKING:
+            change_state(session, award, State.SENDING, why=f"Attempt {award.attempts}.")
+        return Claimed(
+            award_id=award.id,
+            claim=token,
+            was=was,
+            issuance=issuance_of(engine, session, award),
+            backend=backend,
+            backend_ref=award.backend_ref,
+            reason=award.revocation_reason or "Revoked",
+            attempts=award.attempts,
+        )
+
+
+def held(session: Session, taken: Claimed) -> Award | None:
+    """The award's row, if this claim still holds; the claim and its lock are given back."""
+    award = session.scalar(
+        select(Award)
+        .where(Award.id == taken.award_id, Award.claim == taken.claim)
+        .with_for_update()
+    )
+    session.execute(delete(Delivery).where(Delivery.claim == taken.claim))
+    if award is not None:
+        award.claim, award.lease_until = None, None
+    return award
+
+
+def recover(engine: Engine) -> int:
+    """Awards whose worker vanished: `sending` becomes `unknown` and rests before its look-up; a
+    revocation is simply tried again. Returns how many."""
+    now = clock.now()
+    with engine.sessions.begin() as session:
+        leased = session.scalars(
+            select(Award).where(Award.lease_until.is_not(None)).with_for_update(skip_locked=True)
+        )
+        lost = [award for award in leased if _is_lost(award, now)]
+        for award in lost:
+            session.execute(delete(Delivery).where(Delivery.claim == award.claim))
+            award.claim, award.lease_until = None, None
+            local = KINDS[session.get_one(BackendRow, award.backend_id).kind].traits.is_local
+            award.next_attempt_at = now if local else now + REST
+            if award.state == State.SENDING:
+                change_state(session, award, State.UNKNOWN, why="The worker that sent it is gone.")
+            else:
+                record(session, "lease_lost", award_id=award.id, course_id=award.course_id)
+    return len(lost)
+
+
+def due_awards(engine: Engine, limit: int = 500, course_id: str | None = None) -> list[str]:
+    """Ids of awards that a worker should take now, longest waiting first."""
+    now = clock.now()
+    query = (
+        select(Award.id)
+        .join(BackendRow, BackendRow.id == Award.backend_id)
+        .where(
+            Award.state.in_([state.value for state in DUE_STATES]),
+            Award.next_attempt_at <= now,
+            (Award.lease_until.is_(None)) | (Award.lease_until < now),
+            (BackendRow.paused_until.is_(None)) | (BackendRow.paused_until <= now),
+        )
+        .order_by(Award.next_attempt_at)
+        .limit(limit)
+    )
+    if course_id is not None:
+        query = query.where(Award.course_id == course_id)
+    with engine.sessions() as session:
+        return list(session.scalars(query))
+
+
+def _is_lost(award: Award, now: datetime) -> bool:
+    return (award.lease_until is not None and award.lease_until < now) or is_gone(award.claim)
+
+
+def _is_due(award: Award) -> bool:
+    now = clock.now()
+    free = award.lease_until is None or award.lease_until < now
+    waited = award.next_attempt_at is None or award.next_attempt_at <= now
+    return award.state in DUE_STATES and free and waited
+
+
+def _shadowed(session: Session, award: Award) -> str:
+    name = session.get_one(Achievement, award.achievement_id).name
+    verb = "Its revocation" if award.state == State.REVOKING else f"“{name}”"
+    return f"{verb} would be sent now; this backend only shows what it would do (shadow mode)."
+
+
+def _pace(session: Session, backend: BackendRow) -> datetime | None:
+    """When to come back, if the backend may not be sent more just now; else counts this one. The
+    backend's row is locked, so that workers count together."""
+    at_once, a_minute = backend.settings.get("at_once"), backend.settings.get("a_minute")
+    if not at_once and not a_minute:
+        return None
+    now = clock.now()
+    session.refresh(backend, with_for_update=True)
+    if at_once:
+        busy = session.scalar(
+            select(func.count()).where(Award.backend_id == backend.id, Award.lease_until > now)
+        )
+        if (busy or 0) >= int(at_once):
+            return now + SOON
+    if a_minute:
+        if backend.minute_at is None or now - backend.minute_at >= MINUTE:
+            backend.minute_at, backend.minute_count = now, 0
+        if backend.minute_count >= int(a_minute):
+            return backend.minute_at + MINUTE
+        backend.minute_count += 1
+    return None
+
+
+def _lock_key(session: Session, award: Award) -> str:
+    achievement = session.get_one(Achievement, award.achievement_id)
+    ref = award.achievement_ref or achievement.ref
+    return f"{award.backend_id}:{ref}:{award.recipient_key}"[:500]
+
+
+def _lock(session: Session, key: str, award_id: str, token: str) -> bool:
+    """One delivery at a time per (backend, achievement, recipient), across all workers."""
+    until = clock.now() + LEASE
+    try:
+        with session.begin_nested():
+            session.add(Delivery(key=key, award_id=award_id, claim=token, lease_until=until))
+    except IntegrityError:
+        taken = session.execute(
+            update(Delivery)
+            .where(Delivery.key == key, Delivery.lease_until < clock.now())
+            .values(award_id=award_id, claim=token, lease_until=until)
+        )
+        return bool(getattr(taken, "rowcount", 0))
+    return True

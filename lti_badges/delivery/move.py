@@ -1,0 +1,220 @@
+"""Badges move from one backend to another: the same rules, and no second badge for anybody.
+
+The badge keeps its identity here, so whoever holds it holds it; what was issued stays where it is,
+with everything needed to revoke it there. Awards that surely never left go out at the new backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.orm import Session, aliased
+
+from lti_badges.backends import AchievementDraft, Backend
+from lti_badges.catalogue.achievements import picture_of, refresh_achievements
+from lti_badges.catalogue.configuration import backend_named, make_default
+from lti_badges.catalogue.issuance import achievement_of, backend_of
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.core.errors import InvalidInput, NotFound
+from lti_badges.ledger.audit import change_state, record
+from lti_badges.store import Achievement, Award, AwardRule, BackendRow, Course, State
+from lti_badges.values.badge import AchievementRef
+
+NEVER_LEFT = (State.PENDING, State.REJECTED, State.NEEDS_RECIPIENT)
+KEPT = (
+    "course_id",
+    "member_id",
+    "achievement_id",
+    "rule_id",
+    "rule_version",
+    "recipient_key",
+    "recipient",
+    "judgement",
+    "explanation",
+    "granted_by",
+    "achieved_at",
+    "expires_at",
+)
+"""What a second issue has in common with the first."""
+PNG = "image/png"
+
+
+@dataclass(slots=True)
+class Moved:
+    """How many badges moved, how many waiting awards went with them, how many stay behind, and how
+    many of those are issued a second time at the new place."""
+
+    badges: int = 0
+    sent_anew: int = 0
+    stayed: int = 0
+    issued_again: int = 0
+
+
+def move_badges(
+    engine: Engine,
+    origin: str,
+    target: str,
+    names: Sequence[str] = (),
+    *,
+    again: bool = False,
+    by: str = "admin",
+) -> Moved:
+    """Move the named badges, or all, with everything that is default there. Each badge moves in one
+    transaction; run it again after a failure. `again`: awards that stand at the old backend are
+    issued a second time at the new one; the first stay, and are revoked with them. Raises
+    InvalidInput, NotFound and BackendError."""
+    with engine.sessions() as session:
+        old, new = backend_named(session, origin), backend_named(session, target)
+        rows = list(
+            session.scalars(
+                select(Achievement)
+                .where(Achievement.backend_id == old.id, Achievement.archived.is_(False))
+                .order_by(Achievement.name)
+            )
+        )
+    if old.id == new.id:
+        raise InvalidInput("A backend's badges can't move to itself.")
+    unknown = set(names) - {row.name for row in rows} - {row.id for row in rows}
+    if unknown:
+        raise NotFound(f"“{old.name}” has no badge “{min(unknown)}”.")
+    chosen = [row for row in rows if not names or row.name in names or row.id in names]
+    backend = backend_of(engine, new)
+    refresh_achievements(engine, new.id)
+    moved = Moved()
+    for row in chosen:
+        there = _counterpart(engine, backend, new, row)
+        _move(engine, row.id, new.id, there, moved, by)
+    if not names:
+        _follow(engine, old, new)
+    if again:
+        moved.issued_again = _issue_again(engine, old.id, new.id, by)
+    return moved
+
+
+def _counterpart(
+    engine: Engine, backend: Backend, new: BackendRow, row: Achievement
+) -> AchievementRef:
+    """The badge of the same name there, if nobody uses it yet; else one made of this one."""
+    with engine.sessions.begin() as session:
+        same = session.scalar(
+            select(Achievement).where(
+                Achievement.backend_id == new.id,
+                Achievement.name == row.name,
+                Achievement.archived.is_(False),
+            )
+        )
+        if same is not None:
+            if _is_used(session, same):
+                raise InvalidInput(
+                    f"“{row.name}” exists at “{new.name}” and is awarded there already; rename one."
+                )
+            found = achievement_of(engine, same)
+            session.delete(same)
+            return found
+    if not backend.traits.creates_achievements:
+        raise InvalidInput(
+            f"Make a badge “{row.name}” at “{new.name}” first; it can't be made here."
+        )
+    picture = None if backend.traits.is_local else picture_of(engine, row.id, PNG)[0]
+    media_type = None if picture is None else PNG
+    draft = AchievementDraft(row.name, row.description, row.criteria, picture, media_type)
+    return backend.create(draft)
+
+
+def _move(
+    engine: Engine, achievement_id: str, new: str, there: AchievementRef, moved: Moved, by: str
+) -> None:
+    nudged = []
+    with engine.sessions.begin() as session:
+        row = session.get_one(Achievement, achievement_id, with_for_update=True)
+        awards = session.scalars(
+            select(Award)
+            .where(Award.achievement_id == row.id, Award.backend_id == row.backend_id)
+            .with_for_update()
+        )
+        for award in awards:
+            if award.state in NEVER_LEFT:
+                _send_anew(session, award, new)
+                nudged.append(award.id)
+            else:
+                award.achievement_ref = award.achievement_ref or row.ref
+                moved.stayed += 1
+        record(session, "badge_moved", actor=by, badge=row.name, was=row.backend_id, now=new)
+        row.backend_id, row.ref, row.url = new, there.ref, there.url
+    moved.badges += 1
+    moved.sent_anew += len(nudged)
+    for award_id in nudged:
+        engine.nudge("deliver", award_id)
+
+
+def _send_anew(session: Session, award: Award, new: str) -> None:
+    award.backend_id, award.achievement_ref = new, None
+    award.error, award.attempts, award.next_attempt_at = None, 0, clock.now()
+    why = "The badge moved to another backend."
+    change_state(session, award, State.PENDING, why=why)
+
+
+def _issue_again(engine: Engine, old: str, new: str, by: str) -> int:
+    """Once for each award: one that has a later number was issued again already."""
+    later = aliased(Award)
+    has_later = exists().where(
+        later.achievement_id == Award.achievement_id,
+        later.member_id == Award.member_id,
+        later.number > Award.number,
+    )
+    with engine.sessions.begin() as session:
+        standing = session.scalars(
+            select(Award)
+            .join(Achievement, Achievement.id == Award.achievement_id)
+            .where(
+                Award.backend_id == old,
+                Achievement.backend_id == new,
+                Award.state == State.ISSUED.value,
+                Award.standing_at(clock.now()),
+                ~has_later,
+            )
+            .with_for_update(of=Award)
+        )
+        copies = [_copy(session, award, new, by) for award in standing]
+    for award_id in copies:
+        engine.nudge("deliver", award_id)
+    return len(copies)
+
+
+def _copy(session: Session, award: Award, new: str, by: str) -> str:
+    copy = Award(
+        number=award.number + 1,
+        backend_id=new,
+        **{name: getattr(award, name) for name in KEPT},
+    )
+    session.add(copy)
+    session.flush()
+    record(
+        session,
+        "issued_again",
+        actor=by,
+        course_id=award.course_id,
+        member_id=award.member_id,
+        rule_id=award.rule_id,
+        award_id=copy.id,
+        of=award.id,
+    )
+    return copy.id
+
+
+def _follow(engine: Engine, old: BackendRow, new: BackendRow) -> None:
+    """Courses and the whole site choose their next badges at the new backend."""
+    with engine.sessions.begin() as session:
+        session.execute(update(Course).where(Course.backend_id == old.id).values(backend_id=new.id))
+    if old.is_default:
+        make_default(engine, new.id)
+
+
+def _is_used(session: Session, row: Achievement) -> bool:
+    return any(
+        session.scalar(select(model.id).where(model.achievement_id == row.id).limit(1))
+        for model in (Award, AwardRule)
+    )

@@ -1,0 +1,1 @@
+"""What courses, awarding and delivery share: award states, audit trail, leases, rules in force."""

@@ -1,0 +1,68 @@
+"""What an admin, or an instructor, gives so that Canvas's own API can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lti_badges.core.http import Http
+from lti_badges.lms.oauth import token_request
+from lti_badges.lms.sign_in import SignIn
+from lti_badges.values.settings import Setting
+
+SCOPES = " ".join(
+    f"url:GET|/api/v1/courses/:course_id/{name}"
+    for name in (
+        "assignments",
+        "students/submissions",
+        "enrollments",
+        "bulk_user_progress",
+        "users/:id",
+        "users/:user_id/progress",
+    )
+)
+"""The least that is needed: Canvas refuses a sign-in for more than the key has."""
+SIGN_IN = SignIn(
+    authorize="/login/oauth2/auth",
+    token="/login/oauth2/token",  # noqa: S106 - an address
+    scopes=SCOPES,
+    client=("client_id", "client_secret"),
+    account=("token", "refresh_token"),
+)
+CONNECTION = (
+    Setting("url", "Address of your Canvas", "For example https://uni.instructure.com"),
+    Setting(
+        "token",
+        "Access token of a service user who may view all grades",
+        "or the three below; scopes (url:GET|/api/v1/…): courses/:course_id/assignments, "
+        "courses/:course_id/students/submissions, courses/:course_id/enrollments, "
+        "courses/:course_id/bulk_user_progress, courses/:course_id/users/:id, "
+        "courses/:course_id/users/:user_id/progress; as you like, each by itself: "
+        "courses/:course_id/sections, courses/:course_id/groups and groups/:group_id/users, "
+        "courses/:course_id/outcome_group_links and courses/:course_id/outcome_rollups, "
+        "courses/:course_id/grading_periods",
+        secret=True,
+        required=False,
+    ),
+    Setting("client_id", "API developer key: id", required=False),
+    Setting("client_secret", "API developer key: key", secret=True, required=False),
+    Setting("refresh_token", "Refresh token of the service user", secret=True, required=False),
+    Setting("events_key_set", "Key set of Live Events, if not Instructure's", required=False),
+    Setting(
+        "scopes",
+        "Scopes to ask instructors for",
+        "Only without a token and refresh token: then each instructor signs in for their course",
+        required=False,
+    ),
+)
+
+
+def grant(http: Http, values: Mapping[str, str]) -> Mapping[str, Any]:
+    """A token for the refresh token, which stays the same."""
+    form = {
+        "grant_type": "refresh_token",
+        "client_id": values.get("client_id", ""),
+        "client_secret": values.get("client_secret", ""),
+        "refresh_token": values.get("refresh_token", ""),
+    }
+    return token_request(http, f"{values.get('url', '').rstrip('/')}/login/oauth2/token", form)

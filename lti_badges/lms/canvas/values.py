@@ -1,0 +1,56 @@
+"""How Canvas tells a grade, a mark and progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lti_badges.core import clock
+from lti_badges.core.errors import Unsupported
+from lti_badges.lms.rest import number
+from lti_badges.values.course import COURSE_COMPLETION, Completion, ResultState
+
+
+def state_of(row: Mapping[str, Any]) -> ResultState:
+    """A grade counts once it is posted: before, the learner can't see it."""
+    if row.get("excused"):
+        return ResultState.EXCUSED
+    if row.get("workflow_state") == "pending_review":
+        return ResultState.PENDING
+    if number(row.get("score")) is None and not mark_of(row):
+        return ResultState.MISSING
+    return ResultState.GRADED if row.get("posted_at") else ResultState.HIDDEN
+
+
+def mark_of(row: Mapping[str, Any]) -> str | None:
+    """“A-”, “complete”: what Canvas shows for assignments that are graded in words."""
+    return words(row.get("grade"))
+
+
+def words(grade: Any) -> str | None:
+    """A grade that says something in words."""
+    return grade if isinstance(grade, str) and grade.strip() else None
+
+
+def completion_of(sub: str, progress: Any) -> Iterator[Completion]:
+    """Completed when all requirements are, and there is at least one."""
+    refuse_without_modules(progress)
+    if not isinstance(progress, dict):
+        return
+    at = progress.get("completed_at")
+    try:
+        moment = clock.parse_iso(at) if isinstance(at, str) else None
+    except ValueError:
+        moment = None
+    count = progress.get("requirement_count")
+    done = bool(at) and (not count or progress.get("requirement_completed_count") == count)
+    yield Completion(sub, COURSE_COMPLETION, done, moment if done else None, clock.now())
+
+
+def refuse_without_modules(answer: Any) -> None:
+    """Raises Unsupported for the answer of a course that can't be completed."""
+    if isinstance(answer, dict) and "error" in answer:
+        raise Unsupported(
+            "This course has no module requirements, so Canvas never completes it; set them in "
+            "its modules."
+        )

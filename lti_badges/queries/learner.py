@@ -1,0 +1,113 @@
+"""The learner's shelf: what they earned, and how far the rest is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from lti_badges.catalogue.issuance import achievement_of
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.ledger.rules_in_force import current_versions
+from lti_badges.rules import Judgement
+from lti_badges.store import (
+    Achievement,
+    Award,
+    BackendRow,
+    IssuedCredential,
+    Standing,
+    State,
+)
+from lti_badges.values.badge import AchievementRef
+
+
+@dataclass(frozen=True, slots=True)
+class Earned:
+    """A badge on the shelf. `url` is its public page once it is issued; `is_ours` when this tool's
+    own issuer signed it, so that it can be downloaded here."""
+
+    award_id: str
+    achievement: AchievementRef
+    state: str
+    achieved_at: datetime
+    issued_at: datetime | None
+    expires_at: datetime | None
+    explanation: str
+    url: str | None
+    is_ours: bool
+    issuer: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Toward:
+    """A badge still to be earned, by the rule's last judgement (None: not judged yet); `waits` says
+    why a met rule has not led to it."""
+
+    achievement: AchievementRef
+    rule: str
+    judgement: Judgement | None
+    judged_at: datetime | None
+    waits: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """All of it. `focus` is the badge whose placed link was opened, first in its list."""
+
+    earned: tuple[Earned, ...]
+    toward: tuple[Toward, ...]
+
+
+def shelf(engine: Engine, course_id: str, member_id: str, focus: str | None = None) -> Shelf:
+    """What one learner has and what the course still offers them."""
+    with engine.sessions() as session:
+        rows = session.execute(
+            select(Award, Achievement, BackendRow, IssuedCredential.award_id)
+            .join(Achievement, Achievement.id == Award.achievement_id)
+            .join(BackendRow, BackendRow.id == Award.backend_id)
+            .outerjoin(IssuedCredential, IssuedCredential.award_id == Award.id)
+            .where(Award.member_id == member_id)
+            .order_by(Award.created_at.desc())
+        ).all()
+        earned = [_earned(engine, *row) for row in rows]
+        held = {award.achievement_id for award, *_ in rows if award.stands_at(clock.now())}
+        toward = []
+        for rule, version in current_versions(session, course_id):
+            if rule.achievement_id in held:
+                continue
+            achievement = session.get_one(Achievement, rule.achievement_id)
+            standing = session.get(Standing, (rule.id, member_id))
+            toward.append(
+                Toward(
+                    achievement_of(engine, achievement),
+                    version.description,
+                    Judgement.from_json(standing.judgement) if standing else None,
+                    standing.judged_at if standing else None,
+                    standing.waits if standing else None,
+                )
+            )
+    earned.sort(key=lambda each: each.achievement.id != focus)
+    toward.sort(key=lambda each: each.achievement.id != focus)
+    return Shelf(tuple(earned), tuple(toward))
+
+
+def _earned(
+    engine: Engine, award: Award, achievement: Achievement, backend: BackendRow, signed: str | None
+) -> Earned:
+    url = award.backend_url or engine.settings.url(f"/credentials/{award.id}")
+    return Earned(
+        award_id=award.id,
+        achievement=achievement_of(engine, achievement),
+        state=award.state,
+        achieved_at=award.achieved_at,
+        issued_at=award.issued_at,
+        expires_at=award.expires_at,
+        explanation=award.explanation,
+        url=url if award.state in {State.ISSUED, State.REVOKING, State.REVOKED} else None,
+        is_ours=signed is not None,
+        issuer=str((signed and backend.settings.get("issuer_name")) or backend.name),
+        reason=award.revocation_reason,
+    )

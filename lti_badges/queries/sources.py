@@ -1,0 +1,103 @@
+"""The visible clock: what of a course was last read when, from where, and when it will be next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from lti_badges import lms
+from lti_badges.catalogue.connections import lms_of
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.core.errors import NotFound
+from lti_badges.courses.push import PUSHED_AT
+from lti_badges.courses.read import LIST_ERROR
+from lti_badges.ledger.rules_in_force import wanted_gradables
+from lti_badges.store import Course, LineItem
+from lti_badges.values.course import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One thing that a rule may use. `used` when a rule in force does."""
+
+    kind: Kind
+    key: str
+    label: str
+    maximum: str | None
+    source: str
+    used: bool
+    present: bool
+    is_own: bool
+    read_at: datetime | None
+    error: str | None
+    error_since: datetime | None
+    in_words: bool = False
+    is_rare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """When a course was and will be read, and what stands in the way. `pushed_at` is when the LMS
+    last told of a change by itself; `list_error` why sections, groups and the like can't be listed.
+    """
+
+    synced_at: datetime | None
+    next_at: datetime | None
+    error: str | None
+    error_since: datetime | None
+    roster_error: str | None
+    concluded: bool
+    sources: tuple[Source, ...]
+    pushed_at: datetime | None = None
+    list_error: str | None = None
+
+
+def course_clock(engine: Engine, course_id: str) -> Clock:
+    """The clock of a course. Raises NotFound."""
+    with engine.sessions() as session:
+        course = session.get(Course, course_id)
+        if course is None:
+            raise NotFound("There is no such course.")
+        used = {(each.kind.value, each.key) for each in wanted_gradables(session, course_id)}
+        items = session.scalars(
+            select(LineItem).where(LineItem.course_id == course_id).order_by(LineItem.label)
+        )
+        sources = tuple(_source(item, (item.kind, item.key) in used) for item in items)
+    pushed = course.settings.get(PUSHED_AT)
+    return Clock(
+        synced_at=course.synced_at,
+        next_at=course.next_sync_at,
+        error=course.sync_error,
+        error_since=course.sync_error_since,
+        roster_error=course.roster_error,
+        concluded=course.concluded,
+        sources=sources,
+        pushed_at=clock.parse_iso(pushed) if pushed else None,
+        list_error=course.settings.get(LIST_ERROR),
+    )
+
+
+def capabilities(engine: Engine, course_id: str) -> tuple[lms.Capability, ...]:
+    """What rules can use here, in sentences. Raises NotFound."""
+    return lms_of(engine, course_id).capabilities()
+
+
+def _source(item: LineItem, used: bool) -> Source:
+    return Source(
+        kind=Kind(item.kind),
+        key=item.key,
+        label=item.label,
+        maximum=None if item.maximum is None else f"{float(item.maximum):g}",
+        source=item.source,
+        used=used,
+        present=item.present,
+        is_own=item.is_own,
+        read_at=item.read_at,
+        error=item.error,
+        error_since=item.error_since,
+        in_words=item.in_words,
+        is_rare=item.is_rare,
+    )

@@ -1,0 +1,261 @@
+"""The admin console: what waits for a person, platforms, backends. No cookie: `lti-badges admin`
+prints an address that opens it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flask import Blueprint, render_template, request
+from sqlalchemy import select
+
+from lti_badges import lms
+from lti_badges.awarding.manual import unpause
+from lti_badges.backends import KINDS, kind_of
+from lti_badges.catalogue.configuration import (
+    approve_deployment,
+    backend_named,
+    connect_platform,
+    make_default,
+    platform_named,
+    remove_backend,
+    save_backend,
+)
+from lti_badges.catalogue.issuance import backend_of
+from lti_badges.catalogue.platform_checks import Check, platform_checks
+from lti_badges.core.errors import LtiBadgesError, PlatformError, Refused
+from lti_badges.lti.registration import invite
+from lti_badges.queries.admin import overview, retry_backend
+from lti_badges.store import BackendRow, Platform
+from lti_badges.values.settings import Setting
+from lti_badges.web.instructor import sign_in
+from lti_badges.web.services import services
+
+admin = Blueprint("admin", __name__, url_prefix="/admin", template_folder="templates")
+ACTOR = "admin console"
+OPEN = {"admin.door", "admin.enter", "admin.consent"}
+
+
+@admin.before_request
+def _only_admins() -> None:
+    if request.endpoint not in OPEN:
+        services().admin.check(request)
+
+
+@admin.get("/")
+def door() -> str:
+    """The page that the printed address opens: its script hands the ticket over."""
+    return render_template("admin/door.html")
+
+
+@admin.post("/")
+def enter() -> str:
+    """The console, for a ticket."""
+    token = services().admin.open(request.form.get("ticket", ""))
+    return render_template("admin/page.html", token=token, main=home())
+
+
+@admin.get("/overview")
+def home() -> str:
+    """What waits for a person, and figures."""
+    return render_template("admin/overview.html", seen=overview(services().engine))
+
+
+@admin.post("/backends/<backend_id>/retry")
+def again(backend_id: str) -> str:
+    """All awards of a backend that wait go on."""
+    retry_backend(services().engine, backend_id, by=ACTOR)
+    return home()
+
+
+@admin.post("/deployments")
+def approve() -> str:
+    """Let a deployment in."""
+    with services().engine.sessions.begin() as session:
+        platform = platform_named(session, request.form.get("platform", ""))
+        approve_deployment(platform, request.form.get("deployment", ""))
+    return home()
+
+
+@admin.get("/platforms")
+def platforms() -> str:
+    """All registrations."""
+    return _platforms()
+
+
+@admin.post("/platforms/invite")
+def invitation() -> str:
+    """A one-time address for dynamic registration."""
+    engine, kind = services().engine, request.form.get("lms", "")
+    address = invite(engine.sessions, engine.settings.base_url, kind or None)
+    return _platforms(address)
+
+
+@admin.post("/platforms/<platform_id>/check")
+def check_platform(platform_id: str) -> str:
+    """Live: key set, access token, launches."""
+    engine = services().engine
+    with engine.sessions() as session:
+        platform = platform_named(session, platform_id)
+        deployment = next((each.deployment_id for each in platform.deployments), None)
+    return _outcomes(platform_checks(engine, platform, deployment))
+
+
+@admin.get("/platforms/<platform_id>/connect")
+def connection(platform_id: str) -> str:
+    """The form of an LMS's own REST connection."""
+    with services().engine.sessions() as session:
+        return _connection(platform_named(session, platform_id))
+
+
+@admin.post("/platforms/<platform_id>/connect")
+def connect(platform_id: str) -> str:
+    """Store it, sealed. Secrets are given anew each time."""
+    engine = services().engine
+    with engine.sessions() as session:
+        vendor = lms.of(platform_named(session, platform_id).lms)
+    values, secrets = _given(vendor.connection_settings)
+    deployment = request.form.get("deployment") or None
+    try:
+        said = connect_platform(engine, platform_id, values, secrets, deployment)
+    except PlatformError as error:
+        return _platforms(said=f"The connection is stored, but it does not work: {error.message}")
+    return _platforms(said=f"Connected. {said}")
+
+
+@admin.get("/backends")
+def backends() -> str:
+    """All badge backends."""
+    return _backends()
+
+
+@admin.get("/backends/form")
+def backend_form() -> str:
+    """Add one of a kind, or edit one; secrets are never shown."""
+    engine, name = services().engine, request.args.get("name", "")
+    with engine.sessions() as session:
+        row = backend_named(session, name) if name else None
+        vendor = kind_of(row.kind if row else request.args.get("kind", "builtin"))
+        return render_template("admin/backend.html", row=row, vendor=vendor, kinds=KINDS)
+
+
+@admin.post("/backends")
+def add_backend() -> str:
+    """Save the form."""
+    vendor = kind_of(request.form.get("kind", ""))
+    values, secrets = _given(vendor.options())
+    save_backend(
+        services().engine,
+        request.form.get("name", ""),
+        vendor.kind,
+        values,
+        secrets,
+        is_default="default" in request.form,
+        by=ACTOR,
+    )
+    return _backends()
+
+
+@admin.post("/backends/<backend_id>/consent")
+def ask_consent(backend_id: str) -> str:
+    """A link to the page where somebody lets us in; it is made when asked for, as it ages."""
+    engine = services().engine
+    with engine.sessions() as session:
+        row = backend_named(session, backend_id)
+    url = backend_of(engine, row).consent_url(_consent_address(), services().admin.state(row.id))
+    return render_template("admin/_consent.html", url=url, address=_consent_address())
+
+
+@admin.get("/consent")
+def consent() -> str:
+    """Back from a backend's consent page. The state says whose it is, and that we sent them."""
+    engine = services().engine
+    backend_id = services().admin.backend_of(request.args.get("state", ""))
+    if "code" not in request.args:
+        said = request.args.get("error_description") or request.args.get("error") or "no code"
+        raise Refused(f"The badge service did not let this tool in: {said[:200]}.")
+    with engine.sessions() as session:
+        row = backend_named(session, backend_id)
+    backend = backend_of(engine, row)
+    backend.take_consent(request.args["code"], _consent_address())
+    with engine.sessions.begin() as session:
+        unpause(backend_named(session, backend_id))
+    return render_template("admin/consented.html", row=row, sentence=backend.check())
+
+
+@admin.post("/backends/<backend_id>/check")
+def check_backend(backend_id: str) -> str:
+    """Prove that it can be reached and lets us in."""
+    engine = services().engine
+    with engine.sessions() as session:
+        row = backend_named(session, backend_id)
+    return _outcomes([("connection", backend_of(engine, row).check)])
+
+
+@admin.post("/backends/<backend_id>/<any(default, resume, remove):change>")
+def change_backend(backend_id: str, change: str) -> str:
+    """Make it the default, let its awards go on, or remove it."""
+    engine = services().engine
+    if change == "default":
+        make_default(engine, backend_id)
+    elif change == "remove":
+        remove_backend(engine, backend_id)
+    else:
+        with engine.sessions.begin() as session:
+            unpause(backend_named(session, backend_id))
+    return _backends()
+
+
+def _consent_address() -> str:
+    return services().engine.settings.url("/admin/consent")
+
+
+def _platforms(address: str | None = None, said: str | None = None) -> str:
+    with services().engine.sessions() as session:
+        rows = list(session.scalars(select(Platform).order_by(Platform.created_at)))
+        return render_template(
+            "admin/platforms.html",
+            platforms=rows,
+            vendors=lms.LMSES,
+            address=address,
+            said=said,
+        )
+
+
+def _connection(platform: Platform) -> str:
+    engine, vendor = services().engine, lms.of(platform.lms)
+    stored = engine.cipher.unseal(platform.connection)
+    known = {each.name: stored.get(each.name, "") for each in vendor.connection_settings}
+    return render_template(
+        "admin/connect.html",
+        platform=platform,
+        vendor=vendor,
+        values=known,
+        address=sign_in.address(),
+    )
+
+
+def _backends() -> str:
+    with services().engine.sessions() as session:
+        rows = list(session.scalars(select(BackendRow).order_by(BackendRow.created_at)))
+    return render_template("admin/backends.html", backends=rows, kinds=KINDS)
+
+
+def _given(settings: tuple[Setting, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    """The form's values, and those of its secrets that were typed in."""
+    values = {each.name: request.form.get(each.name, "") for each in settings if not each.secret}
+    secrets = {
+        each.name: typed
+        for each in settings
+        if each.secret and (typed := request.form.get(each.name, "").strip())
+    }
+    return values, secrets
+
+
+def _outcomes(checks: Iterable[Check]) -> str:
+    outcomes = []
+    for name, check in checks:
+        try:
+            outcomes.append((name, True, check()))
+        except LtiBadgesError as error:
+            outcomes.append((name, False, error.message))
+    return render_template("admin/_checks.html", outcomes=outcomes)

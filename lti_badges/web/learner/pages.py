@@ -1,0 +1,61 @@
+"""The learner's page: badges earned, and how far the rest is."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from flask import Blueprint, render_template, request
+
+from lti_badges.core.errors import NotAllowed
+from lti_badges.courses.launch_intake import Arrival
+from lti_badges.queries.learner import Earned, shelf
+from lti_badges.web.access import Access
+from lti_badges.web.services import services
+
+learner = Blueprint("learner", __name__, url_prefix="/me", template_folder="templates")
+
+
+def page(access: Access, arrival: Arrival) -> str:
+    """The whole page, as a launch opens it."""
+    return render_template(
+        "learner/page.html",
+        arrival=arrival,
+        token=services().access.make(access),
+        main=_shelf(access),
+    )
+
+
+@learner.get("")
+def refresh() -> str:
+    """The same, asked for again while the page is open: a badge on its way arrives by itself."""
+    access = services().access.read(request)
+    if not access.member_id:
+        raise NotAllowed("Open this page from your course in the LMS.")
+    return _shelf(access)
+
+
+def _shelf(access: Access) -> str:
+    found = shelf(
+        services().engine, access.course_id, access.member_id, access.achievement_id or None
+    )
+    return render_template("learner/_shelf.html", shelf=found, linkedin=linkedin_url)
+
+
+def linkedin_url(earned: Earned) -> str:
+    """LinkedIn's add-to-profile form, filled in."""
+    issued = earned.issued_at or earned.achieved_at
+    values = {
+        "startTask": "CERTIFICATION_NAME",
+        "name": earned.achievement.name,
+        "organizationName": earned.issuer,
+        "issueYear": str(issued.year),
+        "issueMonth": str(issued.month),
+        "certUrl": earned.url or "",
+        "certId": earned.award_id,
+    }
+    if earned.expires_at:
+        values |= {
+            "expirationYear": str(earned.expires_at.year),
+            "expirationMonth": str(earned.expires_at.month),
+        }
+    return f"https://www.linkedin.com/profile/add?{urlencode(values)}"

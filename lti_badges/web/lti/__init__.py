@@ -1,0 +1,1 @@
+"""Addresses that an LMS or its user's browser calls by LTI."""

@@ -1,0 +1,146 @@
+"""The content picker: an instructor chooses badges, and the LMS places them as links."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template, request
+
+from lti_badges.backends import AchievementDraft
+from lti_badges.catalogue.achievements import (
+    achievements_for,
+    backend_of_course,
+    create_achievement,
+)
+from lti_badges.core import clock
+from lti_badges.core.errors import InvalidInput, NotAllowed
+from lti_badges.courses.launch_intake import ACHIEVEMENT_PARAMETER, Arrival
+from lti_badges.lti.ags import OWN_TAG
+from lti_badges.lti.claims import DeepLinkingSettings
+from lti_badges.lti.deep_linking import Chosen, answer
+from lti_badges.store import Platform
+from lti_badges.values.badge import AchievementRef
+from lti_badges.values.course import Role
+from lti_badges.web.access import Access
+from lti_badges.web.services import services
+
+COLUMN_MAXIMUM = 100.0
+
+picker = Blueprint("picker", __name__, url_prefix="/picker", template_folder="templates")
+
+
+def page(access: Access, arrival: Arrival) -> str:
+    """The whole page, as a deep-linking launch opens it."""
+    if not access.course_id:
+        return render_template("launch/no_course.html", arrival=arrival)
+    return render_template(
+        "picker/page.html",
+        arrival=arrival,
+        token=services().access.make(access),
+        main=_choice(access),
+    )
+
+
+@picker.post("/achievements")
+def create() -> str:
+    """A new badge of this course, then the choice with it."""
+    access, engine = _access(), services().engine
+    upload = request.files.get("image")
+    draft = AchievementDraft(
+        name=request.form.get("name", ""),
+        description=request.form.get("description", ""),
+        criteria=request.form.get("criteria", "") or request.form.get("description", ""),
+        image=upload.read() if upload and upload.filename else None,
+    )
+    with engine.sessions() as session:
+        backend_id = backend_of_course(session, access.course_id).id
+    made = create_achievement(engine, backend_id, draft, course_id=access.course_id)
+    return _choice(access, {made, *request.form.getlist("achievement")})
+
+
+@picker.post("/place")
+def place() -> str:
+    """The signed answer, in a form that posts itself to the LMS. No choice cancels."""
+    access = _access()
+    settings, deployment_id = _settings(access)
+    chosen = [] if "cancel" in request.form else _chosen(access, settings)
+    engine = services().engine
+    with engine.sessions() as session:
+        platform = session.get_one(Platform, access.platform_id)
+    token = answer(
+        engine.keys,
+        settings,
+        chosen,
+        issuer=platform.issuer,
+        client_id=platform.client_id,
+        deployment_id=deployment_id,
+        target_link_uri=engine.settings.url("/lti/launch"),
+        log=None if chosen else "No badge was chosen.",
+    )
+    return render_template("picker/return.html", url=settings.return_url, jwt=token)
+
+
+def _chosen(access: Access, settings: DeepLinkingSettings) -> list[Chosen]:
+    engine = services().engine
+    known = {each.id: each for each in achievements_for(engine, access.course_id)}
+    ids = list(dict.fromkeys(request.form.getlist("achievement")))
+    if not ids:
+        raise InvalidInput("Choose a badge first, or cancel.", field="achievement")
+    if len(ids) > 1 and not settings.accept_multiple:
+        raise InvalidInput("Your LMS takes one badge at a time here; choose one.")
+    if unknown := [each for each in ids if each not in known]:
+        raise InvalidInput(f"There is no badge {unknown[0][:40]} in this course.")
+    return [_item(known[each]) for each in ids]
+
+
+def _item(badge: AchievementRef) -> Chosen:
+    return Chosen(
+        title=badge.name,
+        text=badge.description,
+        custom={ACHIEVEMENT_PARAMETER: badge.id},
+        icon_url=services().engine.settings.url(f"/achievements/{badge.id}/image.png"),
+        score_maximum=COLUMN_MAXIMUM if request.form.get("column") == "on" else None,
+        resource_id=badge.id,
+        tag=f"{OWN_TAG}:link",
+        available=_window(),
+    )
+
+
+def _window() -> dict[str, str]:
+    """The dates between which the links are open, each optional. Raises InvalidInput."""
+    found = {}
+    for name, claim in (("open_from", "startDateTime"), ("open_until", "endDateTime")):
+        text = request.form.get(name, "").strip()
+        if not text:
+            continue
+        try:
+            found[claim] = clock.iso(clock.parse_iso(text))
+        except ValueError:
+            raise InvalidInput("A date is written as 2026-05-03.", field=name) from None
+    if len(found) == 2 and found["startDateTime"] >= found["endDateTime"]:
+        raise InvalidInput("The first date must be before the second.", field="open_until")
+    return found
+
+
+def _choice(access: Access, chosen: set[str] | frozenset[str] = frozenset()) -> str:
+    settings, _ = _settings(access)
+    return render_template(
+        "picker/_choice.html",
+        badges=achievements_for(services().engine, access.course_id),
+        chosen=chosen,
+        several=settings.accept_multiple,
+        columns=settings.accept_lineitem,
+    )
+
+
+def _access() -> Access:
+    access = services().access.read(request)
+    if access.role is not Role.INSTRUCTOR or access.deep_link is None or access.read_only:
+        raise NotAllowed("Only instructors can place badges in a course.")
+    return access
+
+
+def _settings(access: Access) -> tuple[DeepLinkingSettings, str]:
+    deep_link = access.deep_link or {}
+    stored = dict(deep_link["settings"])
+    for name in ("accept_types", "document_targets"):
+        stored[name] = frozenset(stored[name])
+    return DeepLinkingSettings(**stored), str(deep_link["deployment_id"])

@@ -1,0 +1,196 @@
+"""Logins and launches: from the LMS to the page the person came for, with or without cookies."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import structlog
+from flask import Blueprint, Response, g, jsonify, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from lti_badges.core.errors import LaunchError
+from lti_badges.courses.launch_intake import Arrival, arrive
+from lti_badges.lti.claims import Launch, MessageType
+from lti_badges.lti.launches import Accepted, accept_launch, prove_launch
+from lti_badges.lti.login import LIFE, Started, begin_login, hashed
+from lti_badges.values.course import Role
+from lti_badges.web.access import Access
+from lti_badges.web.instructor import pages as instructor
+from lti_badges.web.learner import pages as learner
+from lti_badges.web.lti import deep_linking as picker
+from lti_badges.web.services import services
+
+launch = Blueprint("launch", __name__, url_prefix="/lti", template_folder="templates")
+log = structlog.get_logger("lti_badges.launch")
+
+COOKIE = "lti_badges_login_"
+STORAGE_KEY = "lti_badges_"
+PATH = "/lti/launch"
+
+
+@launch.route("/login", methods=["GET", "POST"])
+def login() -> AnyResponse:
+    """Third-party-initiated login: a plain 302, unless the LMS offers to keep our secret itself."""
+    engine = services().engine
+    started = begin_login(engine.sessions, engine.settings.base_url, request.values)
+    if started.storage_target:
+        page = render_template(
+            "launch/storage_put.html", started=started, key=_storage_key(started.state)
+        )
+        response: AnyResponse = make_response(page)
+    else:
+        response = redirect(started.redirect_url)
+    _set_cookies(response, started)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@launch.post("/launch")
+def land() -> AnyResponse:
+    """The one redirect address, for every message."""
+    cookies = [value for name, value in request.cookies.items() if name.startswith(COOKIE)]
+    accepted = accept_launch(services().desk, request.form, cookies)
+    if accepted.ticket is None:
+        return _opened(accepted, request.form.get("state", ""))
+    if accepted.storage_target:
+        return _page(
+            "launch/storage_get.html",
+            accepted=accepted,
+            key=_storage_key(request.form["state"]),
+            origin=_origin(accepted.platform.auth_login_url),
+        )
+    # Refused as it stands; the person may go on by one click that says who they are.
+    return _page("launch/one_click.html", 403, accepted=accepted)
+
+
+@launch.post("/launch/proof")
+def proof() -> AnyResponse:
+    """The secret came back from platform storage."""
+    ticket, secret = request.form.get("ticket", ""), request.form.get("secret", "")
+    if not secret:
+        raise LaunchError("The launch could not be proved.", code="no_proof")
+    return _opened(prove_launch(services().desk, ticket, secret), "")
+
+
+@launch.post("/launch/window")
+def window() -> AnyResponse:
+    """The person's own click, in a window of its own."""
+    return _opened(prove_launch(services().desk, request.form.get("ticket", ""), None), "")
+
+
+@launch.get("/jwks.json")
+def jwks() -> Response:
+    """Our public keys."""
+    response = jsonify(services().engine.keys.jwks())
+    response.headers["Cache-Control"] = "public, max-age=600"
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
+def _opened(accepted: Accepted, state: str) -> AnyResponse:
+    came, platform = accepted.launch, accepted.platform
+    log.info(
+        "launch_accepted", platform=platform.id, message=came.message.value, role=came.role.value
+    )
+    response = make_response(_view(accepted, came))
+    response.headers["Cache-Control"] = "no-store"
+    if state:
+        for name in _cookie_names(state):
+            response.delete_cookie(name, path=PATH)
+    return response
+
+
+def _view(accepted: Accepted, came: Launch) -> str:
+    if came.message is MessageType.DEEP_LINKING:
+        if came.role is not Role.INSTRUCTOR:
+            raise LaunchError(
+                "Only instructors can place badges in a course.",
+                code="learner_deep_link",
+                status=403,
+            )
+        arrival = arrive(services().engine, came, accepted.deployment_row_id)
+        access = _access(accepted, arrival, deep_link=_picker_settings(accepted))
+        return picker.page(access, arrival)
+    if came.message is MessageType.END_ASSESSMENT:
+        return render_template("launch/nothing_to_do.html")
+    if came.message is MessageType.DATA_PRIVACY:
+        return render_template("launch/privacy.html", person=came.for_user)
+    arrival = arrive(services().engine, came, accepted.deployment_row_id)
+    access = _access(accepted, arrival)
+    g.return_url = came.return_url if came.document_target in {"window", "frame"} else None
+    if arrival.course_id is None:
+        return render_template("launch/no_course.html", arrival=arrival)
+    if arrival.role is Role.INSTRUCTOR:
+        return instructor.page(access, arrival, came.for_user)
+    if arrival.role is Role.LEARNER:
+        return learner.page(access, arrival)
+    return render_template("launch/observer.html", arrival=arrival)
+
+
+def _access(
+    accepted: Accepted, arrival: Arrival, deep_link: dict[str, object] | None = None
+) -> Access:
+    return Access(
+        platform_id=accepted.platform.id,
+        sub=accepted.launch.sub,
+        role=arrival.role,
+        course_id=arrival.course_id or "",
+        member_id=arrival.member_id or "",
+        name=arrival.name,
+        achievement_id=arrival.achievement_id or "",
+        deep_link=deep_link,
+        read_only=accepted.launch.is_masked,
+    )
+
+
+def _picker_settings(accepted: Accepted) -> dict[str, object]:
+    settings = accepted.launch.deep_linking
+    assert settings is not None  # noqa: S101 - the parser made it for this message
+    stored = asdict(settings)
+    stored["accept_types"] = sorted(settings.accept_types)
+    stored["document_targets"] = sorted(settings.document_targets)
+    return {"settings": stored, "deployment_id": accepted.launch.deployment_id}
+
+
+def _page(template: str, status: int = 200, **values: object) -> AnyResponse:
+    response = make_response(render_template(template, **values), status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _storage_key(state: str) -> str:
+    return f"{STORAGE_KEY}{hashed(state)[:16]}"
+
+
+def _cookie_names(state: str) -> tuple[str, str]:
+    name = f"{COOKIE}{hashed(state)[:12]}"
+    return name, f"{name}_lax"
+
+
+def _set_cookies(response: AnyResponse, started: Started) -> None:
+    """One short-lived cookie for this login, partitioned so that it works in a third-party frame.
+
+    Over plain http (loopback only) a second, ordinary one: some clients keep `Secure` cookies from
+    http addresses to themselves, though browsers make an exception for loopback.
+    """
+    partitioned, lax = _cookie_names(started.state)
+    age = int(LIFE.total_seconds())
+    response.set_cookie(
+        partitioned,
+        started.secret,
+        max_age=age,
+        path=PATH,
+        secure=True,
+        httponly=True,
+        samesite="None",
+        partitioned=True,
+    )
+    if not services().engine.settings.is_https:
+        response.set_cookie(
+            lax, started.secret, max_age=age, path=PATH, httponly=True, samesite="Lax"
+        )
+
+
+def _origin(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"

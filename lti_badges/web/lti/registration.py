@@ -1,0 +1,174 @@
+"""Registering: dynamically by invitation, or by hand with every value filled in; and notices."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+import structlog
+from flask import Blueprint, Response, abort, jsonify, render_template, request
+from sqlalchemy import select
+
+from lti_badges import lms
+from lti_badges.core.errors import LaunchError, NotFound
+from lti_badges.courses.copy import note_copy
+from lti_badges.lti.claims import CLAIM
+from lti_badges.lti.id_token import unverified_parties, verified_claims
+from lti_badges.lti.registration import (
+    check_owner,
+    open_invitation,
+    read_configuration,
+    send_registration,
+    store_registration,
+    tool_registration,
+)
+from lti_badges.settings import LOOPBACK_HOSTS
+from lti_badges.store import Platform
+from lti_badges.web.services import services
+
+registration = Blueprint("registration", __name__, url_prefix="/lti", template_folder="templates")
+log = structlog.get_logger("lti_badges.registration")
+
+EXAMPLE = "https://badges.example.edu"
+MAX_NOTICES = 100
+
+
+@registration.get("/register")
+def register() -> str:
+    """Dynamic registration: the LMS opens this with its configuration's address."""
+    engine = services().engine
+    secret = request.args.get("invitation", "")
+    kind = open_invitation(engine.sessions, secret)
+    url, token = (
+        request.args.get("openid_configuration", ""),
+        request.args.get("registration_token"),
+    )
+    if not url:
+        raise LaunchError(
+            "This address is for your LMS: paste it there as the tool's registration address "
+            "(dynamic registration), it opens it by itself.",
+            code="no_configuration",
+        )
+    base = engine.settings.base_url
+    public_only = not _on_loopback(base)
+    configuration = read_configuration(engine.http, url, token, public_only=public_only)
+    vendor = lms.of(kind) if kind else lms.of_family(configuration.family)
+    check_owner(configuration, url, vendor.shared_issuers)
+    body = tool_registration(
+        base,
+        configuration,
+        messages=vendor.registration_messages(f"{base}/lti/launch"),
+        custom_parameters=vendor.custom_parameters,
+        extras=vendor.registration_extras(base),
+    )
+    registered = send_registration(engine.http, configuration, body, token, public_only=public_only)
+    store_registration(
+        engine.sessions,
+        secret,
+        configuration,
+        registered,
+        lms=vendor.key,
+        trust_all_deployments=vendor.trusts_deployments,
+    )
+    log.info("registered", lms=vendor.key, issuer=configuration.issuer)
+    asked = frozenset(str(body["scope"]).split())
+    missing = asked - registered.granted if registered.granted is not None else frozenset()
+    return render_template(
+        "launch/registered.html",
+        vendor=vendor,
+        account=configuration.account or configuration.issuer,
+        missing=sorted(scope.rpartition("/")[2] for scope in missing),
+        origin=_origin(url),
+    )
+
+
+@registration.get("/config/<kind>.json")
+def key_configuration(kind: str) -> Response:
+    """A configuration document for the LMSes that take one by address."""
+    vendor = lms.LMSES.get(kind)
+    found = vendor.key_configuration(services().engine.settings.base_url) if vendor else None
+    if found is None:
+        abort(404)
+    response = jsonify(found)
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
+@registration.get("/setup")
+def setups() -> str:
+    """The guides."""
+    return render_template("launch/setups.html", vendors=lms.LMSES.values())
+
+
+@registration.get("/setup/<kind>")
+def setup(kind: str) -> str:
+    """Registering by hand, step by step, with this tool's own values filled in."""
+    vendor = lms.LMSES.get(kind)
+    if vendor is None:
+        raise NotFound("There is no guide for that LMS.")
+    guide = resources.files("lti_badges.lms") / "guides" / f"{kind}.md"
+    text = guide.read_text("utf-8").replace(EXAMPLE, services().engine.settings.base_url)
+    return render_template("launch/setup.html", vendor=vendor, text=text)
+
+
+@registration.post("/notices")
+def notices() -> tuple[Response, int]:
+    """Platform Notification Service 1.0: each notice is signed like a launch."""
+    body = request.get_json(silent=True)
+    listed = body.get("notices") if isinstance(body, dict) else None
+    if not isinstance(listed, list) or not 0 < len(listed) <= MAX_NOTICES:
+        raise LaunchError("These are no notices: a list “notices” is missing.", code="notices")
+    told = [_notice(each) for each in listed]
+    for platform_id, claims in told:
+        _note(platform_id, claims)
+    return jsonify({}), 200
+
+
+def _notice(given: Any) -> tuple[str, dict[str, Any]]:
+    token = given.get("jwt") if isinstance(given, dict) else None
+    if not isinstance(token, str):
+        raise LaunchError("A notice without its jwt can't be taken.", code="notices")
+    engine = services().engine
+    issuer, audiences = unverified_parties(token)
+    with engine.sessions() as session:
+        platform = session.scalar(
+            select(Platform).where(Platform.issuer == issuer, Platform.client_id.in_(audiences))
+        )
+    if platform is None:
+        raise LaunchError("The notice comes from an LMS we don't know.", code="unknown_platform")
+    claims = verified_claims(
+        token,
+        issuer=platform.issuer,
+        client_id=platform.client_id,
+        key_set_url=platform.key_set_url,
+        key_sets=engine.key_sets,
+        needs_nonce=False,
+    )
+    return platform.id, claims
+
+
+def _note(platform_id: str, claims: dict[str, Any]) -> None:
+    """A copied course keeps its origins, so that its rules can follow; others are only logged."""
+    notice = claims.get(f"{CLAIM}notice")
+    kind = str(notice.get("type", ""))[:60] if isinstance(notice, dict) else ""
+    log.info("notice", platform=platform_id, kind=kind)
+    context, origins = claims.get(f"{CLAIM}context"), claims.get(f"{CLAIM}origin_contexts")
+    if kind != "LtiContextCopyNotice" or not isinstance(context, dict) or not context.get("id"):
+        return
+    if isinstance(origins, list) and origins:
+        note_copy(
+            services().engine,
+            platform_id,
+            str(claims.get(f"{CLAIM}deployment_id", "")),
+            str(context["id"])[:255],
+            [str(each)[:255] for each in origins[:20]],
+        )
+
+
+def _on_loopback(base_url: str) -> bool:
+    return any(f"://{host}" in base_url for host in LOOPBACK_HOSTS)
+
+
+def _origin(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"

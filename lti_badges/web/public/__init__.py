@@ -1,0 +1,1 @@
+"""What anybody may open: credentials, achievements, issuers, health."""

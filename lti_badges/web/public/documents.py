@@ -1,0 +1,130 @@
+"""The issuer's public documents, found by their own addresses: what verifiers fetch, and what the
+page for people checks a credential against."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import func, select
+
+from lti_badges.backends import KINDS
+from lti_badges.backends.signer import Signer
+from lti_badges.catalogue.issuance import achievement_of, backend_of
+from lti_badges.context import Engine
+from lti_badges.core import clock
+from lti_badges.openbadges.canonical import OB_CONTEXT, VC_CONTEXT
+from lti_badges.openbadges.documents import build_achievement
+from lti_badges.store import Achievement, BackendRow, IssuedCredential
+
+STATUS_LIFE = timedelta(hours=24)
+
+
+def issuer_of(engine: Engine, backend_id: str) -> Signer | None:
+    """Who signs, or once signed, a backend's credentials here; None where only the backend does."""
+    with engine.sessions() as session:
+        row = session.get(BackendRow, backend_id)
+        signed = session.scalar(
+            select(IssuedCredential.award_id)
+            .where(IssuedCredential.backend_id == backend_id)
+            .limit(1)
+        )
+    if row is None or not (signed or KINDS[row.kind].traits.signs_here):
+        return None
+    return Signer(backend_of(engine, row).config)
+
+
+def issuer_of_achievement(engine: Engine, achievement_id: str) -> Signer | None:
+    """Who signs a badge's credentials here; who once did, after it moved elsewhere: they go on
+    pointing here."""
+    with engine.sessions() as session:
+        row = session.get(Achievement, achievement_id)
+        once = session.scalar(
+            select(IssuedCredential.backend_id)
+            .where(IssuedCredential.achievement_id == achievement_id)
+            .limit(1)
+        )
+    return (issuer_of(engine, row.backend_id) if row else None) or issuer_of(engine, once or "")
+
+
+def profile(engine: Engine, backend_id: str) -> dict[str, Any] | None:
+    """The issuer's Profile with its verification method."""
+    issuer = issuer_of(engine, backend_id)
+    return None if issuer is None else issuer.profile_document()
+
+
+def jwk(engine: Engine, backend_id: str, kid: str) -> dict[str, Any] | None:
+    """The key that `kid` of a VC-JWT names."""
+    issuer = issuer_of(engine, backend_id)
+    return dict(issuer.jwk) if issuer and issuer.jwk["kid"] == kid else None
+
+
+def achievement(engine: Engine, achievement_id: str) -> dict[str, Any] | None:
+    """The Achievement as a document of its own."""
+    with engine.sessions() as session:
+        row = session.get(Achievement, achievement_id)
+    issuer = issuer_of_achievement(engine, achievement_id)
+    if row is None or issuer is None:
+        return None
+    document = build_achievement(issuer.achievement_document(achievement_of(engine, row)))
+    return {
+        "@context": [VC_CONTEXT, OB_CONTEXT],
+        **document,
+        "creator": {"id": issuer.profile.id, "type": ["Profile"], "name": issuer.profile.name},
+    }
+
+
+def status_list(engine: Engine, list_id: str) -> dict[str, Any] | None:
+    """A signed status list as of now; signed again only when something was revoked, or hourly."""
+    with engine.sessions() as session:
+        backend_id = session.scalar(
+            select(IssuedCredential.backend_id)
+            .where(IssuedCredential.status_list == list_id)
+            .limit(1)
+        )
+        revoked = session.scalar(
+            select(func.count()).where(
+                IssuedCredential.status_list == list_id, IssuedCredential.revoked_at.is_not(None)
+            )
+        )
+    issuer = issuer_of(engine, backend_id or "")
+    if issuer is None:
+        return None
+    hour = clock.now().replace(minute=0, second=0, microsecond=0)
+    return _signed(_Key(issuer, list_id), revoked or 0, hour)
+
+
+def resolve(engine: Engine, url: str) -> dict[str, Any] | None:
+    """Our own document at an address, without asking ourselves over HTTP; None for any other."""
+    base = engine.settings.base_url
+    if not url.startswith(f"{base}/"):
+        return None
+    parts = url.removeprefix(f"{base}/").split("/")
+    if len(parts) == 2 and parts[0] == "issuers":
+        return profile(engine, parts[1])
+    if len(parts) == 4 and parts[0] == "issuers" and parts[2] == "keys":
+        return jwk(engine, parts[1], parts[3])
+    if len(parts) == 2 and parts[0] == "status":
+        return status_list(engine, parts[1])
+    return None
+
+
+class _Key:
+    """An issuer and a list, equal by what they sign."""
+
+    def __init__(self, issuer: Signer, list_id: str) -> None:
+        self.issuer = issuer
+        self.list_id = list_id
+        self._same = (issuer.verification_method, list_id)
+
+    def __hash__(self) -> int:
+        return hash(self._same)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self._same == other._same
+
+
+@lru_cache(maxsize=64)
+def _signed(key: _Key, _revoked: int, hour: datetime) -> dict[str, Any]:
+    return dict(key.issuer.status_list(key.list_id, hour + STATUS_LIFE))

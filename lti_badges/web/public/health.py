@@ -1,0 +1,87 @@
+"""For those who keep it running: alive, ready, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Blueprint, Response, jsonify
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from lti_badges.core import clock
+from lti_badges.core.errors import SettingsError
+from lti_badges.delivery.claims import DUE_STATES
+from lti_badges.store import Award, BackendRow, Course, State, is_current
+from lti_badges.web.services import services
+
+health = Blueprint("health", __name__, template_folder="templates")
+
+
+@health.get("/healthz")
+def alive() -> Response:
+    """The process lives."""
+    return Response("ok\n", mimetype="text/plain")
+
+
+@health.get("/readyz")
+def ready() -> tuple[Response, int]:
+    """Database and queue answer, and the schema is this version's."""
+    problems = dict(_problems())
+    answer = jsonify({"ready": not problems, "problems": problems})
+    return answer, 503 if problems else 200
+
+
+@health.get("/metrics")
+def metrics() -> Response:
+    """Prometheus text, counted when asked: the rows are the truth for all processes together."""
+    registry = CollectorRegistry()
+    awards = Gauge("lti_badges_awards", "Awards by state", ["state"], registry=registry)
+    due = Gauge("lti_badges_awards_due", "Awards that a worker should take now", registry=registry)
+    courses = Gauge("lti_badges_courses", "Courses seen in launches", registry=registry)
+    failing = Gauge("lti_badges_courses_failing", "Courses that can't be read", registry=registry)
+    late = Gauge(
+        "lti_badges_courses_due", "Courses whose time to be read has come", registry=registry
+    )
+    paused = Gauge("lti_badges_backends_paused", "Backends held back", registry=registry)
+    queued = Gauge("lti_badges_queue_waiting", "Nudges that nobody has taken", registry=registry)
+    now = clock.now()
+    with services().engine.sessions() as session:
+        for state in State:
+            awards.labels(state.value).set(0)
+        for name, count in session.execute(select(Award.state, func.count()).group_by(Award.state)):
+            awards.labels(name).set(count)
+        due.set(
+            session.scalar(
+                select(func.count()).where(
+                    Award.state.in_([state.value for state in DUE_STATES]),
+                    Award.next_attempt_at <= now,
+                )
+            )
+            or 0
+        )
+        courses.set(session.scalar(select(func.count(Course.id))) or 0)
+        failing.set(
+            session.scalar(select(func.count(Course.id)).where(Course.sync_error.is_not(None))) or 0
+        )
+        late.set(
+            session.scalar(select(func.count(Course.id)).where(Course.next_sync_at <= now)) or 0
+        )
+        paused.set(
+            session.scalar(select(func.count(BackendRow.id)).where(BackendRow.paused_until > now))
+            or 0
+        )
+    queued.set(services().queue.waiting())
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _problems() -> Iterator[tuple[str, str]]:
+    try:
+        if not is_current(services().engine.database):
+            yield "database", "the schema is not up to date; run: lti-badges db upgrade"
+    except SQLAlchemyError:
+        yield "database", "does not answer"
+    try:
+        services().queue.waiting()
+    except SettingsError:
+        yield "queue", "does not answer"
