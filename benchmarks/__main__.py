@@ -23,7 +23,7 @@ from flask import Flask, request
 from sqlalchemy import select
 
 from lti_badges.app import create_app
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.delivery.deliver import deliver_due
 from lti_badges.jobs import open_queue
@@ -54,10 +54,10 @@ def launches(folder: Path) -> str:
         database_url=f"sqlite:///{folder}/launches.db",
         keys_dir=folder / "keys",
     )
-    engine = Engine.build(settings)
+    context = ToolContext.build(settings)
     with TestPlatform().running() as platform:
-        app = create_app(queue=open_queue(engine))
-        platform.register(engine.sessions)
+        app = create_app(queue=open_queue(context))
+        platform.register(context.sessions)
         with served(app, int(settings.base_url.rpartition(":")[2])) as base:
             browser = Browser(base, platform)
             ours = _median(lambda: browser.launch(roles=[""]).raise_for_status())
@@ -87,12 +87,12 @@ def issuing(folder: Path) -> str:
             both.rule(both.quiz_at_least(percent), both.badge(f"Badge {percent}"))
         both.sync()
         began = time.perf_counter()
-        count = deliver_due(both.engine)
+        count = deliver_due(both.context)
         ours = (time.perf_counter() - began) / count
-        with both.engine.sessions() as session:
+        with both.context.sessions() as session:
             document = session.scalars(select(IssuedCredential)).first()
         assert document is not None
-        keys = both.engine.keys
+        keys = both.context.keys
         moment = clock.now()
 
         def sign() -> None:

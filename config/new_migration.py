@@ -13,11 +13,11 @@ def main(message: str) -> None:
     """Compare on a scratch SQLite file, so that no real database is needed or touched."""
     scratch = Path("var/new-migration.db")
     scratch.unlink(missing_ok=True)
-    engine = open_engine(f"sqlite:///{scratch}")
+    context = open_engine(f"sqlite:///{scratch}")
     versions = Path("lti_badges/store/migrations/versions")
     number = f"{len(list(versions.glob('[0-9]*.py'))) + 1:04d}"
-    upgrade(engine)
-    with engine.begin() as connection:
+    upgrade(context)
+    with context.begin() as connection:
         config = _config()
         config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
         config.attributes["connection"] = connection

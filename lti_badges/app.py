@@ -1,4 +1,4 @@
-"""The application factory: settings, engine, queue and pages, wired."""
+"""The application factory: settings, tool, queue and pages, wired."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from lti_badges.backends import ensure_default
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core.errors import SettingsError
 from lti_badges.core.logs import configure_logs
 from lti_badges.jobs import Queue, open_queue
@@ -33,12 +33,12 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
     to upgrade (`lti-badges db upgrade`). Raises SettingsError."""
     configure_logs()
     if queue is None:
-        queue = open_queue(Engine.build(settings or Settings.load()))
-    engine = queue.engine
-    if engine.database.dialect.name == "sqlite":
-        upgrade(engine.database)
-        ensure_default(engine.sessions)
-    elif not is_current(engine.database):
+        queue = open_queue(ToolContext.build(settings or Settings.load()))
+    tool = queue.tool
+    if tool.database.dialect.name == "sqlite":
+        upgrade(tool.database)
+        ensure_default(tool.sessions)
+    elif not is_current(tool.database):
         raise SettingsError("The database is not up to date; run: lti-badges db upgrade")
     app = Flask("lti_badges.web")
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES

@@ -6,36 +6,37 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
-from sqlalchemy import Engine as DatabaseEngine
+from sqlalchemy import Engine
 
 from lti_badges.core.crypto import Cipher, KeyFolder
 from lti_badges.core.http import Http
+from lti_badges.core.links import LOOPBACK_HOSTS
 from lti_badges.lti.keysets import KeySets
 from lti_badges.lti.tokens import ServiceTokens
-from lti_badges.settings import LOOPBACK_HOSTS, Settings
+from lti_badges.settings import Settings
 from lti_badges.store import Sessions, open_engine, open_sessions
 
-Nudge = Callable[[str, str], None]
+Enqueue = Callable[[str, str], None]
 """Tells the background that something is due: ("deliver", award id), ("sync", course id)."""
 
 
-def no_nudge(_task: str, _id: str) -> None:
+def no_queue(_task: str, _id: str) -> None:
     """The rows are the truth: without a queue the schedule or the next command finds them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class ToolContext:
     """Settings, database, keys, and the clients that talk to platforms and backends."""
 
     settings: Settings
-    database: DatabaseEngine
+    database: Engine
     sessions: Sessions
     keys: KeyFolder
     cipher: Cipher
     http: Http
     tokens: ServiceTokens
     key_sets: KeySets
-    nudge: Nudge = no_nudge
+    enqueue: Enqueue = no_queue
 
     @classmethod
     def build(cls, settings: Settings) -> Self:
@@ -56,9 +57,9 @@ class Engine:
             key_sets=KeySets(http),
         )
 
-    def nudged_by(self, nudge: Nudge) -> Self:
-        """The same engine with a queue behind it."""
-        return replace(self, nudge=nudge)
+    def with_queue(self, enqueue: Enqueue) -> Self:
+        """The same tool with a queue behind it."""
+        return replace(self, enqueue=enqueue)
 
     def close(self) -> None:
         """Give connections back."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from lti_badges.backends import ensure_default
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core.errors import HttpError, SettingsError
 from lti_badges.core.http import Http
 from lti_badges.lti import ags, nrps
@@ -78,11 +78,11 @@ def demo_settings(folder: Path, port: int) -> Settings:
 
 def register(settings: Settings, world: World) -> None:
     """Each side learns of the other, as an admin enters it by hand."""
-    engine = Engine.build(settings)
-    upgrade(engine.database)
-    ensure_default(engine.sessions)
-    engine.keys.lti_keys()
-    with engine.sessions.begin() as session:
+    tool = ToolContext.build(settings)
+    upgrade(tool.database)
+    ensure_default(tool.sessions)
+    tool.keys.lti_keys()
+    with tool.sessions.begin() as session:
         session.add(
             Platform(
                 lms=world.flavour.key,
@@ -93,7 +93,7 @@ def register(settings: Settings, world: World) -> None:
                 auth_token_url=f"{world.base_url}/lti/token",
                 key_set_url=f"{world.base_url}/lti/jwks.json",
                 auth_audience=world.flavour.token_audience,
-                connection=engine.cipher.seal(
+                connection=tool.cipher.seal(
                     {"url": world.base_url, "token": world.web_service_token}
                 )
                 if world.flavour.has_web_services
@@ -103,7 +103,7 @@ def register(settings: Settings, world: World) -> None:
         )
         for row in session.query(BackendRow):
             row.settings = {"issuer_name": "Sandbox campus", "issuer_url": "https://example.org"}
-    engine.close()
+    tool.close()
     base = settings.base_url
     world.register_tool(
         Tool(

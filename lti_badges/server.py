@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 
 from lti_badges.app import create_app
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.jobs import open_queue, start_background
 from lti_badges.jobs.queue import is_embedded
 from lti_badges.settings import Settings
@@ -26,7 +26,7 @@ def serve_forever(settings: Settings, host: str, port: int, threads: int) -> Non
 
 def application(settings: Settings) -> Flask:
     """The application with, for the embedded queue, its background work running."""
-    queue = open_queue(Engine.build(settings))
+    queue = open_queue(ToolContext.build(settings))
     app = create_app(queue=queue)
     if is_embedded(settings):
         app.extensions["lti_badges_background"] = start_background(queue)

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
 
 from lti_badges.core.errors import SettingsError
+from lti_badges.core.links import LOOPBACK_HOSTS
 
 PREFIX = "LTI_BADGES_"
 DEFAULT_CONFIG = Path("config/lti-badges.toml")
 SECRET_PREFIX = "LTI_BADGES_SECRET_"  # noqa: S105 - `platforms connect --secret key` reads these
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Settings(BaseModel):

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from lti_badges.backends import ensure_default
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core.crypto import KeyFolder
 from lti_badges.settings import Settings
 from lti_badges.store import upgrade
@@ -74,13 +74,13 @@ def settings(database_url: str, keys_folder: Path, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def engine(settings: Settings) -> Iterator[Engine]:
-    """An engine on an up-to-date schema."""
-    engine = Engine.build(settings)
-    upgrade(engine.database)
-    ensure_default(engine.sessions)
-    yield engine
-    engine.close()
+def context(settings: Settings) -> Iterator[ToolContext]:
+    """An context on an up-to-date schema."""
+    context = ToolContext.build(settings)
+    upgrade(context.database)
+    ensure_default(context.sessions)
+    yield context
+    context.close()
 
 
 @pytest.fixture

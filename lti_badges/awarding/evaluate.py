@@ -12,21 +12,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lti_badges.awarding.facts import facts_of
-from lti_badges.awarding.judge import Desk, LiveRule
-from lti_badges.context import Engine
-from lti_badges.ledger.rules_in_force import writing
+from lti_badges.awarding.judge import BatchJudge, RuleInForce
+from lti_badges.context import ToolContext
+from lti_badges.ledger.course_lock import writing
 from lti_badges.store import Course, CourseMember
 
 BATCH = 200
 
 
-def evaluate_dirty(engine: Engine, course_id: str) -> list[str]:
+def evaluate_dirty(tool: ToolContext, course_id: str) -> list[str]:
     """Judge all dirty members of a course, a batch a transaction. Returns new awards' ids, and
     nudges their delivery."""
     granted: list[str] = []
     last = ""
     while True:
-        with writing(engine, course_id) as (session, course):
+        with writing(tool, course_id) as (session, course):
             members = list(
                 session.scalars(
                     select(CourseMember)
@@ -42,15 +42,15 @@ def evaluate_dirty(engine: Engine, course_id: str) -> list[str]:
             changed = judge_members(session, course, members)
         granted += changed
         for award_id in changed:
-            engine.nudge("deliver", award_id)
+            tool.enqueue("deliver", award_id)
         if len(members) < BATCH:
             return granted
         last = members[-1].id
 
 
-def evaluate_member(engine: Engine, course_id: str, member_id: str) -> list[str]:
+def evaluate_member(tool: ToolContext, course_id: str, member_id: str) -> list[str]:
     """Judge one member now; they are waiting for their page. Returns new awards' ids."""
-    with writing(engine, course_id) as (session, course):
+    with writing(tool, course_id) as (session, course):
         member = session.get(CourseMember, member_id)
         return judge_members(session, course, [member] if member else [])
 
@@ -62,7 +62,7 @@ def judge_members(session: Session, course: Course, members: Sequence[CourseMemb
     Rules may build on each other's badges: after a grant the member is judged again, at most once
     per rule.
     """
-    rules = LiveRule.all_of(session, course)
+    rules = RuleInForce.all_of(session, course)
     due: list[str] = []
     later: set[str] = set()
     waiting = list(members)
@@ -71,15 +71,15 @@ def judge_members(session: Session, course: Course, members: Sequence[CourseMemb
             break
         facts = facts_of(session, course, waiting)
         granted_to = set()
-        desk = Desk.open(session, course, waiting, rules)
+        judge = BatchJudge.open(session, course, waiting, rules)
         for member in waiting:
             for rule in rules:
-                award = desk.judge(rule, member, facts[member.id])
+                award = judge.judge(rule, member, facts[member.id])
                 if award is not None:
                     due.append(award.id)
                     granted_to.add(member.id)
         session.flush()
-        later |= desk.later
+        later |= judge.later
         waiting = [member for member in waiting if member.id in granted_to]
     for member in members:
         member.dirty = member.id in later

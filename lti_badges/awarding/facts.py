@@ -9,9 +9,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lti_badges.core import clock
-from lti_badges.courses.snapshot import COMPLETED
 from lti_badges.rules import Facts
-from lti_badges.store import Award, Course, CourseMember, Deployment, LineItem, MemberResult, State
+from lti_badges.store import (
+    COMPLETED,
+    Award,
+    Course,
+    CourseMember,
+    Deployment,
+    LineItem,
+    MemberResult,
+    State,
+)
 from lti_badges.values.course import Completion, Kind, Result, ResultState
 
 HELD = (State.PENDING, State.SENDING, State.ISSUED, State.UNKNOWN, State.NEEDS_RECIPIENT)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from sqlalchemy import select, update
 
 from lti_badges.awarding.evaluate import evaluate_dirty
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
-from lti_badges.ledger.rules_in_force import writing
+from lti_badges.ledger.course_lock import writing
 from lti_badges.rules import OnFall
 from lti_badges.store import AwardRule, CourseMember, RuleVersion, Standing
 
 
-def revoke_after_grace(engine: Engine, course_id: str) -> list[str]:
+def revoke_after_grace(tool: ToolContext, course_id: str) -> list[str]:
     """Judge those whose grace may be over once more, by what is known now. Returns what is due."""
-    with writing(engine, course_id) as (session, _):
+    with writing(tool, course_id) as (session, _):
         fallen = session.execute(
             select(Standing.member_id, Standing.fallen_at, RuleVersion.grace_days)
             .join(AwardRule, AwardRule.id == Standing.rule_id)
@@ -38,4 +38,4 @@ def revoke_after_grace(engine: Engine, course_id: str) -> list[str]:
         ]
         if due:
             session.execute(update(CourseMember).where(CourseMember.id.in_(due)).values(dirty=True))
-    return evaluate_dirty(engine, course_id) if due else []
+    return evaluate_dirty(tool, course_id) if due else []

@@ -19,12 +19,11 @@ from lti_badges.awarding.decide import Action
 from lti_badges.awarding.evaluate import evaluate_dirty
 from lti_badges.awarding.facts import facts_of
 from lti_badges.awarding.grace import revoke_after_grace
-from lti_badges.awarding.judge import Desk, LiveRule
-from lti_badges.context import Engine
+from lti_badges.awarding.judge import BatchJudge, RuleInForce
+from lti_badges.context import ToolContext
 from lti_badges.core.errors import NotFound
-from lti_badges.courses.snapshot import mark_all_dirty
 from lti_badges.ledger.audit import record
-from lti_badges.ledger.rules_in_force import writing
+from lti_badges.ledger.course_lock import mark_all_dirty, writing
 from lti_badges.rules import OnFall
 from lti_badges.store import AwardRule, Course, CourseMember, Standing
 
@@ -35,7 +34,7 @@ BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class StoppedRule:
     """A rule that waits for the instructor: what would follow if they say go on."""
 
     rule_id: str
@@ -52,16 +51,16 @@ class Stop:
         return f"{self.grants} of {self.learners} learners would get this badge at once: {self.why}"
 
 
-def stop_of(rule: AwardRule) -> Stop | None:
+def stopped_rule(rule: AwardRule) -> StoppedRule | None:
     """Why a rule stands still, if it does."""
-    return Stop(rule.id, **rule.stopped) if rule.stopped else None
+    return StoppedRule(rule.id, **rule.stopped) if rule.stopped else None
 
 
-def weigh(engine: Engine, course_id: str) -> None:
+def count_before_acting(tool: ToolContext, course_id: str) -> None:
     """Count what suspicious rules and revocations would lead to, before anything is done. Called
     after a course was read without a failure."""
-    with writing(engine, course_id) as (session, course):
-        rules = [rule for rule in LiveRule.all_of(session, course) if rule.row.stopped is None]
+    with writing(tool, course_id) as (session, course):
+        rules = [rule for rule in RuleInForce.all_of(session, course) if rule.row.stopped is None]
         for rule in rules:
             if rule.row.suspicion is not None:
                 _weigh_grants(session, course, rule)
@@ -69,28 +68,28 @@ def weigh(engine: Engine, course_id: str) -> None:
                 _weigh_revocations(session, course, rule)
 
 
-def go_on(engine: Engine, course_id: str, rule_id: str, *, by: str) -> list[str]:
+def resume_stopped_rule(tool: ToolContext, course_id: str, rule_id: str, *, by: str) -> list[str]:
     """The instructor has seen what would follow, and wants it. Returns awards that are due.
     Raises NotFound."""
-    _release(engine, course_id, rule_id, "brake_released", by)
-    due = evaluate_dirty(engine, course_id)
-    return due + revoke_after_grace(engine, course_id)
+    _release(tool, course_id, rule_id, "brake_released", by)
+    due = evaluate_dirty(tool, course_id)
+    return due + revoke_after_grace(tool, course_id)
 
 
-def let_stand(engine: Engine, course_id: str, rule_id: str, *, by: str) -> None:
+def keep_fallen_badges(tool: ToolContext, course_id: str, rule_id: str, *, by: str) -> None:
     """The instructor keeps the badges that would have been revoked. Raises NotFound."""
-    with writing(engine, course_id) as (session, _):
+    with writing(tool, course_id) as (session, _):
         session.execute(
             update(Standing)
             .where(Standing.rule_id == rule_id, Standing.fallen_at.is_not(None))
             .values(kept=True, flagged=False)
         )
-    _release(engine, course_id, rule_id, "brake_kept", by)
-    evaluate_dirty(engine, course_id)
+    _release(tool, course_id, rule_id, "brake_kept", by)
+    evaluate_dirty(tool, course_id)
 
 
-def _release(engine: Engine, course_id: str, rule_id: str, kind: str, by: str) -> None:
-    with writing(engine, course_id) as (session, course):
+def _release(tool: ToolContext, course_id: str, rule_id: str, kind: str, by: str) -> None:
+    with writing(tool, course_id) as (session, course):
         rule = session.get(AwardRule, rule_id)
         if rule is None or rule.course_id != course.id or rule.stopped is None:
             raise NotFound("This rule does not wait for a decision any more.")
@@ -99,7 +98,7 @@ def _release(engine: Engine, course_id: str, rule_id: str, kind: str, by: str) -
         mark_all_dirty(session, course.id)
 
 
-def _weigh_grants(session: Session, course: Course, rule: LiveRule) -> None:
+def _weigh_grants(session: Session, course: Course, rule: RuleInForce) -> None:
     earning = (CourseMember.can_earn.is_(True), CourseMember.present.is_(True))
     learners = session.scalar(
         select(func.count()).where(CourseMember.course_id == course.id, *earning)
@@ -112,7 +111,7 @@ def _weigh_grants(session: Session, course: Course, rule: LiveRule) -> None:
     mark_all_dirty(session, course.id)
 
 
-def _weigh_revocations(session: Session, course: Course, rule: LiveRule) -> None:
+def _weigh_revocations(session: Session, course: Course, rule: RuleInForce) -> None:
     fallen = select(Standing.member_id).where(
         Standing.rule_id == rule.row.id, Standing.fallen_at.is_not(None)
     )
@@ -130,15 +129,15 @@ def _weigh_revocations(session: Session, course: Course, rule: LiveRule) -> None
 def _count(
     session: Session,
     course: Course,
-    rule: LiveRule,
+    rule: RuleInForce,
     action: Action,
     *who: ColumnElement[bool],
 ) -> int:
     count = 0
     for members in _pages(session, course, *who):
         facts = facts_of(session, course, members)
-        desk = Desk.open(session, course, members, [rule])
-        count += sum(desk.forecast(rule, each, facts[each.id]) is action for each in members)
+        judge = BatchJudge.open(session, course, members, [rule])
+        count += sum(judge.forecast(rule, each, facts[each.id]) is action for each in members)
     return count
 
 
@@ -165,7 +164,7 @@ def _pages(
 def _stop(
     session: Session,
     course: Course,
-    rule: LiveRule,
+    rule: RuleInForce,
     *,
     grants: int = 0,
     revocations: int = 0,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import select
 
 from lti_badges.awarding.rulebook import RuleView, edit_rule, rules_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core.errors import NotFound
 from lti_badges.rules import (
     AllOf,
@@ -22,7 +22,7 @@ from lti_badges.store import LineItem
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class ItemChange:
     """One condition that waits. `mended` is the item that it would look at after one click; None
     when the instructor has to choose."""
 
@@ -44,30 +44,30 @@ class Drift:
         return f"“{self.label}” was deleted or hidden in the course."
 
 
-def drifts(engine: Engine, course_id: str) -> list[Drift]:
+def item_changes_of(tool: ToolContext, course_id: str) -> list[ItemChange]:
     """All conditions of active rules that wait, in the rules' order."""
-    items = _Items.of(engine, course_id)
+    items = _Items.of(tool, course_id)
     return [
         drift
-        for view in rules_of(engine, course_id)
+        for view in rules_of(tool, course_id)
         if view.active
         for leaf in leaves(view.criterion)
         if (drift := _drift(items, view, leaf)) is not None
     ]
 
 
-def mend(engine: Engine, course_id: str, rule_id: str, *, by: str) -> None:
+def accept_item_changes(tool: ToolContext, course_id: str, rule_id: str, *, by: str) -> None:
     """Take the new names, and the new items of the old names, as what the rule means. Raises
     NotFound when nothing can be mended so."""
-    items = _Items.of(engine, course_id)
-    view = next((each for each in rules_of(engine, course_id) if each.id == rule_id), None)
+    items = _Items.of(tool, course_id)
+    view = next((each for each in rules_of(tool, course_id) if each.id == rule_id), None)
     found = [] if view is None else [_drift(items, view, leaf) for leaf in leaves(view.criterion)]
     waiting = [drift for drift in found if drift is not None and drift.mended]
     if view is None or not waiting:
-        raise NotFound("There is nothing to mend in this rule any more.")
+        raise NotFound("There is nothing to accept_item_changes in this rule any more.")
     moved = [drift.label for drift in waiting if drift.gone]
     why = f"“{moved[0]}” is another item than before." if moved else None
-    edit_rule(engine, rule_id, items.mended(view.criterion), view.policy, by=by, suspicion=why)
+    edit_rule(tool, rule_id, items.mended(view.criterion), view.policy, by=by, suspicion=why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ class _Items:
     by_name: dict[tuple[str, str], LineItem]
 
     @classmethod
-    def of(cls, engine: Engine, course_id: str) -> _Items:
-        with engine.sessions() as session:
+    def of(cls, tool: ToolContext, course_id: str) -> _Items:
+        with tool.sessions() as session:
             rows = list(session.scalars(select(LineItem).where(LineItem.course_id == course_id)))
         present = [row for row in rows if row.present and not row.is_own]
         names = [(row.kind, row.label) for row in present]
@@ -110,7 +110,7 @@ class _Items:
         return criterion
 
 
-def _drift(items: _Items, view: RuleView, leaf: Criterion) -> Drift | None:
+def _drift(items: _Items, view: RuleView, leaf: Criterion) -> ItemChange | None:
     if not isinstance(leaf, Named):
         return None
     row = items.by_key.get((kind_of(leaf).value, leaf.key))
@@ -118,4 +118,4 @@ def _drift(items: _Items, view: RuleView, leaf: Criterion) -> Drift | None:
     if not gone and row is not None and row.label == leaf.label:
         return None
     now = items.now(leaf)
-    return Drift(view.id, view.achievement.name, leaf.label, gone, now.label if now else None)
+    return ItemChange(view.id, view.achievement.name, leaf.label, gone, now.label if now else None)

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from lti_badges.awarding.decide import Action, Situation, decide
 from lti_badges.core import clock
-from lti_badges.courses.snapshot import recipient_key, recipient_of
-from lti_badges.ledger.audit import begin_revoking, record
+from lti_badges.ledger.audit import record
+from lti_badges.ledger.recipients import recipient_key, recipient_of
 from lti_badges.ledger.rules_in_force import current_versions
+from lti_badges.ledger.states import begin_revoking
 from lti_badges.rules import Facts, Judgement, OnFall, Outcome, Policy, evaluate, load
 from lti_badges.rules.criteria import Criterion
 from lti_badges.store import (
@@ -30,7 +31,7 @@ from lti_badges.store import (
 
 
 @dataclass(frozen=True, slots=True)
-class LiveRule:
+class RuleInForce:
     """A rule in force, parsed once for a batch."""
 
     row: AwardRule
@@ -40,12 +41,12 @@ class LiveRule:
     backend_id: str
 
     @property
-    def is_braked(self) -> bool:
+    def is_stopped(self) -> bool:
         """Neither grants nor revokes until it was weighed, or the instructor said go on."""
         return self.row.suspicion is not None or self.row.stopped is not None
 
     @classmethod
-    def all_of(cls, session: Session, course: Course) -> list[LiveRule]:
+    def all_of(cls, session: Session, course: Course) -> list[RuleInForce]:
         """The course's rules in force."""
         rules = []
         for row, version in current_versions(session, course.id):
@@ -72,7 +73,7 @@ def policy_of(version: RuleVersion) -> Policy:
 
 
 @dataclass(slots=True)
-class Desk:
+class BatchJudge:
     """The rows a batch of judgements reads and writes, loaded at once."""
 
     session: Session
@@ -89,8 +90,8 @@ class Desk:
         session: Session,
         course: Course,
         members: Iterable[CourseMember],
-        rules: Sequence[LiveRule],
-    ) -> Desk:
+        rules: Sequence[RuleInForce],
+    ) -> BatchJudge:
         ids = [member.id for member in members]
         standings = session.scalars(
             select(Standing).where(
@@ -119,7 +120,7 @@ class Desk:
             now=clock.now(),
         )
 
-    def judge(self, rule: LiveRule, member: CourseMember, facts: Facts) -> Award | None:
+    def judge(self, rule: RuleInForce, member: CourseMember, facts: Facts) -> Award | None:
         """Note how the member stands and act on it. Returns an award that is due at a backend."""
         seen = facts.under(rule.policy, self.now)
         if seen.unsettled:
@@ -131,7 +132,7 @@ class Desk:
         self._note_fall(rule, standing, judgement, award if holds else None)
         action = decide(self._situation(rule, member, judgement, standing), rule.policy, self.now)
         standing.waits = self._waits(rule, standing) if action is Action.GRANT else None
-        if standing.waits or (action is Action.REVOKE and rule.is_braked):
+        if standing.waits or (action is Action.REVOKE and rule.is_stopped):
             return None
         if action is Action.GRANT:
             return self._grant(rule, member, standing, judgement, award)
@@ -142,10 +143,10 @@ class Desk:
             return self._revoke(rule, award, judgement)
         return None
 
-    def _waits(self, rule: LiveRule, standing: Standing) -> str | None:
+    def _waits(self, rule: RuleInForce, standing: Standing) -> str | None:
         """Why a badge that is earned is not given now, for the learner and the instructor."""
         policy, met_since = rule.policy, standing.met_since or self.now
-        if rule.is_braked:
+        if rule.is_stopped:
             return "It waits until the instructor has confirmed it."
         if policy.is_too_late(met_since):
             return f"It was met only after {policy.not_after:%-d %B %Y}, the rule's last day."
@@ -158,14 +159,14 @@ class Desk:
             return f"The badge is given from {opens_at:%-d %B %Y, %H:%M} UTC on."
         return None
 
-    def forecast(self, rule: LiveRule, member: CourseMember, facts: Facts) -> Action:
+    def forecast(self, rule: RuleInForce, member: CourseMember, facts: Facts) -> Action:
         """What `judge` would do if nothing braked it; changes nothing."""
         judgement = evaluate(rule.criterion, facts.under(rule.policy, self.now))
         standing = self.standings.get((rule.row.id, member.id)) or Standing(kept=False)
         return decide(self._situation(rule, member, judgement, standing), rule.policy, self.now)
 
     def _situation(
-        self, rule: LiveRule, member: CourseMember, judgement: Judgement, standing: Standing
+        self, rule: RuleInForce, member: CourseMember, judgement: Judgement, standing: Standing
     ) -> Situation:
         award = self.awards.get((rule.row.achievement_id, member.id))
         return Situation(
@@ -180,7 +181,7 @@ class Desk:
             kept=standing.kept,
         )
 
-    def _stand(self, rule: LiveRule, member: CourseMember, judgement: Judgement) -> Standing:
+    def _stand(self, rule: RuleInForce, member: CourseMember, judgement: Judgement) -> Standing:
         standing = self.standings.get((rule.row.id, member.id))
         if standing is None:
             standing = Standing(rule_id=rule.row.id, member_id=member.id, flagged=False, kept=False)
@@ -197,7 +198,7 @@ class Desk:
         return standing
 
     def _note_fall(
-        self, rule: LiveRule, standing: Standing, judgement: Judgement, held: Award | None
+        self, rule: RuleInForce, standing: Standing, judgement: Judgement, held: Award | None
     ) -> None:
         if held is None or judgement.outcome is Outcome.MET:
             standing.fallen_at, standing.flagged, standing.kept = None, False, False
@@ -216,7 +217,7 @@ class Desk:
 
     def _grant(
         self,
-        rule: LiveRule,
+        rule: RuleInForce,
         member: CourseMember,
         standing: Standing,
         judgement: Judgement,
@@ -246,7 +247,7 @@ class Desk:
         self._note(rule, member, "granted", award, judgement)
         return award
 
-    def _revoke(self, rule: LiveRule, award: Award, judgement: Judgement) -> Award | None:
+    def _revoke(self, rule: RuleInForce, award: Award, judgement: Judgement) -> Award | None:
         if award.state in {State.PENDING, State.SENDING, State.UNKNOWN}:
             return None  # still on its way: the next evaluation finds it issued
         due = begin_revoking(self.session, award, why=f"No longer met: {judgement.text}"[:1000])
@@ -254,7 +255,7 @@ class Desk:
 
     def _note(
         self,
-        rule: LiveRule,
+        rule: RuleInForce,
         member: CourseMember,
         kind: str,
         award: Award,

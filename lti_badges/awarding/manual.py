@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotFound
-from lti_badges.courses.snapshot import recipient_key, recipient_of
-from lti_badges.ledger.audit import begin_revoking, change_state, record
-from lti_badges.ledger.rules_in_force import writing
+from lti_badges.ledger.audit import record
+from lti_badges.ledger.backend_pauses import resume_backend
+from lti_badges.ledger.course_lock import writing
+from lti_badges.ledger.recipients import recipient_key, recipient_of
+from lti_badges.ledger.states import begin_revoking, change_state
 from lti_badges.store import (
     Achievement,
     Award,
@@ -27,11 +29,11 @@ MAX_REASON = 500
 
 
 def award_by_hand(
-    engine: Engine, course_id: str, member_id: str, achievement_id: str, *, by: str, reason: str
+    tool: ToolContext, course_id: str, member_id: str, achievement_id: str, *, by: str, reason: str
 ) -> str:
     """Award a badge outside any rule. Returns the award's id. Raises InvalidInput, NotFound."""
     reason = _reason(reason)
-    with writing(engine, course_id) as (session, course):
+    with writing(tool, course_id) as (session, course):
         member = session.get(CourseMember, member_id)
         achievement = session.get(Achievement, achievement_id)
         if member is None or member.course_id != course_id or achievement is None:
@@ -66,14 +68,14 @@ def award_by_hand(
             award_id=award.id,
             reason=reason,
         )
-    engine.nudge("deliver", award.id)
+    tool.enqueue("deliver", award.id)
     return award.id
 
 
-def revoke(engine: Engine, award_id: str, *, reason: str, by: str) -> State:
+def revoke(tool: ToolContext, award_id: str, *, reason: str, by: str) -> State:
     """Revoke an award. Returns the state it is in now. Raises InvalidInput, NotFound."""
     reason = _reason(reason)
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         award = _award(session, award_id)
         if award.state in {State.REVOKED, State.REVOKING}:
             return State(award.state)
@@ -89,14 +91,14 @@ def revoke(engine: Engine, award_id: str, *, reason: str, by: str) -> State:
             change_state(session, award, State.REVOKED, why=reason, actor=by)
         state = State(award.state)
     for each in due:
-        engine.nudge("deliver", each)
+        tool.enqueue("deliver", each)
     return state
 
 
-def retry(engine: Engine, award_ids: Sequence[str] | None = None, *, by: str = "admin") -> int:
+def retry(tool: ToolContext, award_ids: Sequence[str] | None = None, *, by: str = "admin") -> int:
     """Try again at once: the named awards, or all that wait for a person or a time. Their backends
     are tried again too. Returns how many awards."""
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         query = select(Award).where(Award.state.in_([state.value for state in RETRIED]))
         if award_ids is not None:
             query = query.where(Award.id.in_(award_ids))
@@ -104,24 +106,18 @@ def retry(engine: Engine, award_ids: Sequence[str] | None = None, *, by: str = "
         for award in awards:
             _again(session, award, by)
         for backend_id in {award.backend_id for award in awards}:
-            unpause(session.get_one(BackendRow, backend_id))
+            resume_backend(session.get_one(BackendRow, backend_id))
         ids = [award.id for award in awards]
     for award_id in ids:
-        engine.nudge("deliver", award_id)
+        tool.enqueue("deliver", award_id)
     return len(ids)
 
 
-def unpause(backend: BackendRow) -> None:
-    """A person says that the backend is mended: its awards go on."""
-    backend.paused_until, backend.failures = None, 0
-    backend.error, backend.error_since = None, None
-
-
 def keep_after_flag(
-    engine: Engine, course_id: str, rule_id: str, member_id: str, *, by: str
+    tool: ToolContext, course_id: str, rule_id: str, member_id: str, *, by: str
 ) -> None:
     """The instructor lets a flagged badge stand. Raises NotFound."""
-    with writing(engine, course_id) as (session, _):
+    with writing(tool, course_id) as (session, _):
         standing = session.get(Standing, (rule_id, member_id))
         if standing is None or not standing.flagged:
             raise NotFound("There is nothing to review here any more.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,10 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lti_badges.awarding.facts import facts_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import NotFound
-from lti_badges.courses.read import sync_course
 from lti_badges.ledger.rules_in_force import needed_keys
 from lti_badges.rules import (
     CourseGradeAtLeast,
@@ -34,7 +32,6 @@ from lti_badges.values.course import COURSE_GRADE_KEY, Kind, ResultState
 BATCH = 200
 BINS = 20
 FRESH = timedelta(seconds=60)
-WAIT_S = 6.0
 NAMED = 60
 AT_ONCE = Policy()
 
@@ -83,17 +80,15 @@ class Rehearsal:
 
 
 def rehearse(
-    engine: Engine,
+    tool: ToolContext,
     course_id: str,
     criterion: Criterion,
     achievement_id: str | None,
     policy: Policy = AT_ONCE,
 ) -> Rehearsal:
-    """Judge everybody who can earn by a draft rule. Reads from the LMS first what nobody has read
-    yet. Raises NotFound."""
-    _read_what_is_missing(engine, course_id, criterion)
+    """Judge everybody who can earn by a draft rule, from what is stored. Raises NotFound."""
     result = Rehearsal(criterion.describe(), histograms=_histograms(criterion))
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         course = session.get(Course, course_id)
         if course is None:
             raise NotFound("There is no such course.")
@@ -217,18 +212,10 @@ def _problems(session: Session, course_id: str, criterion: Criterion) -> list[st
     return said
 
 
-def _read_what_is_missing(engine: Engine, course_id: str, criterion: Criterion) -> None:
-    needed = frozenset(needed_keys(dump(criterion)))
-    deadline = time.monotonic() + WAIT_S
-    while _is_stale(engine, course_id, criterion) and time.monotonic() < deadline:
-        if not sync_course(engine, course_id, also=needed).skipped:
-            return
-        time.sleep(0.3)  # another worker reads the course; what it leaves out is read after it
-
-
-def _is_stale(engine: Engine, course_id: str, criterion: Criterion) -> bool:
+def is_stale(tool: ToolContext, course_id: str, criterion: Criterion) -> bool:
+    """Whether something that the rule needs was never read, or longer than a minute ago."""
     now = clock.now()
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         return any(
             item.read_at is None or now - item.read_at > FRESH
             for item in _items(session, course_id, criterion)

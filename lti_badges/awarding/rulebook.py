@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lti_badges.awarding.guard import Stop, stop_of
+from lti_badges.awarding.guard import StoppedRule, stopped_rule
 from lti_badges.awarding.judge import policy_of
 from lti_badges.catalogue.issuance import achievement_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotFound
-from lti_badges.courses.snapshot import mark_all_dirty
 from lti_badges.ledger.audit import record
-from lti_badges.ledger.rules_in_force import writing
+from lti_badges.ledger.course_lock import mark_all_dirty, writing
 from lti_badges.rules import (
     BadgeHeld,
     Criterion,
@@ -51,12 +50,12 @@ class RuleView:
     description: str
     policy: Policy
     active: bool
-    stop: Stop | None
+    stop: StoppedRule | None
     counts: Mapping[str, int]
 
 
 def save_rule(
-    engine: Engine,
+    tool: ToolContext,
     course_id: str,
     achievement_id: str,
     criterion: Criterion,
@@ -68,7 +67,7 @@ def save_rule(
 
     The course is read anew right away: the rule may need values nobody asked for before.
     """
-    with writing(engine, course_id) as (session, course):
+    with writing(tool, course_id) as (session, course):
         achievement = _achievement(session, course, achievement_id)
         _check(session, course, achievement, criterion)
         rule = AwardRule(course_id=course.id, achievement_id=achievement.id, version=1)
@@ -78,12 +77,12 @@ def save_rule(
         _note(session, rule, "rule_saved", by, description=criterion.describe())
         _read_anew(session, course)
         rule_id = rule.id
-    engine.nudge("sync", course_id)
+    tool.enqueue("sync", course_id)
     return rule_id
 
 
 def edit_rule(
-    engine: Engine,
+    tool: ToolContext,
     rule_id: str,
     criterion: Criterion,
     policy: Policy,
@@ -94,8 +93,8 @@ def edit_rule(
     """Replace a rule's criterion and policy. Returns the version in force, the old one if nothing
     changed. Awards keep the version they were granted by. Whoever edits without having seen what
     follows gives a `suspicion`: it is counted first. Raises InvalidInput and NotFound."""
-    course_id = _course_of(engine, rule_id)
-    with writing(engine, course_id) as (session, course):
+    course_id = _course_of(tool, rule_id)
+    with writing(tool, course_id) as (session, course):
         rule = _rule(session, rule_id)
         achievement = session.get_one(Achievement, rule.achievement_id)
         _check(session, course, achievement, criterion)
@@ -115,32 +114,32 @@ def edit_rule(
         )
         _read_anew(session, course)
         version = rule.version
-    engine.nudge("sync", course_id)
+    tool.enqueue("sync", course_id)
     return version
 
 
-def pause_rule(engine: Engine, rule_id: str, *, by: str) -> None:
+def pause_rule(tool: ToolContext, rule_id: str, *, by: str) -> None:
     """Stop judging by a rule; what it granted stays. Raises NotFound."""
-    _switch(engine, rule_id, active=False, by=by)
+    _switch(tool, rule_id, active=False, by=by)
 
 
-def resume_rule(engine: Engine, rule_id: str, *, by: str) -> None:
+def resume_rule(tool: ToolContext, rule_id: str, *, by: str) -> None:
     """Judge by a rule again. Raises NotFound."""
-    _switch(engine, rule_id, active=True, by=by)
+    _switch(tool, rule_id, active=True, by=by)
 
 
-def remove_rule(engine: Engine, rule_id: str, *, by: str) -> None:
+def remove_rule(tool: ToolContext, rule_id: str, *, by: str) -> None:
     """Take a rule out of the course for good; what it granted stays. Raises NotFound."""
-    course_id = _course_of(engine, rule_id)
-    with writing(engine, course_id) as (session, _):
+    course_id = _course_of(tool, rule_id)
+    with writing(tool, course_id) as (session, _):
         rule = _rule(session, rule_id)
         rule.active, rule.removed_at = False, clock.now()
         _note(session, rule, "rule_removed", by)
 
 
-def rules_of(engine: Engine, course_id: str) -> list[RuleView]:
+def rules_of(tool: ToolContext, course_id: str) -> list[RuleView]:
     """The course's rules, paused ones too, oldest first."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         rows = session.execute(
             select(AwardRule, RuleVersion, Achievement)
             .join(
@@ -156,23 +155,23 @@ def rules_of(engine: Engine, course_id: str) -> list[RuleView]:
         RuleView(
             id=rule.id,
             course_id=course_id,
-            achievement=achievement_of(engine, achievement),
+            achievement=achievement_of(tool, achievement),
             version=rule.version,
             criterion=load(version.criteria),
             description=version.description,
             policy=policy_of(version),
             active=rule.active,
-            stop=stop_of(rule),
+            stop=stopped_rule(rule),
             counts=counts[rule.id],
         )
         for rule, version, achievement in rows
     ]
 
 
-def rule_view(engine: Engine, rule_id: str) -> RuleView:
+def rule_view(tool: ToolContext, rule_id: str) -> RuleView:
     """One rule. Raises NotFound."""
-    course_id = _course_of(engine, rule_id)
-    for view in rules_of(engine, course_id):
+    course_id = _course_of(tool, rule_id)
+    for view in rules_of(tool, course_id):
         if view.id == rule_id:
             return view
     raise NotFound("There is no such rule any more.")
@@ -239,16 +238,16 @@ def _version(rule: AwardRule, criterion: Criterion, policy: Policy, by: str) -> 
     )
 
 
-def _switch(engine: Engine, rule_id: str, *, active: bool, by: str) -> None:
-    course_id = _course_of(engine, rule_id)
-    with writing(engine, course_id) as (session, course):
+def _switch(tool: ToolContext, rule_id: str, *, active: bool, by: str) -> None:
+    course_id = _course_of(tool, rule_id)
+    with writing(tool, course_id) as (session, course):
         rule = _rule(session, rule_id)
         if rule.active is active:
             return
         rule.active = active
         _note(session, rule, "rule_resumed" if active else "rule_paused", by)
         _read_anew(session, course)
-    engine.nudge("sync", course_id)
+    tool.enqueue("sync", course_id)
 
 
 def _read_anew(session: Session, course: Course) -> None:
@@ -265,8 +264,8 @@ def _achievement(session: Session, course: Course, achievement_id: str) -> Achie
     return achievement
 
 
-def _course_of(engine: Engine, rule_id: str) -> str:
-    with engine.sessions() as session:
+def _course_of(tool: ToolContext, rule_id: str) -> str:
+    with tool.sessions() as session:
         return _rule(session, rule_id).course_id
 
 

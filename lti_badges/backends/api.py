@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from lti_badges.backends.tokens import Grant, TokenKeeper
+from lti_badges.backends.tokens import Grant, TokenStore
 from lti_badges.core import clock
 from lti_badges.core.errors import (
     NotSent,
@@ -184,7 +184,7 @@ class BearerApi(JsonApi):
         self,
         http: Http,
         base_url: str,
-        tokens: TokenKeeper,
+        tokens: TokenStore,
         explain: Explain,
         *,
         expired: frozenset[int] = frozenset({401}),

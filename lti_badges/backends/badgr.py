@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 from lti_badges.backends.api import BearerApi, call, granted, parsed
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
-from lti_badges.backends.tokens import Grant, TokenKeeper
+from lti_badges.backends.tokens import Grant, TokenStore
 from lti_badges.core import clock
 from lti_badges.core.errors import (
     LtiBadgesError,
@@ -27,7 +27,7 @@ from lti_badges.core.errors import (
 )
 from lti_badges.core.http import Reply, host_of
 from lti_badges.core.links import next_page
-from lti_badges.values.badge import AchievementRef, Holding, Issuance, Receipt
+from lti_badges.values.badge import AchievementRef, Issuance, ListedAward, Receipt
 from lti_badges.values.settings import Setting
 
 SCOPE = "rw:issuer"  # without a scope the server grants only r:profile, and all else is a 404
@@ -64,7 +64,7 @@ class Badgr(Backend):
 
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)
-        self.tokens = TokenKeeper(config, self._grant)
+        self.tokens = TokenStore(config, self._grant)
         self.api = BearerApi(config.http, self.base_url(), self.tokens, explain)
 
     def base_url(self) -> str:
@@ -138,13 +138,13 @@ class Badgr(Backend):
         ours = (held for held in self._held(issuance) if issuance.url in _evidence_urls(held))
         return next((_receipt(assertion) for assertion in ours), None)
 
-    def holdings(self, achievement_ref: str) -> Iterator[Holding]:
+    def holdings(self, achievement_ref: str) -> Iterator[ListedAward]:
         """One list for all recipients."""
         path = f"/v2/badgeclasses/{_id(achievement_ref)}/assertions"
         params = {"include_expired": "1", "include_revoked": "1", "num": PAGE_SIZE}
         for held in self._all(path, params):
             markers = frozenset(_evidence_urls(held))
-            yield Holding(str(held["entityId"]), markers, bool(held.get("revoked")))
+            yield ListedAward(str(held["entityId"]), markers, bool(held.get("revoked")))
 
     def issue(self, issuance: Issuance) -> Receipt:
         """Issues, with the server's own guard on. A learner who holds this badge already, from

@@ -11,7 +11,7 @@ from lti_badges.core.crypto import KeyFolder
 from lti_badges.core.errors import Refused
 from lti_badges.core.http import Http
 from lti_badges.store import Sessions
-from lti_badges.values.badge import AchievementRef, Holding, Issuance, Receipt
+from lti_badges.values.badge import AchievementRef, Issuance, ListedAward, Receipt
 from lti_badges.values.settings import Setting
 
 YES_NO = ("no", "yes")
@@ -140,7 +140,7 @@ class Backend(ABC):
     def find(self, issuance: Issuance) -> Receipt | None:
         """The award as the backend has it now, told by our marker, or None. Changes nothing."""
 
-    def holdings(self, achievement_ref: str) -> Iterator[Holding] | None:
+    def holdings(self, achievement_ref: str) -> Iterator[ListedAward] | None:
         """Everybody's awards of a badge as the backend has them, streamed, revoked ones too; None
         where it has no such list, so that each award is looked up by itself."""
         return None

@@ -21,12 +21,12 @@ from sqlalchemy import func, select
 from lti_badges.backends.api import BearerApi, call, granted, parsed, said
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
-from lti_badges.backends.tokens import Grant, TokenKeeper
+from lti_badges.backends.tokens import Grant, TokenStore
 from lti_badges.core.errors import Refused, Unauthorized, Unavailable
 from lti_badges.core.http import Reply, host_of
 from lti_badges.core.links import next_page
 from lti_badges.store import Achievement, Award, IssuedCredential, new_id
-from lti_badges.values.badge import AchievementRef, Holding, Issuance, Receipt
+from lti_badges.values.badge import AchievementRef, Issuance, ListedAward, Receipt
 from lti_badges.values.settings import Setting
 
 SCOPE_BASE = "https://purl.imsglobal.org/spec/ob/v3p0/scope/"
@@ -72,7 +72,7 @@ class OB3Host(Backend):
         super().__init__(config)
         self._base_url = config.settings["url"].rstrip("/")
         self.signer = Signer(config)
-        self.tokens = TokenKeeper(config, self._refreshed)
+        self.tokens = TokenStore(config, self._refreshed)
         self.api = BearerApi(config.http, self._base_url, self.tokens, explain)
 
     @classmethod
@@ -137,7 +137,7 @@ class OB3Host(Backend):
         """Not needed: the host replaces a credential of the same id."""
         return None
 
-    def holdings(self, achievement_ref: str) -> Iterator[Holding]:
+    def holdings(self, achievement_ref: str) -> Iterator[ListedAward]:
         """Those of the account's credentials that are of this badge, page by page. One of ours that
         we have no row of is listed too: it is told by its issuer and achievement."""
         signed, achievement = self._signed(achievement_ref)
@@ -152,7 +152,7 @@ class OB3Host(Backend):
             for credential in _credentials(parsed(reply, writes=False)):
                 ref = str(credential.get("id"))
                 if ref in signed or self._is_ours(credential, achievement):
-                    yield Holding(ref)
+                    yield ListedAward(ref)
             following, query = next_page(reply.headers, reply.url), {}
 
     def issue(self, issuance: Issuance) -> Receipt:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from lti_badges.backends.api import BearerApi, call, granted, parsed, said
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
-from lti_badges.backends.tokens import Grant, TokenKeeper
+from lti_badges.backends.tokens import Grant, TokenStore
 from lti_badges.core import clock
 from lti_badges.core.errors import (
     NeedsRecipient,
@@ -54,7 +54,7 @@ class OBF(Backend):
         super().__init__(config)
         self._base_url = config.settings["url"].rstrip("/")
         self._client = segment(config.settings["client_id"], "client_id")
-        self.tokens = TokenKeeper(config, self._grant, spacing=TOKEN_SPACING)
+        self.tokens = TokenStore(config, self._grant, spacing=TOKEN_SPACING)
         self.api = BearerApi(
             config.http, self._base_url, self.tokens, explain, expired=frozenset({401, 403})
         )

@@ -35,7 +35,7 @@ from lti_badges.backends.obf import (
     log_in,
     segment,
 )
-from lti_badges.backends.tokens import TokenKeeper
+from lti_badges.backends.tokens import TokenStore
 from lti_badges.core import clock
 from lti_badges.core.errors import OutcomeUnknown, Refused, Unauthorized, Unavailable
 from lti_badges.core.http import Reply, host_of
@@ -73,7 +73,7 @@ class OBFv1(Backend):
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)
         self._base_url = config.settings["url"].rstrip("/")
-        self.tokens = TokenKeeper(config, self._grant, spacing=TOKEN_SPACING)
+        self.tokens = TokenStore(config, self._grant, spacing=TOKEN_SPACING)
 
     @cached_property
     def api(self) -> JsonApi:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from lti_badges.backends.api import BearerApi, call, granted, parsed, said
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
-from lti_badges.backends.tokens import Grant, TokenKeeper
+from lti_badges.backends.tokens import Grant, TokenStore
 from lti_badges.core import clock
 from lti_badges.core.errors import (
     NeedsRecipient,
@@ -100,7 +100,7 @@ class Timeback(Backend):
         if self._signer:
             own = {"finds": False, "revokes": True, "signs_here": True, "takes_score": True}
             self.traits = replace(type(self).traits, **own)
-        self.tokens = TokenKeeper(config, self._grant)
+        self.tokens = TokenStore(config, self._grant)
         self.api = BearerApi(config.http, self._base_url, self.tokens, explain)
 
     def check(self) -> str:

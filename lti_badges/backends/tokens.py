@@ -39,7 +39,7 @@ Renew = Callable[[Mapping[str, str]], Grant]
 """Fetches a token with the secrets as they are now. Raises BackendError."""
 
 
-class TokenKeeper:
+class TokenStore:
     """Hands out one backend's access token; renews it under a lock that all workers share.
 
     A rotated refresh token is stored together with the access token it came with, before either

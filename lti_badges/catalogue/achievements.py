@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from lti_badges.backends import AchievementDraft
 from lti_badges.catalogue.issuance import achievement_of, backend_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import BackendError, InvalidInput, NotFound
 from lti_badges.ledger.audit import record
@@ -26,7 +26,7 @@ PNG, SVG = "image/png", "image/svg+xml"
 
 
 def create_achievement(
-    engine: Engine,
+    tool: ToolContext,
     backend_id: str,
     draft: AchievementDraft,
     *,
@@ -38,11 +38,11 @@ def create_achievement(
     does not take it.
     """
     draft = _checked(draft)
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         row = session.get(BackendRow, backend_id)
     if row is None:
         raise NotFound("There is no such badge backend.")
-    backend = backend_of(engine, row)
+    backend = backend_of(tool, row)
     if not backend.traits.creates_achievements:
         raise InvalidInput(f"Badges of “{row.name}” are created there, not here.")
     sent = draft
@@ -50,7 +50,7 @@ def create_achievement(
         picture = png_from_svg(generated_svg(draft.name))
         sent = AchievementDraft(draft.name, draft.description, draft.criteria, picture, PNG)
     made = backend.create(sent)
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         achievement = Achievement(
             backend_id=backend_id,
             ref=made.ref,
@@ -67,22 +67,22 @@ def create_achievement(
         return achievement.id
 
 
-def refresh_achievements(engine: Engine, backend_id: str) -> int:
+def refresh_achievements(tool: ToolContext, backend_id: str) -> int:
     """Bring the list of a backend's own badges up to date; ones that vanished there are archived.
     Returns how many it has. Raises BackendError."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         row = session.get_one(BackendRow, backend_id)
-    backend = backend_of(engine, row)
+    backend = backend_of(tool, row)
     if not backend.traits.lists:
         return 0
     try:
         listed = {found.ref: found for found in backend.achievements()}
         by_itself = list(backend.awards_itself())
     except BackendError as error:
-        with engine.sessions.begin() as session:
+        with tool.sessions.begin() as session:
             session.get_one(BackendRow, backend_id).listing_error = error.message
         raise
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         kept = session.get_one(BackendRow, backend_id)
         kept.listed_at, kept.listing_error = clock.now(), None
         kept.awards_itself = by_itself
@@ -100,7 +100,7 @@ def refresh_achievements(engine: Engine, backend_id: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class CourseCatalogue:
     """What a course can choose from: the backend it uses, the others it could use as (id, name),
     why the backend's own list may be old, and what it awards without us."""
 
@@ -113,21 +113,21 @@ class Shelf:
     awards_itself: tuple[str, ...] = ()
 
 
-def shelf_of(engine: Engine, course_id: str) -> Shelf:
-    """The course's shelf, with the backend's own badges listed anew when that was a while ago. A
-    backend that can't be reached only leaves the list as it was."""
-    with engine.sessions() as session:
+def catalogue_of(tool: ToolContext, course_id: str) -> CourseCatalogue:
+    """The badges a course can choose from, the backend's own listed anew when that was a while ago.
+    A backend that can't be reached only leaves the list as it was."""
+    with tool.sessions() as session:
         row = backend_of_course(session, course_id)
-    backend = backend_of(engine, row)
+    backend = backend_of(tool, row)
     old = row.listed_at is None or clock.now() - row.listed_at > LISTED_FOR
     if old and backend.traits.lists:
         with suppress(BackendError):
-            refresh_achievements(engine, row.id)
-    with engine.sessions() as session:
+            refresh_achievements(tool, row.id)
+    with tool.sessions() as session:
         row = session.get_one(BackendRow, row.id)
         all_rows = session.execute(select(BackendRow.id, BackendRow.name).order_by(BackendRow.name))
         others = tuple((each.id, each.name) for each in all_rows if each.id != row.id)
-    return Shelf(
+    return CourseCatalogue(
         backend_id=row.id,
         backend=row.name,
         others=others,
@@ -138,10 +138,10 @@ def shelf_of(engine: Engine, course_id: str) -> Shelf:
     )
 
 
-def use_backend(engine: Engine, course_id: str, backend_id: str, *, by: str) -> None:
+def use_backend(tool: ToolContext, course_id: str, backend_id: str, *, by: str) -> None:
     """From now on the course chooses its badges from another backend; rules and awards that it has
     stay where they are. Raises NotFound."""
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         course, row = session.get(Course, course_id), session.get(BackendRow, backend_id)
         if course is None or row is None:
             raise NotFound("There is no such badge backend any more.")
@@ -149,10 +149,10 @@ def use_backend(engine: Engine, course_id: str, backend_id: str, *, by: str) -> 
         record(session, "backend_chosen", actor=by, course_id=course.id, backend=row.name)
 
 
-def achievements_for(engine: Engine, course_id: str) -> list[AchievementRef]:
+def achievements_for(tool: ToolContext, course_id: str) -> list[AchievementRef]:
     """The badges that rules of this course can award, by name: the site's and the course's own, of
     the backend that this course uses."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         backend = backend_of_course(session, course_id)
         rows = session.scalars(
             select(Achievement)
@@ -163,7 +163,7 @@ def achievements_for(engine: Engine, course_id: str) -> list[AchievementRef]:
             )
             .order_by(Achievement.name)
         )
-        return [achievement_of(engine, row) for row in rows]
+        return [achievement_of(tool, row) for row in rows]
 
 
 def backend_of_course(session: Session, course_id: str) -> BackendRow:
@@ -176,10 +176,10 @@ def backend_of_course(session: Session, course_id: str) -> BackendRow:
     return row
 
 
-def picture_of(engine: Engine, achievement_id: str, media_type: str) -> tuple[bytes, str]:
+def picture_of(tool: ToolContext, achievement_id: str, media_type: str) -> tuple[bytes, str]:
     """A badge's picture as PNG or SVG: the uploaded one, else a generated one; (bytes, media type).
     An uploaded PNG stays a PNG whatever was asked for. Raises NotFound."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         row = session.get(Achievement, achievement_id)
         if row is None:
             raise NotFound("There is no such badge.")

@@ -8,13 +8,13 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from lti_badges import lms
-from lti_badges.awarding.manual import unpause
 from lti_badges.backends import kind_of
 from lti_badges.catalogue.connections import check_connection
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotFound
 from lti_badges.ledger.audit import record
+from lti_badges.ledger.backend_pauses import resume_backend
 from lti_badges.lti.launches import APPROVED
 from lti_badges.settings import checked_url
 from lti_badges.store import Achievement, Award, BackendRow, Course, Deployment, Platform, State
@@ -24,7 +24,7 @@ MAX_NAME = 100
 
 
 def save_backend(
-    engine: Engine,
+    tool: ToolContext,
     name: str,
     kind: str,
     values: Mapping[str, str],
@@ -41,13 +41,13 @@ def save_backend(
             f"A backend needs a name of at most {MAX_NAME} characters.", field="name"
         )
     settings = checked(vendor.options(), {**values, **_checked_url(values, "--url")}, secret=False)
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         row = session.scalar(select(BackendRow).where(BackendRow.name == name))
         if row is not None and row.kind != kind:
             raise InvalidInput(
                 f"“{name}” is a backend of kind {row.kind}; choose another name for a new one."
             )
-        kept = engine.cipher.unseal(row.secrets) if row else {}
+        kept = tool.cipher.unseal(row.secrets) if row else {}
         known = {setting.name for setting in vendor.options() if setting.secret}
         earned = {
             key: value
@@ -64,9 +64,9 @@ def save_backend(
             session.add(row)
         row.settings = settings
         sealed |= earned
-        row.secrets = engine.cipher.seal(sealed) if sealed else None
+        row.secrets = tool.cipher.seal(sealed) if sealed else None
         row.listed_at = None
-        unpause(row)
+        resume_backend(row)
         session.flush()
         session.execute(
             update(Award)
@@ -83,15 +83,15 @@ def save_backend(
         return row.id
 
 
-def make_default(engine: Engine, backend_id: str) -> None:
+def make_default(tool: ToolContext, backend_id: str) -> None:
     """New badges are made there. Raises NotFound."""
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         _make_default(session, backend_named(session, backend_id))
 
 
-def remove_backend(engine: Engine, name: str) -> None:
+def remove_backend(tool: ToolContext, name: str) -> None:
     """Remove a backend that no badge uses. Raises InvalidInput and NotFound."""
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         row = backend_named(session, name)
         for model, what in ((Award, "awards"), (Achievement, "badges")):
             if session.scalar(select(model.id).where(model.backend_id == row.id).limit(1)):
@@ -110,7 +110,7 @@ def backend_named(session: Session, name: str) -> BackendRow:
 
 
 def connect_platform(
-    engine: Engine,
+    tool: ToolContext,
     platform_id: str,
     values: Mapping[str, str],
     secrets: Mapping[str, str],
@@ -119,7 +119,7 @@ def connect_platform(
     """Store credentials for the LMS's own REST API, sealed, and prove them; its courses are read
     anew. With `deployment_id` they count for that deployment only. Returns what the proof said.
     Raises InvalidInput and NotFound, and PlatformError when they are stored but don't work."""
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         platform = platform_named(session, platform_id)
         vendor = lms.of(platform.lms)
         if not vendor.connection_settings:
@@ -128,7 +128,7 @@ def connect_platform(
         given |= checked(vendor.connection_settings, secrets, secret=True)
         given |= _checked_url(given, "“url”")
         deployment = _deployment(platform, deployment_id) if deployment_id else None
-        (deployment or platform).connection = engine.cipher.seal(given)
+        (deployment or platform).connection = tool.cipher.seal(given)
         session.flush()
         concerned = select(Deployment.id).where(Deployment.platform_id == platform.id)
         if deployment is not None:
@@ -138,7 +138,7 @@ def connect_platform(
             .where(Course.deployment_id.in_(concerned))
             .values(next_sync_at=clock.now())
         )
-    return check_connection(engine, platform_id, deployment)
+    return check_connection(tool, platform_id, deployment)
 
 
 def _deployment(platform: Platform, deployment_id: str) -> Deployment:

@@ -11,7 +11,7 @@ from typing import cast
 from sqlalchemy import or_, select
 
 from lti_badges import lms
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import NotFound, PlatformDown, PlatformError, Unsupported
 from lti_badges.ledger.audit import record
@@ -37,9 +37,9 @@ def platform_endpoint(platform: Platform, deployment_id: str | None) -> Platform
     )
 
 
-def lms_of(engine: Engine, course_id: str) -> lms.LMS:
+def lms_of(tool: ToolContext, course_id: str) -> lms.LMS:
     """The course, opened at its LMS. Raises NotFound."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         course = session.get(Course, course_id)
         if course is None:
             raise NotFound("There is no such course.")
@@ -51,17 +51,19 @@ def lms_of(engine: Engine, course_id: str) -> lms.LMS:
                 select(ResourceLink).where(ResourceLink.course_id == course_id)
             )
         }
-    return _opened(engine, platform, deployment, course, links)
+    return _opened(tool, platform, deployment, course, links)
 
 
-def check_connection(engine: Engine, platform_id: str, deployment: Deployment | None = None) -> str:
+def check_connection(
+    tool: ToolContext, platform_id: str, deployment: Deployment | None = None
+) -> str:
     """Prove that a stored connection works; a sentence. What is wrong is noted, too. Raises
     PlatformError, and Unsupported where nothing is connected."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         platform = session.get(Platform, platform_id)
     if platform is None:
         raise NotFound("There is no such platform.")
-    course = _opened(engine, platform, deployment, None, {})
+    course = _opened(tool, platform, deployment, None, {})
     error: PlatformError | None = None
     try:
         return _proved(course)
@@ -70,7 +72,7 @@ def check_connection(engine: Engine, platform_id: str, deployment: Deployment | 
         raise
     finally:
         if deployment is None:
-            _note_check(engine, platform_id, error)
+            _note_check(tool, platform_id, error)
 
 
 def _proved(course: lms.LMS) -> str:
@@ -81,8 +83,8 @@ def _proved(course: lms.LMS) -> str:
     return course.check()
 
 
-def _note_check(engine: Engine, platform_id: str, error: PlatformError | None) -> None:
-    with engine.sessions.begin() as session:
+def _note_check(tool: ToolContext, platform_id: str, error: PlatformError | None) -> None:
+    with tool.sessions.begin() as session:
         row = session.get_one(Platform, platform_id)
         row.connection_checked_at = clock.now()
         if isinstance(error, PlatformDown):
@@ -91,10 +93,10 @@ def _note_check(engine: Engine, platform_id: str, error: PlatformError | None) -
         row.connection_error = error.message if error and failed else None
 
 
-def due_connections(engine: Engine) -> list[str]:
+def due_connections(tool: ToolContext) -> list[str]:
     """Platforms whose credentials were last proved a day ago: they end, and nobody tells us."""
     due = Platform.connection_checked_at < clock.now() - CHECK_EVERY
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         query = select(Platform.id).where(
             Platform.connection.is_not(None),
             or_(Platform.connection_checked_at.is_(None), due),
@@ -110,37 +112,39 @@ class Connection:
     connected_by: str | None
 
 
-def connection_of(engine: Engine, course_id: str) -> Connection:
+def connection_of(tool: ToolContext, course_id: str) -> Connection:
     """Of one course. Raises NotFound."""
-    opened = lms_of(engine, course_id)
-    with engine.sessions() as session:
+    opened = lms_of(tool, course_id)
+    with tool.sessions() as session:
         by = session.get_one(Course, course_id).connected_by
     return Connection(opened.asks_instructors, by if opened.course.is_signed_in else None)
 
 
-def sign_in_url(engine: Engine, course_id: str, redirect_uri: str, state: str) -> str:
+def sign_in_url(tool: ToolContext, course_id: str, redirect_uri: str, state: str) -> str:
     """Where an instructor lets us read their course. Raises Unsupported."""
-    return lms_of(engine, course_id).sign_in_url(redirect_uri, state)
+    return lms_of(tool, course_id).sign_in_url(redirect_uri, state)
 
 
-def take_sign_in(engine: Engine, course_id: str, code: str, redirect_uri: str, *, by: str) -> str:
+def take_sign_in(
+    tool: ToolContext, course_id: str, code: str, redirect_uri: str, *, by: str
+) -> str:
     """Keep what the instructor's sign-in brought, for this course alone, and read it anew. Returns
     a sentence. Raises PlatformError and NotFound."""
-    course = lms_of(engine, course_id)
+    course = lms_of(tool, course_id)
     gained = course.take_code(code, redirect_uri)
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         row = session.get_one(Course, course_id, with_for_update=True)
-        row.connection, row.connected_by = engine.cipher.seal(dict(gained)), by
+        row.connection, row.connected_by = tool.cipher.seal(dict(gained)), by
         row.next_sync_at = clock.now()
         record(session, "course_connected", actor=by, course_id=course_id)
-    return lms_of(engine, course_id).check()
+    return lms_of(tool, course_id).check()
 
 
 ASKED = "The application is known; in each course an instructor signs in for it."
 
 
 def _opened(
-    engine: Engine,
+    tool: ToolContext,
     platform: Platform,
     deployment: Deployment | None,
     course: Course | None,
@@ -157,32 +161,32 @@ def _opened(
         scopes=frozenset(course.scopes if course else ()),
         custom=course.custom if course else {},
         links=links,
-        service=Service(engine.http, engine.tokens, endpoint),
-        http=engine.http,
-        connection=_merged(engine, layers),
+        service=Service(tool.http, tool.tokens, endpoint),
+        http=tool.http,
+        connection=_merged(tool, layers),
         is_signed_in=bool(course and course.connection),
-        update_connection=lambda change: _update(engine, layers, change),
+        update_connection=lambda change: _update(tool, layers, change),
     )
     return lms.of(platform.lms)(handle)
 
 
-def _merged(engine: Engine, layers: list[Holder]) -> dict[str, str]:
+def _merged(tool: ToolContext, layers: list[Holder]) -> dict[str, str]:
     """Those given for the course, over its institution's, over the whole registration's."""
     found: dict[str, str] = {}
     for each in layers:
-        found |= engine.cipher.unseal(each.connection)
+        found |= tool.cipher.unseal(each.connection)
     return found
 
 
-def _update(engine: Engine, layers: list[Holder], change: Change) -> Mapping[str, str]:
+def _update(tool: ToolContext, layers: list[Holder], change: Change) -> Mapping[str, str]:
     """Change what the innermost holder keeps, as its only writer."""
     holder = next((each for each in reversed(layers) if each.connection), layers[0])
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         locked = session.get_one(type(holder), holder.id, with_for_update=True)
         row = cast("Holder", locked)
-        own = engine.cipher.unseal(row.connection)
-        shared = _merged(engine, layers[: layers.index(holder)])
+        own = tool.cipher.unseal(row.connection)
+        shared = _merged(tool, layers[: layers.index(holder)])
         changed = change({**shared, **own})
         kept = {key: v for key, v in changed.items() if key in own or shared.get(key) != v}
-        row.connection = engine.cipher.seal(kept)
+        row.connection = tool.cipher.seal(kept)
     return changed

@@ -12,21 +12,21 @@ from sqlalchemy.orm import Session
 
 from lti_badges import lms
 from lti_badges.backends import Backend, open_backend
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.rules import Judgement
 from lti_badges.store import Achievement, Award, BackendRow, Course, Deployment
 from lti_badges.values.badge import AchievementRef, Issuance, Measure, Recipient
 
 
-def issuance_of(engine: Engine, session: Session, award: Award) -> Issuance:
+def issuance_of(tool: ToolContext, session: Session, award: Award) -> Issuance:
     """The order, from what was kept with the award: not from what the course says today."""
     achievement = session.get_one(Achievement, award.achievement_id)
     course = session.get_one(Course, award.course_id)
     return Issuance(
         award_id=award.id,
-        url=engine.settings.url(f"/credentials/{award.id}"),
+        url=tool.settings.url(f"/credentials/{award.id}"),
         achievement=replace(
-            achievement_of(engine, achievement), ref=award.achievement_ref or achievement.ref
+            achievement_of(tool, achievement), ref=award.achievement_ref or achievement.ref
         ),
         recipient=_recipient(award.recipient),
         achieved_at=award.achieved_at,
@@ -36,7 +36,7 @@ def issuance_of(engine: Engine, session: Session, award: Award) -> Issuance:
         course_url=_course_page(session, course),
         expires_at=award.expires_at,
         number=award.number,
-        supersedes=_superseded(engine, session, award),
+        supersedes=_superseded(tool, session, award),
     )
 
 
@@ -46,7 +46,7 @@ def _course_page(session: Session, course: Course) -> str | None:
     return lms.of(platform.lms).course_page(platform.issuer, course.context_id, custom)
 
 
-def _superseded(engine: Engine, session: Session, award: Award) -> str | None:
+def _superseded(tool: ToolContext, session: Session, award: Award) -> str | None:
     """The address of the expired award that this one renews."""
     before = session.scalar(
         select(Award).where(
@@ -57,10 +57,10 @@ def _superseded(engine: Engine, session: Session, award: Award) -> str | None:
     )
     if before is None or before.revoked_at is not None:
         return None
-    return engine.settings.url(f"/credentials/{before.id}")
+    return tool.settings.url(f"/credentials/{before.id}")
 
 
-def achievement_of(engine: Engine, row: Achievement) -> AchievementRef:
+def achievement_of(tool: ToolContext, row: Achievement) -> AchievementRef:
     """The badge as backends and pages see it, without its picture's bytes."""
     return AchievementRef(
         id=row.id,
@@ -69,19 +69,19 @@ def achievement_of(engine: Engine, row: Achievement) -> AchievementRef:
         description=row.description,
         criteria=row.criteria,
         image_type=row.image_type,
-        url=row.url or engine.settings.url(f"/achievements/{row.id}"),
+        url=row.url or tool.settings.url(f"/achievements/{row.id}"),
     )
 
 
-def backend_of(engine: Engine, row: BackendRow) -> Backend:
+def backend_of(tool: ToolContext, row: BackendRow) -> Backend:
     """The configured backend, opened with its secrets."""
     return open_backend(
         row,
-        base_url=engine.settings.base_url,
-        http=engine.http,
-        sessions=engine.sessions,
-        keys=engine.keys,
-        cipher=engine.cipher,
+        base_url=tool.settings.base_url,
+        http=tool.http,
+        sessions=tool.sessions,
+        keys=tool.keys,
+        cipher=tool.cipher,
     )
 
 
@@ -104,6 +104,6 @@ def _measures(judgement: Mapping[str, Any] | None) -> tuple[Measure, ...]:
     )
 
 
-def spoken(moment: datetime) -> str:
+def format_moment(moment: datetime) -> str:
     """`3 May 2026 10:02 UTC`."""
     return f"{moment:%-d %B %Y %H:%M} UTC"

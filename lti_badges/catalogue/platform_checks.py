@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from lti_badges.catalogue.connections import check_connection, platform_endpoint
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import LtiBadgesError
 from lti_badges.lti import ags
@@ -16,19 +16,19 @@ Check = tuple[str, Callable[[], str]]
 
 
 def platform_checks(
-    engine: Engine, platform: Platform, deployment_id: str | None
+    tool: ToolContext, platform: Platform, deployment_id: str | None
 ) -> Iterator[Check]:
     """The live checks of one platform."""
-    yield "key set", _key_set(engine, platform)
-    yield "access token", _token(engine, platform, deployment_id)
+    yield "key set", _key_set(tool, platform)
+    yield "access token", _token(tool, platform, deployment_id)
     yield "launches", _launched(platform)
     if platform.connection:
-        yield "own interface", lambda: check_connection(engine, platform.id)
+        yield "own interface", lambda: check_connection(tool, platform.id)
 
 
-def _key_set(engine: Engine, platform: Platform) -> Callable[[], str]:
+def _key_set(tool: ToolContext, platform: Platform) -> Callable[[], str]:
     def check() -> str:
-        count = engine.key_sets.check(platform.key_set_url)
+        count = tool.key_sets.check(platform.key_set_url)
         if not count:
             raise LtiBadgesError(f"{platform.key_set_url} holds no usable key.")
         return f"{count} keys"
@@ -36,10 +36,10 @@ def _key_set(engine: Engine, platform: Platform) -> Callable[[], str]:
     return check
 
 
-def _token(engine: Engine, platform: Platform, deployment_id: str | None) -> Callable[[], str]:
+def _token(tool: ToolContext, platform: Platform, deployment_id: str | None) -> Callable[[], str]:
     def check() -> str:
         endpoint = platform_endpoint(platform, deployment_id)
-        engine.tokens.get(endpoint, frozenset({ags.RESULT_READONLY}))
+        tool.tokens.get(endpoint, frozenset({ags.RESULT_READONLY}))
         return "granted"
 
     return check

@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from lti_badges.awarding.manual import retry as retry_awards
 from lti_badges.awarding.manual import revoke as revoke_award
 from lti_badges.awarding.rulebook import remove_rule, rules_of, save_rule
-from lti_badges.cli.common import json_option, open_engine_only, open_queue_and_engine, show
+from lti_badges.cli.common import json_option, open_context, open_queue_and_context, show
 from lti_badges.core.errors import InvalidInput, NotFound
-from lti_badges.courses.read import SyncReport, sync_course
 from lti_badges.delivery.deliver import deliver, deliver_due
 from lti_badges.delivery.grade_passback import due_for_pass_back, pass_back
+from lti_badges.pipeline import SyncReport, sync_course
 from lti_badges.rules import (
     AllOf,
     AnyOf,
@@ -53,7 +53,7 @@ def courses() -> None:
 @json_option
 def list_courses(as_json: bool) -> None:
     """All courses."""
-    with open_engine_only().sessions() as session:
+    with open_context().sessions() as session:
         rows = [
             {
                 "id": each.id,
@@ -74,9 +74,9 @@ def list_courses(as_json: bool) -> None:
 @click.option("--course", "context_id", help="Only this course.")
 def sync(context_id: str | None) -> None:
     """Read, evaluate and deliver now."""
-    engine = open_engine_only()  # no queue: what is due is delivered below, in this process
-    engine = engine.nudged_by(lambda _task, _id: None)
-    with engine.sessions() as session:
+    tool = open_context()  # no queue: what is due is delivered below, in this process
+    tool = tool.with_queue(lambda _task, _id: None)
+    with tool.sessions() as session:
         query = select(Course).order_by(Course.created_at)
         if context_id:
             query = query.where(Course.id == _course(session, context_id).id)
@@ -86,7 +86,7 @@ def sync(context_id: str | None) -> None:
         for course_id, title in found:
             task = progress.add_task(title, total=None)
             report = sync_course(
-                engine,
+                tool,
                 course_id,
                 lambda what, count, task=task, title=title: progress.update(  # type: ignore[misc]
                     task, description=f"{title}: {count} {what}"
@@ -95,8 +95,8 @@ def sync(context_id: str | None) -> None:
             progress.remove_task(task)
             click.echo(_told(title, report))
             failed = failed or bool(report.errors)
-    delivered = deliver_due(engine)
-    written = sum(pass_back(engine, award_id) for award_id in due_for_pass_back(engine))
+    delivered = deliver_due(tool)
+    written = sum(pass_back(tool, award_id) for award_id in due_for_pass_back(tool))
     click.echo(f"{delivered} deliveries settled; {written} scores written back.")
     if failed:
         raise click.ClickException("Something could not be read; it is tried again by schedule.")
@@ -131,9 +131,9 @@ def add_rule(
     """Put a rule in force. Each --line-item is followed by its --at-least."""
     if len(items) != len(percents):
         raise click.UsageError("Give one --at-least for each --line-item.")
-    queue = open_queue_and_engine()
-    engine = queue.engine
-    with engine.sessions() as session:
+    queue = open_queue_and_context()
+    tool = queue.tool
+    with tool.sessions() as session:
         course = _course(session, context_id)
         badge = _achievement(session, achievement, course)
         parts: list[Criterion] = [
@@ -148,7 +148,7 @@ def add_rule(
         raise click.UsageError("Name at least one criterion.")
     joined = parts[0] if len(parts) == 1 else (AnyOf if any_of else AllOf)(tuple(parts))
     policy = Policy(valid_days=valid_days, valid_until=valid_until.date() if valid_until else None)
-    click.echo(save_rule(engine, course.id, badge.id, joined, policy, by=BY))
+    click.echo(save_rule(tool, course.id, badge.id, joined, policy, by=BY))
 
 
 @rules.command("list")
@@ -156,8 +156,8 @@ def add_rule(
 @json_option
 def list_rules(context_id: str | None, as_json: bool) -> None:
     """All rules."""
-    engine = open_engine_only()
-    with engine.sessions() as session:
+    tool = open_context()
+    with tool.sessions() as session:
         query = select(Course).order_by(Course.created_at)
         if context_id:
             query = query.where(Course.id == _course(session, context_id).id)
@@ -175,7 +175,7 @@ def list_rules(context_id: str | None, as_json: bool) -> None:
             "awards": dict(rule.counts),
         }
         for course in found
-        for rule in rules_of(engine, course.id)
+        for rule in rules_of(tool, course.id)
     ]
     show(
         rows,
@@ -188,7 +188,7 @@ def list_rules(context_id: str | None, as_json: bool) -> None:
 @click.argument("rule_id", metavar="ID")
 def remove(rule_id: str) -> None:
     """Take a rule out; what it granted stays."""
-    remove_rule(open_engine_only(), rule_id, by=BY)
+    remove_rule(open_context(), rule_id, by=BY)
     click.echo("Removed.")
 
 
@@ -203,8 +203,8 @@ def awards() -> None:
 @json_option
 def list_awards(context_id: str | None, state: str | None, as_json: bool) -> None:
     """All awards, oldest first."""
-    engine = open_engine_only()
-    with engine.sessions() as session:
+    tool = open_context()
+    with tool.sessions() as session:
         query = (
             select(Award, Course, CourseMember, Achievement, BackendRow)
             .join(Course, Course.id == Award.course_id)
@@ -233,7 +233,7 @@ def list_awards(context_id: str | None, state: str | None, as_json: bool) -> Non
                 "number": award.number,
                 "backend": backend.name,
                 "backend_id": award.backend_ref,
-                "url": award.backend_url or engine.settings.url(f"/credentials/{award.id}"),
+                "url": award.backend_url or tool.settings.url(f"/credentials/{award.id}"),
                 "achieved_at": award.achieved_at,
                 "issued_at": award.issued_at,
                 "revoked_at": award.revoked_at,
@@ -252,8 +252,8 @@ def list_awards(context_id: str | None, state: str | None, as_json: bool) -> Non
 @click.argument("award_ids", metavar="[ID]...", nargs=-1)
 def retry(award_ids: tuple[str, ...]) -> None:
     """Try again now: the named awards, or all that wait."""
-    engine = open_queue_and_engine().engine
-    count = retry_awards(engine, award_ids or None, by=BY)
+    tool = open_queue_and_context().tool
+    count = retry_awards(tool, award_ids or None, by=BY)
     if award_ids and not count:
         raise NotFound("None of these awards waits for a retry.")
     click.echo(f"{count} awards are tried again.")
@@ -264,10 +264,10 @@ def retry(award_ids: tuple[str, ...]) -> None:
 @click.option("--reason", required=True)
 def revoke(award_id: str, reason: str) -> None:
     """Revoke an award, here and at its backend."""
-    engine = open_queue_and_engine().engine
-    if revoke_award(engine, award_id, reason=reason, by=BY) is State.REVOKING:
-        deliver(engine, award_id)
-    with engine.sessions() as session:
+    tool = open_queue_and_context().tool
+    if revoke_award(tool, award_id, reason=reason, by=BY) is State.REVOKING:
+        deliver(tool, award_id)
+    with tool.sessions() as session:
         award = session.get_one(Award, award_id)
     if award.state == State.REVOKED:
         click.echo("Revoked.")

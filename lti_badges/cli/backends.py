@@ -11,7 +11,7 @@ from lti_badges.backends import KINDS, AchievementDraft
 from lti_badges.catalogue.achievements import create_achievement, refresh_achievements
 from lti_badges.catalogue.configuration import backend_named, remove_backend, save_backend
 from lti_badges.catalogue.issuance import backend_of
-from lti_badges.cli.common import json_option, open_engine_only, pairs, secrets_for, show
+from lti_badges.cli.common import json_option, open_context, pairs, secrets_for, show
 from lti_badges.delivery.move import move_badges
 from lti_badges.delivery.reconcile import reconcile
 from lti_badges.store import Achievement, BackendRow
@@ -40,15 +40,15 @@ def add(
     """Add a backend, or change the one of this name. Its paused awards go on."""
     given = pairs(values) | ({"url": url} if url is not None else {})
     secrets = secrets_for(secret_names)
-    engine = open_engine_only()
-    click.echo(save_backend(engine, name, kind, given, secrets, is_default=is_default))
+    tool = open_context()
+    click.echo(save_backend(tool, name, kind, given, secrets, is_default=is_default))
 
 
 @backends.command("list")
 @json_option
 def list_backends(as_json: bool) -> None:
     """All backends. Secrets are never shown."""
-    with open_engine_only().sessions() as session:
+    with open_context().sessions() as session:
         rows = [
             {
                 "id": each.id,
@@ -69,20 +69,20 @@ def list_backends(as_json: bool) -> None:
 @click.argument("name")
 def test(name: str) -> None:
     """Prove that a backend can be reached and lets us in; changes nothing there."""
-    engine = open_engine_only()
-    with engine.sessions() as session:
+    tool = open_context()
+    with tool.sessions() as session:
         row = backend_named(session, name)
-    click.echo(backend_of(engine, row).check())
+    click.echo(backend_of(tool, row).check())
 
 
 @backends.command("reconcile")
 @click.argument("name")
 def reconcile_backend(name: str) -> None:
     """Compare a backend's awards with ours now; otherwise it happens once a day."""
-    engine = open_engine_only()
-    with engine.sessions() as session:
+    tool = open_context()
+    with tool.sessions() as session:
         backend_id = backend_named(session, name).id
-    found = reconcile(engine, backend_id, force=True)
+    found = reconcile(tool, backend_id, force=True)
     if found.error:
         raise click.ClickException(found.error)
     click.echo(
@@ -98,7 +98,7 @@ def reconcile_backend(name: str) -> None:
 @click.option("--again", is_flag=True, help="Issue there a second time what stands at FROM.")
 def move(origin: str, target: str, names: tuple[str, ...], *, again: bool) -> None:
     """Move badges to another backend: rules stay, and nobody gets a second one unless asked for."""
-    moved = move_badges(open_engine_only(), origin, target, names, again=again)
+    moved = move_badges(open_context(), origin, target, names, again=again)
     second = f", {moved.issued_again} are issued again" if again else ""
     click.echo(
         f"{moved.badges} badges moved; {moved.sent_anew} waiting awards go out there, "
@@ -110,7 +110,7 @@ def move(origin: str, target: str, names: tuple[str, ...], *, again: bool) -> No
 @click.argument("name")
 def remove(name: str) -> None:
     """Remove a backend that no badge uses."""
-    remove_backend(open_engine_only(), name)
+    remove_backend(open_context(), name)
     click.echo("Removed.")
 
 
@@ -124,12 +124,12 @@ def achievements() -> None:
 @json_option
 def list_achievements(backend: str | None, as_json: bool) -> None:
     """All badges."""
-    engine = open_engine_only()
-    with engine.sessions() as session:
+    tool = open_context()
+    with tool.sessions() as session:
         backend_id = backend_named(session, backend).id if backend else None
     if backend_id:
-        refresh_achievements(engine, backend_id)
-    with engine.sessions() as session:
+        refresh_achievements(tool, backend_id)
+    with tool.sessions() as session:
         query = select(Achievement).order_by(Achievement.name)
         if backend_id:
             query = query.where(Achievement.backend_id == backend_id)
@@ -142,7 +142,7 @@ def list_achievements(backend: str | None, as_json: bool) -> None:
                 "criteria": each.criteria,
                 "ref": each.ref,
                 "archived": each.archived,
-                "url": each.url or engine.settings.url(f"/achievements/{each.id}"),
+                "url": each.url or tool.settings.url(f"/achievements/{each.id}"),
             }
             for each in session.scalars(query)
         ]
@@ -159,8 +159,8 @@ def add_achievement(
     backend: str, name: str, description: str, criteria: str, image: Path | None
 ) -> None:
     """Create a badge at its backend."""
-    engine = open_engine_only()
-    with engine.sessions() as session:
+    tool = open_context()
+    with tool.sessions() as session:
         backend_id = backend_named(session, backend).id
     draft = AchievementDraft(name, description, criteria, image.read_bytes() if image else None)
-    click.echo(create_achievement(engine, backend_id, draft))
+    click.echo(create_achievement(tool, backend_id, draft))

@@ -1,4 +1,4 @@
-"""What all commands share: the engine, tables and JSON, key=value options, secrets."""
+"""What all commands share: the tool, tables and JSON, key=value options, secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lti_badges.backends import ensure_default
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.jobs import Queue, open_queue
 from lti_badges.settings import SECRET_PREFIX, Settings
@@ -24,24 +24,24 @@ from lti_badges.store import is_current, upgrade
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def open_queue_and_engine() -> Queue:
-    """The queue and engine of the settings, with a schema that is up to date.
+def open_queue_and_context() -> Queue:
+    """The queue and tool of the settings, with a schema that is up to date.
 
     SQLite is upgraded in passing; PostgreSQL is the admin's to upgrade. Raises ClickException.
     """
-    queue = open_queue(Engine.build(Settings.load()))
-    engine = queue.engine
-    if engine.database.dialect.name == "sqlite":
-        upgrade(engine.database)
-    elif not is_current(engine.database):
+    queue = open_queue(ToolContext.build(Settings.load()))
+    tool = queue.tool
+    if tool.database.dialect.name == "sqlite":
+        upgrade(tool.database)
+    elif not is_current(tool.database):
         raise click.ClickException("The database is not up to date; run: lti-badges db upgrade")
-    ensure_default(engine.sessions)
+    ensure_default(tool.sessions)
     return queue
 
 
-def open_engine_only() -> Engine:
+def open_context() -> ToolContext:
     """The same, for commands that only need rows."""
-    return open_queue_and_engine().engine
+    return open_queue_and_context().tool
 
 
 def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:

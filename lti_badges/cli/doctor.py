@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lti_badges.catalogue.issuance import backend_of
 from lti_badges.catalogue.platform_checks import Check, platform_checks
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core.errors import LtiBadgesError
 from lti_badges.jobs import Queue, open_queue
 from lti_badges.settings import Settings
@@ -43,13 +43,13 @@ def doctor(as_json: bool) -> None:
 def _checks() -> Iterator[Check]:
     settings = Settings.load()
     yield "settings", lambda: f"the tool is {settings.base_url}"
-    engine = Engine.build(settings)
-    yield "database", lambda: _database(engine)
-    yield "keys", lambda: f"signing with {engine.keys.signing_key().kid} in {engine.keys.path}"
-    queue = open_queue(engine)
+    tool = ToolContext.build(settings)
+    yield "database", lambda: _database(tool)
+    yield "keys", lambda: f"signing with {tool.keys.signing_key().kid} in {tool.keys.path}"
+    queue = open_queue(tool)
     yield "queue", lambda: _queue(queue)
     try:
-        with engine.sessions() as session:
+        with tool.sessions() as session:
             platforms = list(session.scalars(select(Platform)))
             backends = list(session.scalars(select(BackendRow)))
             deployments = {
@@ -59,20 +59,20 @@ def _checks() -> Iterator[Check]:
         return
     for platform in platforms:
         name = f"platform {platform.name or platform.issuer}"
-        for what, check in platform_checks(engine, platform, deployments.get(platform.id)):
+        for what, check in platform_checks(tool, platform, deployments.get(platform.id)):
             yield f"{name}, {what}", check
     for row in backends:
-        yield f"backend {row.name}", backend_of(engine, row).check
+        yield f"backend {row.name}", backend_of(tool, row).check
 
 
-def _database(engine: Engine) -> str:
-    with engine.database.connect() as connection:
+def _database(tool: ToolContext) -> str:
+    with tool.database.connect() as connection:
         connection.execute(text("SELECT 1"))
-    if engine.database.dialect.name == "sqlite":
-        upgrade(engine.database)  # as every other command does
-    if not is_current(engine.database):
+    if tool.database.dialect.name == "sqlite":
+        upgrade(tool.database)  # as every other command does
+    if not is_current(tool.database):
         raise LtiBadgesError("The schema is not up to date; run: lti-badges db upgrade")
-    return f"{engine.database.dialect.name}, up to date"
+    return f"{tool.database.dialect.name}, up to date"
 
 
 def _queue(queue: Queue) -> str:

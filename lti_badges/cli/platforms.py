@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from lti_badges import lms
 from lti_badges.catalogue.configuration import approve_deployment, connect_platform, platform_named
-from lti_badges.cli.common import json_option, open_engine_only, pairs, secrets_for, show
+from lti_badges.cli.common import json_option, open_context, pairs, secrets_for, show
 from lti_badges.core.errors import InvalidInput, PlatformError
 from lti_badges.lti.registration import invite
 from lti_badges.settings import checked_url
@@ -44,8 +44,8 @@ def add(
             checked_url(given[option], f"--{option.replace('_', '-')}")
         except ValueError as error:
             raise InvalidInput(f"{error}.") from None
-    engine = open_engine_only()
-    with engine.sessions.begin() as session:
+    tool = open_context()
+    with tool.sessions.begin() as session:
         platform = session.scalar(
             select(Platform).where(
                 Platform.issuer == given["issuer"], Platform.client_id == given["client_id"]
@@ -72,15 +72,15 @@ def add(
 @click.option("--lms", "kind", type=click.Choice(list(lms.LMSES)), help="Else it tells us itself.")
 def invite_platform(kind: str | None) -> None:
     """Print a one-time address for dynamic registration, good for a week."""
-    engine = open_engine_only()
-    click.echo(invite(engine.sessions, engine.settings.base_url, kind))
+    tool = open_context()
+    click.echo(invite(tool.sessions, tool.settings.base_url, kind))
 
 
 @platforms.command("list")
 @json_option
 def list_platforms(as_json: bool) -> None:
     """All registrations."""
-    with open_engine_only().sessions() as session:
+    with open_context().sessions() as session:
         rows = [
             {
                 "id": each.id,
@@ -107,7 +107,7 @@ def list_platforms(as_json: bool) -> None:
 @click.argument("platform_id", metavar="ID")
 def remove(platform_id: str) -> None:
     """Remove a registration that no course uses."""
-    with open_engine_only().sessions.begin() as session:
+    with open_context().sessions.begin() as session:
         platform = platform_named(session, platform_id)
         used = session.scalar(
             select(Course.id).join(Deployment).where(Deployment.platform_id == platform.id).limit(1)
@@ -133,9 +133,9 @@ def connect(
 ) -> None:
     """Store credentials for the LMS's own REST API, sealed, and prove them."""
     given, secrets = pairs(values), secrets_for(secret_names)
-    engine = open_engine_only()
+    tool = open_context()
     try:
-        said = connect_platform(engine, platform_id, given, secrets, deployment_id)
+        said = connect_platform(tool, platform_id, given, secrets, deployment_id)
     except PlatformError as error:
         click.echo(f"Stored, but it does not work yet: {error.message}", err=True)
         return
@@ -151,7 +151,7 @@ def deployments() -> None:
 @json_option
 def list_deployments(as_json: bool) -> None:
     """All deployments; pending ones wait for approval."""
-    with open_engine_only().sessions() as session:
+    with open_context().sessions() as session:
         rows = [
             {
                 "platform": each.platform_id,
@@ -171,6 +171,6 @@ def list_deployments(as_json: bool) -> None:
 @click.argument("deployment_id", metavar="DEPLOYMENT")
 def approve(platform_id: str, deployment_id: str) -> None:
     """Let a deployment's launches in."""
-    with open_engine_only().sessions.begin() as session:
+    with open_context().sessions.begin() as session:
         approve_deployment(platform_named(session, platform_id), deployment_id)
     click.echo("Approved.")

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from lti_badges.backends import ensure_default
-from lti_badges.cli.common import json_option, open_queue_and_engine, show
-from lti_badges.context import Engine
+from lti_badges.cli.common import json_option, open_queue_and_context, show
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.crypto import PUBLISH_BEFORE_USE
 from lti_badges.demo import run_demo
@@ -46,7 +46,7 @@ def serve(host: str, port: int, threads: int) -> None:
 @click.option("--threads", default=4, show_default=True, help="Tasks at a time.")
 def worker(threads: int) -> None:
     """Background work only."""
-    background = start_background(open_queue_and_engine(), threads)
+    background = start_background(open_queue_and_context(), threads)
     ended = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: ended.set())
@@ -58,9 +58,9 @@ def worker(threads: int) -> None:
 @click.command()
 def admin() -> None:
     """Print an address that opens the admin console, good for ten minutes."""
-    engine = open_queue_and_engine().engine
-    ticket = AdminTokens(engine.cipher).ticket()
-    click.echo(f"{engine.settings.base_url}/admin/#{ticket}")
+    tool = open_queue_and_context().tool
+    ticket = AdminTokens(tool.cipher).ticket()
+    click.echo(f"{tool.settings.base_url}/admin/#{ticket}")
 
 
 @click.group()
@@ -71,9 +71,9 @@ def db() -> None:
 @db.command("upgrade")
 def upgrade_schema() -> None:
     """Bring the schema up to date."""
-    engine = Engine.build(Settings.load())
-    upgrade(engine.database)
-    ensure_default(engine.sessions)
+    tool = ToolContext.build(Settings.load())
+    upgrade(tool.database)
+    ensure_default(tool.sessions)
     click.echo("The schema is up to date.")
 
 
@@ -86,7 +86,7 @@ def keys() -> None:
 @json_option
 def list_keys(as_json: bool) -> None:
     """All published keys; the one in use signs."""
-    folder = Engine.build(Settings.load()).keys
+    folder = ToolContext.build(Settings.load()).keys
     in_use = folder.signing_key().kid
     rows: list[dict[str, Any]] = [
         {
@@ -103,6 +103,6 @@ def list_keys(as_json: bool) -> None:
 @keys.command()
 def rotate() -> None:
     """Publish a new key. It signs once platforms have had a day to fetch it."""
-    key = Engine.build(Settings.load()).keys.rotate()
+    key = ToolContext.build(Settings.load()).keys.rotate()
     hours = int(PUBLISH_BEFORE_USE / timedelta(hours=1))
     click.echo(f"{key.kid} is published; it signs in {hours} hours ({clock.iso(clock.now())}).")

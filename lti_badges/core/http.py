@@ -24,7 +24,7 @@ import httpx
 
 from lti_badges.core import clock
 from lti_badges.core.errors import HttpError, NotSent, ReplyLost
-from lti_badges.settings import LOOPBACK_HOSTS
+from lti_badges.core.links import LOOPBACK_HOSTS
 
 USER_AGENT = "lti-badges/1 (LTI 1.3 tool; +https://pypi.org/project/lti-badges/)"
 CONNECT_S = 5.0

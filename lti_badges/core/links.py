@@ -12,6 +12,9 @@ from html import unescape
 from typing import Protocol
 from urllib.parse import urljoin
 
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Hosts that are this machine itself; they alone may be called without TLS."""
+
 
 class Headers(Protocol):
     """Header look-up that returns every line of a name."""

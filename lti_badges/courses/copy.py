@@ -12,9 +12,10 @@ from dataclasses import replace
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.ledger.audit import record
-from lti_badges.ledger.rules_in_force import current_versions, writing
+from lti_badges.ledger.course_lock import writing
+from lti_badges.ledger.rules_in_force import current_versions
 from lti_badges.lti.launches import APPROVED
 from lti_badges.rules import (
     AllOf,
@@ -34,10 +35,10 @@ HISTORIES = (HISTORY_PARAMETER, "previous_context_ids")
 COPIED = "rules_copied_from"
 
 
-def copy_rules(engine: Engine, course_id: str) -> int:
+def copy_rules(tool: ToolContext, course_id: str) -> int:
     """Bring the rules of the course that this one was copied from, once, switched off. A rule whose
     items are not all found here stays behind. Returns how many came."""
-    with writing(engine, course_id) as (session, course):
+    with writing(tool, course_id) as (session, course):
         if COPIED in course.settings or _has_rules(session, course_id):
             return 0
         origin = _origin(session, course)
@@ -60,11 +61,11 @@ def copy_rules(engine: Engine, course_id: str) -> int:
 
 
 def note_copy(
-    engine: Engine, platform_id: str, deployment_id: str, context_id: str, origins: Sequence[str]
+    tool: ToolContext, platform_id: str, deployment_id: str, context_id: str, origins: Sequence[str]
 ) -> None:
     """An LMS said that a course was copied from others, before anybody opened it. Platform
     Notification Service 1.0, LtiContextCopyNotice."""
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         deployment = session.scalar(
             select(Deployment).where(
                 Deployment.platform_id == platform_id, Deployment.deployment_id == deployment_id

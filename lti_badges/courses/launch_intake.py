@@ -1,27 +1,18 @@
-"""What a launch sets going: the course and the person are noted, and what they came for is read."""
+"""What a launch tells: the course, the person and the link that was opened."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lti_badges.backends import KINDS
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
-from lti_badges.core.errors import PlatformError
-from lti_badges.courses.copy import copy_rules
-from lti_badges.courses.read import sync_course, sync_member
 from lti_badges.courses.snapshot import store_members
-from lti_badges.delivery.deliver import deliver
 from lti_badges.lti.claims import Launch
 from lti_badges.store import (
     Achievement,
-    Award,
-    BackendRow,
     Course,
     Deployment,
     Platform,
@@ -29,13 +20,12 @@ from lti_badges.store import (
 )
 from lti_badges.values.course import Role
 
-BUDGET_S = 4.0
 ACHIEVEMENT_PARAMETER = "achievement_id"
 """The custom parameter that deep linking puts on a placed badge; it survives a course copy."""
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class LaunchedMember:
     """Who came where. `course_id` is None for a launch outside any course; `achievement_id` names
     the badge whose placed link was opened."""
 
@@ -47,36 +37,21 @@ class Arrival:
     name: str = ""
 
 
-def arrive(engine: Engine, launch: Launch, deployment_row_id: str) -> Arrival:
-    """Note the launch, then read what its page shows: the learner at once, the whole course for its
-    instructor. Reading takes a few seconds at most; what takes longer goes on behind the page."""
-    arrival = _noted(engine, launch, deployment_row_id)
-    if arrival.course_id is None or arrival.member_id is None:
-        return arrival
-    course_id = arrival.course_id
-    if launch.is_masked:
-        return arrival
-    if arrival.role is Role.LEARNER:
-        _within(BUDGET_S, lambda: _read_learner(engine, course_id, launch.sub))
-    elif arrival.role is Role.INSTRUCTOR:
-        _within(BUDGET_S, lambda: _read_course(engine, course_id))
-    return arrival
-
-
-def _noted(engine: Engine, launch: Launch, deployment_row_id: str) -> Arrival:
-    with engine.sessions.begin() as session:
+def note_launch(tool: ToolContext, launch: Launch, deployment_row_id: str) -> LaunchedMember:
+    """Store the course, the person and the link of an accepted launch."""
+    with tool.sessions.begin() as session:
         deployment = session.get_one(Deployment, deployment_row_id)
         platform = session.get_one(Platform, deployment.platform_id)
         platform.last_launch_at = clock.now()
         deployment.guid = launch.platform_guid or deployment.guid
         if launch.context is None:
-            return Arrival(launch.role, name=launch.name or "")
+            return LaunchedMember(launch.role, name=launch.name or "")
         course = _course(session, launch, deployment)
         if launch.role is Role.NONE:
-            return Arrival(launch.role, course.id, course_title=course.title)
+            return LaunchedMember(launch.role, course.id, course_title=course.title)
         (member,) = store_members(session, course, [launch.member], None)
         member.last_launch_at = clock.now()
-        return Arrival(
+        return LaunchedMember(
             role=launch.role,
             course_id=course.id,
             member_id=member.id,
@@ -145,38 +120,3 @@ def _copied(session: Session, course: Course, achievement: Achievement) -> Achie
         return None
     achievement.course_id = None  # from now on a badge of both courses
     return achievement
-
-
-def _read_learner(engine: Engine, course_id: str, sub: str) -> None:
-    try:
-        due = sync_member(engine, course_id, sub)
-    except PlatformError:
-        engine.nudge("sync", course_id)  # the schedule will note what is wrong, and try again
-        return
-    for award_id in due:
-        if _is_local(engine, award_id):
-            deliver(engine, award_id)
-        else:
-            engine.nudge("deliver", award_id)
-
-
-def _read_course(engine: Engine, course_id: str) -> None:
-    report = sync_course(engine, course_id)
-    copy_rules(engine, course_id)
-    for award_id in report.awards:
-        if _is_local(engine, award_id):
-            deliver(engine, award_id)
-
-
-def _is_local(engine: Engine, award_id: str) -> bool:
-    with engine.sessions() as session:
-        award = session.get(Award, award_id)
-        row = session.get(BackendRow, award.backend_id) if award else None
-    return row is not None and KINDS[row.kind].traits.is_local
-
-
-def _within(seconds: float, work: Callable[[], None]) -> None:
-    """Wait a while for work that goes on by itself: its rows and leases make it safe to leave."""
-    thread = threading.Thread(target=work, name="arrival", daemon=True)
-    thread.start()
-    thread.join(seconds)

@@ -9,10 +9,9 @@ from datetime import timedelta
 from sqlalchemy import or_, select
 
 from lti_badges import lms
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
-from lti_badges.core.errors import LaunchError, PlatformError
-from lti_badges.courses.read import sync_member
+from lti_badges.core.errors import LaunchError
 from lti_badges.lms import Push
 from lti_badges.lti.id_token import unverified_claims, verified_event
 from lti_badges.store import Course, CourseMember, Deployment, Platform
@@ -21,39 +20,27 @@ SOON = timedelta(seconds=45)
 PUSHED_AT = "pushed_at"
 
 
-def take_push(engine: Engine, kind: str, token: str) -> Push | None:
+def take_push(tool: ToolContext, kind: str, token: str) -> Push | None:
     """Check and note one signed event of an LMS of this kind. Returns what it is about; None when
     it says nothing that rules could use. Raises LaunchError when it can't be trusted."""
     vendor = lms.of(kind)
     hinted = vendor.read_push(unverified_claims(token))
     if hinted is None:
         # Any key set of the kind will do: nothing follows from it but the answer.
-        verified_event(token, key_set_url=vendor.push_key_set or "", key_sets=engine.key_sets)
+        verified_event(token, key_set_url=vendor.push_key_set or "", key_sets=tool.key_sets)
         return None
-    platforms = _platforms(engine, kind, hinted.guid)
+    platforms = _platforms(tool, kind, hinted.guid)
     if not platforms:
         raise LaunchError("The event comes from an LMS we don't know.", code="unknown_platform")
-    signed = [each for each in platforms if _is_signed(engine, vendor, each, token)]
+    signed = [each for each in platforms if _is_signed(tool, vendor, each, token)]
     if not signed:
         raise LaunchError("The event's signature does not fit.", code="signature")
-    _note(engine, vendor, [platform.id for platform in signed], hinted)
+    _note(tool, vendor, [platform.id for platform in signed], hinted)
     return hinted
 
 
-def read_pushed(engine: Engine, member_id: str) -> list[str]:
-    """Read and judge one member whom a push named. Returns awards that are due."""
-    with engine.sessions() as session:
-        member = session.get(CourseMember, member_id)
-    if member is None or not member.can_earn:
-        return []
-    try:
-        return sync_member(engine, member.course_id, member.sub)
-    except PlatformError:
-        return []  # the course's own reading follows, and says what is wrong
-
-
-def _platforms(engine: Engine, kind: str, guid: str) -> list[Platform]:
-    with engine.sessions() as session:
+def _platforms(tool: ToolContext, kind: str, guid: str) -> list[Platform]:
+    with tool.sessions() as session:
         found = session.scalars(
             select(Platform)
             .outerjoin(Deployment)
@@ -63,20 +50,18 @@ def _platforms(engine: Engine, kind: str, guid: str) -> list[Platform]:
         return list(found)
 
 
-def _is_signed(engine: Engine, vendor: type[lms.LMS], platform: Platform, token: str) -> bool:
-    own = engine.cipher.unseal(platform.connection).get("events_key_set")
+def _is_signed(tool: ToolContext, vendor: type[lms.LMS], platform: Platform, token: str) -> bool:
+    own = tool.cipher.unseal(platform.connection).get("events_key_set")
     try:
-        verified_event(
-            token, key_set_url=own or vendor.push_key_set or "", key_sets=engine.key_sets
-        )
+        verified_event(token, key_set_url=own or vendor.push_key_set or "", key_sets=tool.key_sets)
     except LaunchError:
         return False
     return True
 
 
-def _note(engine: Engine, vendor: type[lms.LMS], platforms: Sequence[str], push: Push) -> None:
+def _note(tool: ToolContext, vendor: type[lms.LMS], platforms: Sequence[str], push: Push) -> None:
     own = Course.custom[vendor.own_course_parameter].as_string()
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         courses = list(
             session.scalars(
                 select(Course)
@@ -99,4 +84,4 @@ def _note(engine: Engine, vendor: type[lms.LMS], platforms: Sequence[str], push:
             )
         )
     for member_id in members:
-        engine.nudge("member", member_id)
+        tool.enqueue("member", member_id)

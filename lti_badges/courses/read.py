@@ -1,4 +1,4 @@
-"""Reading a course: members, grade items and results page by page, then judging what changed."""
+"""Reading a course: members, grade items and results, page by page, stored as they come."""
 
 from __future__ import annotations
 
@@ -13,16 +13,12 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, false, func, select, tuple_, update
 
 from lti_badges import lms
-from lti_badges.awarding.evaluate import evaluate_dirty, evaluate_member
-from lti_badges.awarding.grace import revoke_after_grace
-from lti_badges.awarding.guard import weigh
 from lti_badges.catalogue.connections import lms_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, PlatformDown, PlatformError, Unsupported
 from lti_badges.courses.schedule import plan_after_failure, plan_next
 from lti_badges.courses.snapshot import (
-    COMPLETED,
     note_leavers,
     note_read_in_full,
     note_read_of_one,
@@ -32,9 +28,10 @@ from lti_badges.courses.snapshot import (
     store_members,
     store_readings,
 )
+from lti_badges.ledger.course_lock import writing
 from lti_badges.ledger.leases import is_gone, new_claim
-from lti_badges.ledger.rules_in_force import wanted_gradables, writing
-from lti_badges.store import Course, CourseMember, LineItem, MemberResult
+from lti_badges.ledger.rules_in_force import wanted_gradables
+from lti_badges.store import COMPLETED, Course, CourseMember, LineItem, MemberResult
 from lti_badges.values.course import Completion, Gradable, Kind, ReadInFull, Reading, Result, Unread
 
 BATCH = 200
@@ -46,61 +43,15 @@ Progress = Callable[[str, int], None]
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class SyncReport:
-    """What a sync did. `skipped` when another worker was at it."""
-
-    course_id: str
-    skipped: bool = False
-    members: int = 0
-    readings: int = 0
-    changed: int = 0
-    awards: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-
-class _LeaseLost(Exception):
+class LeaseLost(Exception):
     """Another worker took the course over while this one was away."""
 
 
-def sync_course(
-    engine: Engine,
-    course_id: str,
-    progress: Progress | None = None,
-    also: frozenset[tuple[str, str]] = frozenset(),
-) -> SyncReport:
-    """Read a course, store what changed, judge it, plan the next time. `also` names gradables
-    (kind, key) to be read though no rule uses them yet.
-
-    One worker at a time per course (a lease that each page renews). What could not be read is
-    noted for the instructor and tried again; the rest goes on. Raises NotFound.
-    """
-    report = SyncReport(course_id)
-    token = _take(engine, course_id)
-    if token is None:
-        report.skipped = True
-        return report
-    began = time.monotonic()
-    failure: PlatformError | None = None
-    try:
-        course = lms_of(engine, course_id)
-        run = _Run(engine, course_id, token, course, report, progress or _quiet, also)
-        failure = run.everything()
-        if failure is None:
-            weigh(engine, course_id)
-        report.awards = evaluate_dirty(engine, course_id)
-        report.awards += revoke_after_grace(engine, course_id)
-    except _LeaseLost:
-        report.skipped = True
-        return report
-    _finish(engine, course_id, token, failure, time.monotonic() - began)
-    return report
-
-
-def sync_member(engine: Engine, course_id: str, sub: str) -> list[str]:
-    """Read and judge one learner, who is waiting for a page. Returns awards that are due."""
-    course = lms_of(engine, course_id)
-    with engine.sessions() as session:
+def read_member(tool: ToolContext, course_id: str, sub: str) -> str | None:
+    """Read one learner, who is waiting for a page. Returns their member id; None when the course
+    does not know them. Raises PlatformError, NotFound."""
+    course = lms_of(tool, course_id)
+    with tool.sessions() as session:
         wanted = wanted_gradables(session, course_id)
         member_id = session.scalar(
             select(CourseMember.id).where(
@@ -108,44 +59,85 @@ def sync_member(engine: Engine, course_id: str, sub: str) -> list[str]:
             )
         )
     if member_id is None:
-        return []
+        return None
     readings = list(course.readings_of(sub, wanted)) if wanted else []
-    with writing(engine, course_id) as (session, row):
+    with writing(tool, course_id) as (session, row):
         member = session.get_one(CourseMember, member_id)
         values = [reading for reading in readings if isinstance(reading, (Result, Completion))]
         store_readings(session, row, values, None)
         for reading in readings:
             if isinstance(reading, ReadInFull):
                 note_read_of_one(session, row, member, reading.kind, reading.key)
-    return evaluate_member(engine, course_id, member_id)
+    return member_id
 
 
 @dataclass(slots=True)
-class _Run:
-    """One sync under way: every write renews the lease, or finds it lost."""
+class CourseReading:
+    """One reading of a course under way, by one worker at a time: every write renews the lease, or
+    raises LeaseLost. What could not be read is noted for the instructor; the rest goes on."""
 
-    engine: Engine
+    tool: ToolContext
     course_id: str
     token: str
     course: lms.LMS
-    report: SyncReport
     progress: Progress
     also: frozenset[tuple[str, str]]
+    began: float = field(default_factory=time.monotonic)
+    members: int = 0
+    readings: int = 0
+    changed: int = 0
+    errors: list[str] = field(default_factory=list)
 
-    def everything(self) -> PlatformError | None:
+    @classmethod
+    def start(
+        cls,
+        tool: ToolContext,
+        course_id: str,
+        progress: Progress | None = None,
+        also: frozenset[tuple[str, str]] = frozenset(),
+    ) -> CourseReading | None:
+        """Take the course; None when another worker reads it. `also` names gradables (kind, key)
+        to be read though no rule uses them yet. Raises NotFound."""
+        token = _take(tool, course_id)
+        if token is None:
+            return None
+        course = lms_of(tool, course_id)
+        return cls(tool, course_id, token, course, progress or _quiet, also)
+
+    def run(self) -> PlatformError | None:
         """Members, grade items, values. Returns the failure that should bring us back soon."""
         failures = [self._members(), self._gradables()]
         self._rare()
         failures.append(self._values())
         return next((failure for failure in failures if failure is not None), None)
 
+    def finish(self, failure: PlatformError | None) -> None:
+        """Give the course back and plan its next reading."""
+        with writing(self.tool, self.course_id) as (_, course):
+            if course.sync_token != self.token:
+                return
+            course.sync_lease_until = None
+            course.sync_seconds = time.monotonic() - self.began
+            if failure is None:
+                course.synced_at = clock.now()
+                course.sync_error, course.sync_error_since, course.sync_failures = None, None, 0
+                course.concluded = False
+                course.next_sync_at = plan_next(course)
+                return
+            course.sync_error = failure.message
+            course.sync_error_since = course.sync_error_since or clock.now()
+            course.sync_failures += 1
+            course.concluded = isinstance(failure, Gone) or failure.code == Gone.code
+            wait = failure.retry_after if isinstance(failure, PlatformDown) else None
+            course.next_sync_at = plan_after_failure(course, wait)
+
     def _members(self) -> PlatformError | None:
         problem: PlatformError | None = None
         try:
             for batch in _batches(self.course.members()):
-                self.report.members += len(batch)
+                self.members += len(batch)
                 self._write(lambda s, c, b=batch: store_members(s, c, b, self.token))
-                self.progress("members", self.report.members)
+                self.progress("members", self.members)
             self._write(lambda session, course: note_leavers(session, course, self.token))
         except PlatformError as error:
             problem = error
@@ -178,7 +170,7 @@ class _Run:
         self._write(lambda _, course: _note(course, **{LISTED_AT: at, LIST_ERROR: said}))
 
     def _values(self) -> PlatformError | None:
-        with self.engine.sessions() as session:
+        with self.tool.sessions() as session:
             wanted = wanted_gradables(session, self.course_id, self.also)
         if not wanted:
             return None
@@ -198,16 +190,16 @@ class _Run:
         return self._noted(problem)
 
     def _is_due(self, name: str, every: timedelta) -> bool:
-        with self.engine.sessions() as session:
+        with self.tool.sessions() as session:
             at = session.get_one(Course, self.course_id).settings.get(name)
         return at is None or clock.now() - clock.parse_iso(at) > every
 
     def _store(self, batch: list[Reading]) -> PlatformError | None:
         values = [reading for reading in batch if isinstance(reading, (Result, Completion))]
         problem: PlatformError | None = None
-        with writing(self.engine, self.course_id) as (session, course):
+        with writing(self.tool, self.course_id) as (session, course):
             self._renew(course)
-            self.report.changed += store_readings(session, course, values, self.token)
+            self.changed += store_readings(session, course, values, self.token)
             session.flush()
             for reading in batch:
                 if isinstance(reading, ReadInFull):
@@ -217,8 +209,8 @@ class _Run:
                     problem = PlatformDown(
                         reading.error, retry_after=reading.retry_after, code=reading.code
                     )
-        self.report.readings += len(values)
-        self.progress("results", self.report.readings)
+        self.readings += len(values)
+        self.progress("results", self.readings)
         return problem
 
     def _unfinished(self, completions: Sequence[Gradable]) -> Iterator[str]:
@@ -242,7 +234,7 @@ class _Run:
         """Everybody who can earn, a page at a time, by key: the class never stands in memory."""
         last = ""
         while True:
-            with self.engine.sessions() as session:
+            with self.tool.sessions() as session:
                 page = list(
                     session.scalars(
                         select(CourseMember.sub)
@@ -262,19 +254,19 @@ class _Run:
             last = page[-1]
 
     def _write(self, change: Callable[..., object]) -> None:
-        with writing(self.engine, self.course_id) as (session, course):
+        with writing(self.tool, self.course_id) as (session, course):
             self._renew(course)
             change(session, course)
 
     def _renew(self, course: Course) -> None:
         if course.sync_token != self.token:
-            raise _LeaseLost
+            raise LeaseLost
         course.sync_lease_until = clock.now() + LEASE
 
     def _noted(self, problem: PlatformError | None) -> PlatformError | None:
         if problem is None or isinstance(problem, Unsupported):
             return None  # known and said on the page; coming back sooner changes nothing
-        self.report.errors.append(problem.message)
+        self.errors.append(problem.message)
         return problem
 
 
@@ -286,9 +278,9 @@ def _now() -> str:
     return clock.iso(clock.now())
 
 
-def _take(engine: Engine, course_id: str) -> str | None:
+def _take(tool: ToolContext, course_id: str) -> str | None:
     token, now = new_claim(), clock.now()
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         holder = session.scalar(select(Course.sync_token).where(Course.id == course_id))
         taken = session.execute(
             update(Course)
@@ -301,28 +293,6 @@ def _take(engine: Engine, course_id: str) -> str | None:
             .values(sync_token=token, sync_lease_until=now + LEASE, sync_started_at=now)
         )
     return token if getattr(taken, "rowcount", 0) else None
-
-
-def _finish(
-    engine: Engine, course_id: str, token: str, failure: PlatformError | None, seconds: float
-) -> None:
-    with writing(engine, course_id) as (_, course):
-        if course.sync_token != token:
-            return
-        course.sync_lease_until = None
-        course.sync_seconds = seconds
-        if failure is None:
-            course.synced_at = clock.now()
-            course.sync_error, course.sync_error_since, course.sync_failures = None, None, 0
-            course.concluded = False
-            course.next_sync_at = plan_next(course)
-            return
-        course.sync_error = failure.message
-        course.sync_error_since = course.sync_error_since or clock.now()
-        course.sync_failures += 1
-        course.concluded = isinstance(failure, Gone) or failure.code == Gone.code
-        wait = failure.retry_after if isinstance(failure, PlatformDown) else None
-        course.next_sync_at = plan_after_failure(course, wait)
 
 
 def _batches(values: Iterable[T]) -> Iterator[list[T]]:

@@ -10,9 +10,17 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from lti_badges.core import clock
-from lti_badges.ledger.audit import change_state
+from lti_badges.ledger.course_lock import mark_all_dirty
+from lti_badges.ledger.recipients import release_waiting
 from lti_badges.ledger.rules_in_force import current_versions, needed_keys
-from lti_badges.store import Award, Course, CourseMember, LineItem, MemberResult, State
+from lti_badges.store import (
+    COMPLETED,
+    NOT_COMPLETED,
+    Course,
+    CourseMember,
+    LineItem,
+    MemberResult,
+)
 from lti_badges.values.course import (
     COURSE_GRADE_KEY,
     Completion,
@@ -23,8 +31,6 @@ from lti_badges.values.course import (
     ResultState,
 )
 from lti_badges.values.score import plain
-
-COMPLETED, NOT_COMPLETED = "completed", "not_completed"
 
 
 def store_members(
@@ -73,37 +79,6 @@ def _update_member(session: Session, row: CourseMember, member: Member) -> None:
         row.dirty = True
     if row.id and row.email and row.email != before[2]:
         release_waiting(session, row)
-
-
-def release_waiting(session: Session, member: CourseMember) -> None:
-    """Awards that waited for this member's e-mail go on with it."""
-    waiting = session.scalars(
-        select(Award).where(
-            Award.member_id == member.id, Award.state == State.NEEDS_RECIPIENT.value
-        )
-    )
-    for award in waiting:
-        award.recipient = recipient_of(member)
-        award.recipient_key = recipient_key(member)
-        award.next_attempt_at = clock.now()
-        award.error = None
-        change_state(session, award, State.PENDING, why="The learner's e-mail is known now.")
-
-
-def recipient_of(member: CourseMember) -> dict[str, object]:
-    """Who an award is for, as kept with it for ever."""
-    return {
-        "email": member.email,
-        "name": member.name,
-        "lti_user_id": member.sub,
-        "sourcedid": member.sourcedid,
-        "custom": dict(member.custom or {}),
-    }
-
-
-def recipient_key(member: CourseMember) -> str:
-    """What tells recipients apart at a backend: the e-mail, else the platform's own id."""
-    return (member.email or f"{member.course_id}:{member.sub}").lower()[:320]
 
 
 def note_leavers(session: Session, course: Course, token: str) -> int:
@@ -319,13 +294,6 @@ def note_unread(session: Session, course: Course, kind: Kind, key: str, error: s
     if item is not None:
         item.error = error
         item.error_since = item.error_since or clock.now()
-
-
-def mark_all_dirty(session: Session, course_id: str) -> None:
-    """Everybody in the course is to be judged again."""
-    session.execute(
-        update(CourseMember).where(CourseMember.course_id == course_id).values(dirty=True)
-    )
 
 
 def _item(session: Session, course: Course, kind: Kind, key: str) -> LineItem | None:

@@ -16,10 +16,11 @@ from sqlalchemy.orm import Session
 
 from lti_badges.backends import KINDS
 from lti_badges.catalogue.issuance import issuance_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
-from lti_badges.ledger.audit import change_state, record
+from lti_badges.ledger.audit import record
 from lti_badges.ledger.leases import is_gone, new_claim
+from lti_badges.ledger.states import change_state
 from lti_badges.store import Achievement, Award, BackendRow, Delivery, State
 from lti_badges.values.badge import Issuance
 
@@ -45,10 +46,10 @@ class Claimed:
     attempts: int
 
 
-def claim(engine: Engine, award_id: str) -> Claimed | None:
+def claim(tool: ToolContext, award_id: str) -> Claimed | None:
     """Take a due award. None when it is not due, held by another, or its backend is paused."""
     token = new_claim()
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         award = session.scalar(
             select(Award).where(Award.id == award_id).with_for_update(skip_locked=True)
         )
@@ -77,7 +78,7 @@ def claim(engine: Engine, award_id: str) -> Claimed | None:
             award_id=award.id,
             claim=token,
             was=was,
-            issuance=issuance_of(engine, session, award),
+            issuance=issuance_of(tool, session, award),
             backend=backend,
             backend_ref=award.backend_ref,
             reason=award.revocation_reason or "Revoked",
@@ -98,11 +99,11 @@ def held(session: Session, taken: Claimed) -> Award | None:
     return award
 
 
-def recover(engine: Engine) -> int:
+def recover(tool: ToolContext) -> int:
     """Awards whose worker vanished: `sending` becomes `unknown` and rests before its look-up; a
     revocation is simply tried again. Returns how many."""
     now = clock.now()
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         leased = session.scalars(
             select(Award).where(Award.lease_until.is_not(None)).with_for_update(skip_locked=True)
         )
@@ -119,7 +120,7 @@ def recover(engine: Engine) -> int:
     return len(lost)
 
 
-def due_awards(engine: Engine, limit: int = 500, course_id: str | None = None) -> list[str]:
+def due_awards(tool: ToolContext, limit: int = 500, course_id: str | None = None) -> list[str]:
     """Ids of awards that a worker should take now, longest waiting first."""
     now = clock.now()
     query = (
@@ -136,7 +137,7 @@ def due_awards(engine: Engine, limit: int = 500, course_id: str | None = None) -
     )
     if course_id is not None:
         query = query.where(Award.course_id == course_id)
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         return list(session.scalars(query))
 
 

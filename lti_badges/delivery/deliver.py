@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from lti_badges.backends import Backend
 from lti_badges.catalogue.issuance import backend_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import (
     LtiBadgesError,
@@ -25,7 +25,8 @@ from lti_badges.core.errors import (
     Unavailable,
 )
 from lti_badges.delivery.claims import REST, Claimed, claim, due_awards, held, recover
-from lti_badges.ledger.audit import change_state, record
+from lti_badges.ledger.audit import record
+from lti_badges.ledger.states import change_state
 from lti_badges.store import Award, BackendRow, State
 from lti_badges.values.badge import Receipt
 
@@ -36,7 +37,7 @@ UNTIL_A_PERSON_ACTS = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryResult:
     """What became of a delivery: the state to write, and the receipt or the error."""
 
     state: State
@@ -44,124 +45,124 @@ class Outcome:
     error: LtiBadgesError | None = None
 
 
-def deliver(engine: Engine, award_id: str) -> State | None:
+def deliver(tool: ToolContext, award_id: str) -> State | None:
     """Send or revoke one award, or learn that it was done before.
 
     Returns the state reached; None when it is not due or another worker holds it. Anything
     unforeseen leaves the row to recovery.
     """
-    taken = claim(engine, award_id)
+    taken = claim(tool, award_id)
     if taken is None:
         return None
     try:
-        backend = backend_of(engine, taken.backend)
+        backend = backend_of(tool, taken.backend)
     except LtiBadgesError as error:
-        return _settle(engine, taken, Outcome(taken.was, error=Unauthorized(error.message)))
-    outcome = _revoke(backend, taken) if taken.was is State.REVOKING else _send(backend, taken)
-    return _settle(engine, taken, outcome)
+        return _settle(tool, taken, DeliveryResult(taken.was, error=Unauthorized(error.message)))
+    result = _revoke(backend, taken) if taken.was is State.REVOKING else _send(backend, taken)
+    return _settle(tool, taken, result)
 
 
-def deliver_due(engine: Engine, course_id: str | None = None) -> int:
+def deliver_due(tool: ToolContext, course_id: str | None = None) -> int:
     """Deliver everything that is due now, in this thread. Returns how many were settled."""
     done = 0
-    while batch := due_awards(engine, course_id=course_id):
-        settled = sum(deliver(engine, award_id) is not None for award_id in batch)
+    while batch := due_awards(tool, course_id=course_id):
+        settled = sum(deliver(tool, award_id) is not None for award_id in batch)
         done += settled
         if not settled:
             break
     return done
 
 
-def sweep(engine: Engine) -> int:
+def enqueue_due(tool: ToolContext) -> int:
     """Recover what vanished workers left, and nudge all that is due. Returns how many."""
-    recover(engine)
-    due = due_awards(engine)
+    recover(tool)
+    due = due_awards(tool)
     for award_id in due:
-        engine.nudge("deliver", award_id)
+        tool.enqueue("deliver", award_id)
     return len(due)
 
 
-def _send(backend: Backend, taken: Claimed) -> Outcome:
+def _send(backend: Backend, taken: Claimed) -> DeliveryResult:
     """Look first, then send. While only looking, a failure proves nothing about earlier sends."""
     before = State.UNKNOWN if taken.was is State.UNKNOWN else State.PENDING
     try:
         receipt = backend.find(taken.issuance)
     except NeedsRecipient as need:
-        return Outcome(State.NEEDS_RECIPIENT, error=need)
+        return DeliveryResult(State.NEEDS_RECIPIENT, error=need)
     except Unauthorized as refusal:
-        return Outcome(before, error=refusal)
+        return DeliveryResult(before, error=refusal)
     except Refused as refusal:
-        return Outcome(State.REJECTED, error=refusal)
+        return DeliveryResult(State.REJECTED, error=refusal)
     except (Unavailable, OutcomeUnknown, SettingsError) as failure:
-        return Outcome(before, error=failure)
+        return DeliveryResult(before, error=failure)
     if receipt is None:
         return _issue(backend, taken)
-    return Outcome(State.REVOKED if receipt.revoked else State.ISSUED, receipt)
+    return DeliveryResult(State.REVOKED if receipt.revoked else State.ISSUED, receipt)
 
 
-def _issue(backend: Backend, taken: Claimed) -> Outcome:
+def _issue(backend: Backend, taken: Claimed) -> DeliveryResult:
     try:
-        return Outcome(State.ISSUED, backend.issue(taken.issuance))
+        return DeliveryResult(State.ISSUED, backend.issue(taken.issuance))
     except NeedsRecipient as need:
-        return Outcome(State.NEEDS_RECIPIENT, error=need)
+        return DeliveryResult(State.NEEDS_RECIPIENT, error=need)
     except Unauthorized as refusal:
-        return Outcome(State.PENDING, error=refusal)
+        return DeliveryResult(State.PENDING, error=refusal)
     except Refused as refusal:
-        return Outcome(State.REJECTED, error=refusal)
+        return DeliveryResult(State.REJECTED, error=refusal)
     except (Unavailable, SettingsError) as outage:
-        return Outcome(State.PENDING, error=outage)
+        return DeliveryResult(State.PENDING, error=outage)
     except OutcomeUnknown as loss:
-        return Outcome(State.UNKNOWN, error=loss)
+        return DeliveryResult(State.UNKNOWN, error=loss)
 
 
-def _revoke(backend: Backend, taken: Claimed) -> Outcome:
+def _revoke(backend: Backend, taken: Claimed) -> DeliveryResult:
     try:
         backend.revoke(taken.issuance, taken.backend_ref or "", taken.reason)
     except Unauthorized as refusal:
-        return Outcome(State.REVOKING, error=refusal)
+        return DeliveryResult(State.REVOKING, error=refusal)
     except Refused as refusal:
-        return Outcome(State.ISSUED, error=refusal)  # it stands, and the page says why
+        return DeliveryResult(State.ISSUED, error=refusal)  # it stands, and the page says why
     except (Unavailable, OutcomeUnknown, SettingsError) as failure:
-        return Outcome(State.REVOKING, error=failure)
-    return Outcome(State.REVOKED)
+        return DeliveryResult(State.REVOKING, error=failure)
+    return DeliveryResult(State.REVOKED)
 
 
-def _settle(engine: Engine, taken: Claimed, outcome: Outcome) -> State | None:
-    """Write the outcome, if the claim still stands; else recovery will look the award up."""
-    with engine.sessions.begin() as session:
+def _settle(tool: ToolContext, taken: Claimed, result: DeliveryResult) -> State | None:
+    """Write the result, if the claim still stands; else recovery will look the award up."""
+    with tool.sessions.begin() as session:
         award = held(session, taken)
         if award is None:
-            record(session, "outcome_discarded", award_id=taken.award_id, state=outcome.state.value)
+            record(session, "outcome_discarded", award_id=taken.award_id, state=result.state.value)
             return None
-        _write(award, taken, outcome)
-        _note_backend(session.get_one(BackendRow, award.backend_id), outcome.error)
-        why = outcome.error.message if outcome.error else "Done."
-        change_state(session, award, outcome.state, why=why)
-    if outcome.state is State.ISSUED and award.passed_back == "due":
-        engine.nudge("pass_back", award.id)
-    return outcome.state
+        _write(award, taken, result)
+        _note_backend(session.get_one(BackendRow, award.backend_id), result.error)
+        why = result.error.message if result.error else "Done."
+        change_state(session, award, result.state, why=why)
+    if result.state is State.ISSUED and award.passed_back == "due":
+        tool.enqueue("pass_back", award.id)
+    return result.state
 
 
-def _write(award: Award, taken: Claimed, outcome: Outcome) -> None:
-    award.error = outcome.error.message if outcome.error else None
-    award.next_attempt_at = _next_attempt(taken, outcome)
-    if outcome.receipt is not None:
-        award.backend_ref = outcome.receipt.ref
-        award.backend_url = outcome.receipt.url
-        award.issued_at = outcome.receipt.issued_at
-    if outcome.state is State.REVOKED:
+def _write(award: Award, taken: Claimed, result: DeliveryResult) -> None:
+    award.error = result.error.message if result.error else None
+    award.next_attempt_at = _next_attempt(taken, result)
+    if result.receipt is not None:
+        award.backend_ref = result.receipt.ref
+        award.backend_url = result.receipt.url
+        award.issued_at = result.receipt.issued_at
+    if result.state is State.REVOKED:
         award.revoked_at = award.revoked_at or clock.now()
         award.revocation_reason = award.revocation_reason or "Revoked at the badge backend"
 
 
-def _next_attempt(taken: Claimed, outcome: Outcome) -> datetime | None:
-    if outcome.state not in {State.PENDING, State.UNKNOWN, State.REVOKING}:
+def _next_attempt(taken: Claimed, result: DeliveryResult) -> datetime | None:
+    if result.state not in {State.PENDING, State.UNKNOWN, State.REVOKING}:
         return None
     wait = FIRST_WAIT * (1 << min(max(taken.attempts - 1, 0), 12))
     wait = min(wait, LAST_WAIT) * random.uniform(0.7, 1.3)  # noqa: S311
-    if isinstance(outcome.error, Unavailable) and outcome.error.retry_after:
-        wait = max(wait, timedelta(seconds=outcome.error.retry_after))
-    if outcome.state is State.UNKNOWN:
+    if isinstance(result.error, Unavailable) and result.error.retry_after:
+        wait = max(wait, timedelta(seconds=result.error.retry_after))
+    if result.state is State.UNKNOWN:
         wait = max(wait, REST)
     return clock.now() + wait
 

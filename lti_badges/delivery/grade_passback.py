@@ -10,7 +10,7 @@ from fractions import Fraction
 from sqlalchemy import select
 
 from lti_badges.catalogue.connections import lms_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core.errors import Gone, PlatformError, Unsupported
 from lti_badges.ledger.audit import record
 from lti_badges.lms import LMS
@@ -21,16 +21,16 @@ FULL = Fraction(100)
 DUE, DONE, GAVE_UP = "due", "done", "refused"
 
 
-def due_for_pass_back(engine: Engine, limit: int = 200) -> list[str]:
+def due_for_pass_back(tool: ToolContext, limit: int = 200) -> list[str]:
     """Issued awards whose score the LMS has not got yet."""
     query = select(Award.id).where(Award.state == State.ISSUED.value, Award.passed_back == DUE)
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         return list(session.scalars(query.limit(limit)))
 
 
-def pass_back(engine: Engine, award_id: str) -> bool:
+def pass_back(tool: ToolContext, award_id: str) -> bool:
     """Write the score for one award. False when it could not be written now."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         award = session.get(Award, award_id)
         if award is None or award.passed_back != DUE or award.rule_id is None:
             return False
@@ -38,8 +38,8 @@ def pass_back(engine: Engine, award_id: str) -> bool:
         member = session.get_one(CourseMember, award.member_id)
         name = session.get_one(Achievement, award.achievement_id).name
     try:
-        course = lms_of(engine, award.course_id)
-        column = rule.pass_back_item or _column(engine, course, rule, name)
+        course = lms_of(tool, award.course_id)
+        column = rule.pass_back_item or _column(tool, course, rule, name)
         score = ags.Score(
             sub=member.sub,
             given=FULL,
@@ -49,13 +49,13 @@ def pass_back(engine: Engine, award_id: str) -> bool:
         )
         ags.post_score(course.course.service, column, score)
     except Gone as error:
-        return _noted(engine, award_id, GAVE_UP, error.message)
+        return _noted(tool, award_id, GAVE_UP, error.message)
     except PlatformError as error:
-        return _noted(engine, award_id, DUE, error.message)
-    return _noted(engine, award_id, DONE, None)
+        return _noted(tool, award_id, DUE, error.message)
+    return _noted(tool, award_id, DONE, None)
 
 
-def _column(engine: Engine, course: LMS, rule: AwardRule, name: str) -> str:
+def _column(tool: ToolContext, course: LMS, rule: AwardRule, name: str) -> str:
     """Our column for the rule: found by its tag (a copied course brings it along), else made."""
     url = course.course.lineitems_url
     if not url:
@@ -73,13 +73,13 @@ def _column(engine: Engine, course: LMS, rule: AwardRule, name: str) -> str:
             tag=tag,
         )
         found = made.key
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         session.get_one(AwardRule, rule.id).pass_back_item = found
     return found
 
 
-def _noted(engine: Engine, award_id: str, outcome: str, error: str | None) -> bool:
-    with engine.sessions.begin() as session:
+def _noted(tool: ToolContext, award_id: str, outcome: str, error: str | None) -> bool:
+    with tool.sessions.begin() as session:
         award = session.get_one(Award, award_id)
         if (award.passed_back, award.passed_back_error) != (outcome, error):
             record(

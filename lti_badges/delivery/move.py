@@ -16,10 +16,11 @@ from lti_badges.backends import AchievementDraft, Backend
 from lti_badges.catalogue.achievements import picture_of, refresh_achievements
 from lti_badges.catalogue.configuration import backend_named, make_default
 from lti_badges.catalogue.issuance import achievement_of, backend_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotFound
-from lti_badges.ledger.audit import change_state, record
+from lti_badges.ledger.audit import record
+from lti_badges.ledger.states import change_state
 from lti_badges.store import Achievement, Award, AwardRule, BackendRow, Course, State
 from lti_badges.values.badge import AchievementRef
 
@@ -54,7 +55,7 @@ class Moved:
 
 
 def move_badges(
-    engine: Engine,
+    tool: ToolContext,
     origin: str,
     target: str,
     names: Sequence[str] = (),
@@ -66,7 +67,7 @@ def move_badges(
     transaction; run it again after a failure. `again`: awards that stand at the old backend are
     issued a second time at the new one; the first stay, and are revoked with them. Raises
     InvalidInput, NotFound and BackendError."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         old, new = backend_named(session, origin), backend_named(session, target)
         rows = list(
             session.scalars(
@@ -81,24 +82,24 @@ def move_badges(
     if unknown:
         raise NotFound(f"“{old.name}” has no badge “{min(unknown)}”.")
     chosen = [row for row in rows if not names or row.name in names or row.id in names]
-    backend = backend_of(engine, new)
-    refresh_achievements(engine, new.id)
+    backend = backend_of(tool, new)
+    refresh_achievements(tool, new.id)
     moved = Moved()
     for row in chosen:
-        there = _counterpart(engine, backend, new, row)
-        _move(engine, row.id, new.id, there, moved, by)
+        there = _counterpart(tool, backend, new, row)
+        _move(tool, row.id, new.id, there, moved, by)
     if not names:
-        _follow(engine, old, new)
+        _follow(tool, old, new)
     if again:
-        moved.issued_again = _issue_again(engine, old.id, new.id, by)
+        moved.issued_again = _issue_again(tool, old.id, new.id, by)
     return moved
 
 
 def _counterpart(
-    engine: Engine, backend: Backend, new: BackendRow, row: Achievement
+    tool: ToolContext, backend: Backend, new: BackendRow, row: Achievement
 ) -> AchievementRef:
     """The badge of the same name there, if nobody uses it yet; else one made of this one."""
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         same = session.scalar(
             select(Achievement).where(
                 Achievement.backend_id == new.id,
@@ -111,24 +112,24 @@ def _counterpart(
                 raise InvalidInput(
                     f"“{row.name}” exists at “{new.name}” and is awarded there already; rename one."
                 )
-            found = achievement_of(engine, same)
+            found = achievement_of(tool, same)
             session.delete(same)
             return found
     if not backend.traits.creates_achievements:
         raise InvalidInput(
             f"Make a badge “{row.name}” at “{new.name}” first; it can't be made here."
         )
-    picture = None if backend.traits.is_local else picture_of(engine, row.id, PNG)[0]
+    picture = None if backend.traits.is_local else picture_of(tool, row.id, PNG)[0]
     media_type = None if picture is None else PNG
     draft = AchievementDraft(row.name, row.description, row.criteria, picture, media_type)
     return backend.create(draft)
 
 
 def _move(
-    engine: Engine, achievement_id: str, new: str, there: AchievementRef, moved: Moved, by: str
+    tool: ToolContext, achievement_id: str, new: str, there: AchievementRef, moved: Moved, by: str
 ) -> None:
     nudged = []
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         row = session.get_one(Achievement, achievement_id, with_for_update=True)
         awards = session.scalars(
             select(Award)
@@ -147,7 +148,7 @@ def _move(
     moved.badges += 1
     moved.sent_anew += len(nudged)
     for award_id in nudged:
-        engine.nudge("deliver", award_id)
+        tool.enqueue("deliver", award_id)
 
 
 def _send_anew(session: Session, award: Award, new: str) -> None:
@@ -157,7 +158,7 @@ def _send_anew(session: Session, award: Award, new: str) -> None:
     change_state(session, award, State.PENDING, why=why)
 
 
-def _issue_again(engine: Engine, old: str, new: str, by: str) -> int:
+def _issue_again(tool: ToolContext, old: str, new: str, by: str) -> int:
     """Once for each award: one that has a later number was issued again already."""
     later = aliased(Award)
     has_later = exists().where(
@@ -165,7 +166,7 @@ def _issue_again(engine: Engine, old: str, new: str, by: str) -> int:
         later.member_id == Award.member_id,
         later.number > Award.number,
     )
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         standing = session.scalars(
             select(Award)
             .join(Achievement, Achievement.id == Award.achievement_id)
@@ -180,7 +181,7 @@ def _issue_again(engine: Engine, old: str, new: str, by: str) -> int:
         )
         copies = [_copy(session, award, new, by) for award in standing]
     for award_id in copies:
-        engine.nudge("deliver", award_id)
+        tool.enqueue("deliver", award_id)
     return len(copies)
 
 
@@ -205,12 +206,12 @@ def _copy(session: Session, award: Award, new: str, by: str) -> str:
     return copy.id
 
 
-def _follow(engine: Engine, old: BackendRow, new: BackendRow) -> None:
+def _follow(tool: ToolContext, old: BackendRow, new: BackendRow) -> None:
     """Courses and the whole site choose their next badges at the new backend."""
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         session.execute(update(Course).where(Course.backend_id == old.id).values(backend_id=new.id))
     if old.is_default:
-        make_default(engine, new.id)
+        make_default(tool, new.id)
 
 
 def _is_used(session: Session, row: Achievement) -> bool:

@@ -15,12 +15,13 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 
 from lti_badges.backends import Backend
 from lti_badges.catalogue.issuance import backend_of, issuance_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import BackendError
-from lti_badges.ledger.audit import change_state, record
+from lti_badges.ledger.audit import record
+from lti_badges.ledger.states import change_state
 from lti_badges.store import Achievement, Award, BackendRow, CourseMember, State
-from lti_badges.values.badge import Holding
+from lti_badges.values.badge import ListedAward
 
 EVERY = timedelta(days=1)
 # A backend without lists is asked for each award; so many a day, in turn.
@@ -42,10 +43,10 @@ class Reconciliation:
     cursor: str = ""
 
 
-def due_for_reconciliation(engine: Engine) -> list[str]:
+def due_for_reconciliation(tool: ToolContext) -> list[str]:
     """Backends whose day is over and that take calls now."""
     now = clock.now()
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         return list(
             session.scalars(
                 select(BackendRow.id).where(
@@ -56,42 +57,42 @@ def due_for_reconciliation(engine: Engine) -> list[str]:
         )
 
 
-def reconcile(engine: Engine, backend_id: str, *, force: bool = False) -> Reconciliation:
+def reconcile(tool: ToolContext, backend_id: str, *, force: bool = False) -> Reconciliation:
     """Compare one backend's awards with ours. A second worker at the same time does nothing.
     Failures are noted and tried again the next day."""
     report = Reconciliation()
     now = clock.now()
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         due = or_(BackendRow.reconciled_at.is_(None), BackendRow.reconciled_at < now - EVERY)
         claim = update(BackendRow).where(BackendRow.id == backend_id)
         taken = session.execute((claim if force else claim.where(due)).values(reconciled_at=now))
         row = session.get(BackendRow, backend_id)
     if row is None or not getattr(taken, "rowcount", 0):
         return report
-    backend = backend_of(engine, row)
+    backend = backend_of(tool, row)
     if backend.traits.is_local:
         return report
     try:
-        for achievement_id, ref in _awarded(engine, backend_id):
+        for achievement_id, ref in _awarded(tool, backend_id):
             listed = backend.holdings(ref)
             if listed is None and not backend.traits.finds:
                 return report
             if listed is None:
                 report.cursor = str((row.reconciled or {}).get("cursor", ""))
-                _look_up(engine, backend, backend_id, report)
+                _look_up(tool, backend, backend_id, report)
                 break
             ours = (Award.achievement_id == achievement_id) & (Award.backend_id == backend_id)
-            _compare(engine, ours, listed, report)
+            _compare(tool, ours, listed, report)
     except BackendError as error:
         report.error = error.message
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         session.get_one(BackendRow, backend_id).reconciled = asdict(report)
     return report
 
 
-def _awarded(engine: Engine, backend_id: str) -> list[tuple[str, str]]:
+def _awarded(tool: ToolContext, backend_id: str) -> list[tuple[str, str]]:
     """(id, ref) of the badges that we issued there."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         rows = session.execute(
             select(Award.achievement_id, func.coalesce(Award.achievement_ref, Achievement.ref))
             .join(Achievement, Achievement.id == Award.achievement_id)
@@ -102,41 +103,44 @@ def _awarded(engine: Engine, backend_id: str) -> list[tuple[str, str]]:
 
 
 def _compare(
-    engine: Engine, ours: ColumnElement[bool], listed: Iterator[Holding], report: Reconciliation
+    tool: ToolContext,
+    ours: ColumnElement[bool],
+    listed: Iterator[ListedAward],
+    report: Reconciliation,
 ) -> None:
     """By one list: two awards of ours may point to the same one there, if it guards duplicates."""
     held = {each.ref: each.revoked for each in listed}
-    for award_id, ref in _issued(engine, ours):
+    for award_id, ref in _issued(tool, ours):
         report.checked += 1
-        _settle(engine, award_id, report, found=ref in held, revoked=held.get(ref, False))
-    with engine.sessions() as session:
+        _settle(tool, award_id, report, found=ref in held, revoked=held.get(ref, False))
+    with tool.sessions() as session:
         known = set(
             session.scalars(select(Award.backend_ref).where(ours, Award.backend_ref.is_not(None)))
         )
     report.foreign += sum(not revoked for ref, revoked in held.items() if ref not in known)
 
 
-def _look_up(engine: Engine, backend: Backend, backend_id: str, report: Reconciliation) -> None:
+def _look_up(tool: ToolContext, backend: Backend, backend_id: str, report: Reconciliation) -> None:
     """One by one, going on where the last run ended, also when that was by an error."""
-    for award_id, _ in _issued(engine, Award.backend_id == backend_id, report.cursor):
+    for award_id, _ in _issued(tool, Award.backend_id == backend_id, report.cursor):
         if report.checked >= LOOK_UPS:
             return
-        with engine.sessions() as session:
-            order = issuance_of(engine, session, session.get_one(Award, award_id))
+        with tool.sessions() as session:
+            order = issuance_of(tool, session, session.get_one(Award, award_id))
         receipt = backend.find(order)
         report.checked += 1
         revoked = receipt is not None and receipt.revoked
-        _settle(engine, award_id, report, found=receipt is not None, revoked=revoked)
+        _settle(tool, award_id, report, found=receipt is not None, revoked=revoked)
         report.cursor = award_id
     report.cursor = ""
 
 
 def _issued(
-    engine: Engine, which: ColumnElement[bool], last: str = ""
+    tool: ToolContext, which: ColumnElement[bool], last: str = ""
 ) -> Iterator[tuple[str, str]]:
     """(id, the backend's id) of our issued awards, by id from `last` on."""
     while True:
-        with engine.sessions() as session:
+        with tool.sessions() as session:
             rows = session.execute(
                 select(Award.id, Award.backend_ref)
                 .where(
@@ -156,9 +160,9 @@ def _issued(
 
 
 def _settle(
-    engine: Engine, award_id: str, report: Reconciliation, *, found: bool, revoked: bool
+    tool: ToolContext, award_id: str, report: Reconciliation, *, found: bool, revoked: bool
 ) -> None:
-    with engine.sessions.begin() as session:
+    with tool.sessions.begin() as session:
         award = session.get_one(Award, award_id, with_for_update=True)
         if award.state != State.ISSUED:
             return

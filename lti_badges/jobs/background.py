@@ -11,9 +11,9 @@ from huey.consumer import Consumer
 from sqlalchemy import select
 
 from lti_badges.catalogue.connections import due_connections
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
-from lti_badges.delivery.deliver import sweep
+from lti_badges.delivery.deliver import enqueue_due
 from lti_badges.delivery.grade_passback import due_for_pass_back
 from lti_badges.delivery.reconcile import due_for_reconciliation
 from lti_badges.jobs.queue import Queue
@@ -86,30 +86,30 @@ def start_background(queue: Queue, workers: int = WORKERS) -> Background:
 
 def tick(queue: Queue) -> None:
     """Recover what vanished workers left, then nudge all that is due: awards, courses, scores."""
-    engine = queue.engine
+    tool = queue.tool
     if queue.waiting() > ENOUGH:
         return
-    sweep(engine)
-    for course_id in due_courses(engine):
-        engine.nudge("sync", course_id)
-    for award_id in due_for_pass_back(engine, limit=50):
-        engine.nudge("pass_back", award_id)
+    enqueue_due(tool)
+    for course_id in due_courses(tool):
+        tool.enqueue("sync", course_id)
+    for award_id in due_for_pass_back(tool, limit=50):
+        tool.enqueue("pass_back", award_id)
 
 
 def housekeeping(queue: Queue) -> None:
     """What can wait some minutes: old logins, and the daily look at backends and connections."""
-    forget_expired(queue.engine.sessions)
-    for backend_id in due_for_reconciliation(queue.engine):
-        queue.engine.nudge("reconcile", backend_id)
-    for platform_id in due_connections(queue.engine):
-        queue.engine.nudge("connection", platform_id)
+    forget_expired(queue.tool.sessions)
+    for backend_id in due_for_reconciliation(queue.tool):
+        queue.tool.enqueue("reconcile", backend_id)
+    for platform_id in due_connections(queue.tool):
+        queue.tool.enqueue("connection", platform_id)
 
 
-def due_courses(engine: Engine, limit: int = COURSES_A_TICK) -> list[str]:
+def due_courses(tool: ToolContext, limit: int = COURSES_A_TICK) -> list[str]:
     """Courses whose time has come and that nobody reads now, longest waiting first. A lease whose
     worker is gone holds nobody up."""
     now = clock.now()
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         rows = session.execute(
             select(Course.id, Course.sync_lease_until, Course.sync_token)
             .where(Course.next_sync_at <= now)

@@ -15,24 +15,23 @@ from redis import RedisError
 from sqlalchemy import make_url
 
 from lti_badges.catalogue.connections import check_connection
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core.errors import NotFound, PlatformError, SettingsError
-from lti_badges.courses.push import read_pushed
-from lti_badges.courses.read import sync_course
 from lti_badges.delivery.deliver import deliver
 from lti_badges.delivery.grade_passback import pass_back
 from lti_badges.delivery.reconcile import reconcile
+from lti_badges.pipeline import sync_course, sync_pushed_member
 from lti_badges.settings import Settings
 
 NAME = "lti-badges"
 
 
 class Queue:
-    """The tasks, each a call with one id. `engine` is the one that nudges through this queue."""
+    """The tasks, each a call with one id. `tool` is the one that enqueues through this queue."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.huey = _open(engine.settings)
-        self.engine = engine.nudged_by(self.nudge)
+    def __init__(self, tool: ToolContext) -> None:
+        self.huey = _open(tool.settings)
+        self.tool = tool.with_queue(self.enqueue)
         self._tasks: dict[str, Callable[[str], Any]] = {
             name: self.huey.task(name=name)(work)
             for name, work in (
@@ -45,7 +44,7 @@ class Queue:
             )
         }
 
-    def nudge(self, task: str, row_id: str) -> None:
+    def enqueue(self, task: str, row_id: str) -> None:
         """Tell the workers that a row is due. A queue that can't be reached costs only time: the
         tick finds the row."""
         try:
@@ -54,39 +53,39 @@ class Queue:
             return
 
     def waiting(self) -> int:
-        """How many nudges nobody has taken yet. Raises SettingsError when it can't be reached."""
+        """How many tasks nobody has taken yet. Raises SettingsError when it can't be reached."""
         try:
             return int(self.huey.pending_count())
         except (RedisError, HueyException, OSError) as error:
             raise SettingsError(f"The queue can't be reached: {error}.") from error
 
     def _deliver(self, award_id: str) -> None:
-        deliver(self.engine, award_id)
+        deliver(self.tool, award_id)
 
     def _sync(self, course_id: str) -> None:
         try:
-            sync_course(self.engine, course_id)
+            sync_course(self.tool, course_id)
         except NotFound:
             return  # removed since
 
     def _reconcile(self, backend_id: str) -> None:
-        reconcile(self.engine, backend_id)
+        reconcile(self.tool, backend_id)
 
     def _connection(self, platform_id: str) -> None:
         with suppress(PlatformError, NotFound):  # noted with the platform, for the console
-            check_connection(self.engine, platform_id)
+            check_connection(self.tool, platform_id)
 
     def _member(self, member_id: str) -> None:
-        for award_id in read_pushed(self.engine, member_id):
-            self.nudge("deliver", award_id)
+        for award_id in sync_pushed_member(self.tool, member_id):
+            self.enqueue("deliver", award_id)
 
     def _pass_back(self, award_id: str) -> None:
-        pass_back(self.engine, award_id)
+        pass_back(self.tool, award_id)
 
 
-def open_queue(engine: Engine) -> Queue:
+def open_queue(tool: ToolContext) -> Queue:
     """The queue that the settings name."""
-    return Queue(engine)
+    return Queue(tool)
 
 
 def is_embedded(settings: Settings) -> bool:

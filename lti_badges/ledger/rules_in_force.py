@@ -1,18 +1,14 @@
-"""What rules in force need of a course, and one writer at a time for what is stored of it."""
+"""The rules that are in force in a course, and what they need of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lti_badges.context import Engine
-from lti_badges.core.errors import NotFound
 from lti_badges.store import (
     AwardRule,
-    Course,
     LineItem,
     RuleVersion,
 )
@@ -22,20 +18,6 @@ from lti_badges.values.course import (
     Gradable,
     Kind,
 )
-
-
-@contextmanager
-def writing(engine: Engine, course_id: str) -> Iterator[tuple[Session, Course]]:
-    """One transaction as the only writer of a course. Raises NotFound.
-
-    A learner's launch, the schedule and the instructor's save may meet in one course; on SQLite
-    the transaction itself is exclusive, on PostgreSQL the course's row is locked.
-    """
-    with engine.sessions.begin() as session:
-        course = session.scalar(select(Course).where(Course.id == course_id).with_for_update())
-        if course is None:
-            raise NotFound("There is no such course.")
-        yield session, course
 
 
 def current_versions(session: Session, course_id: str) -> list[tuple[AwardRule, RuleVersion]]:

@@ -56,7 +56,7 @@ class UnknownDeployment(LaunchError):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class LaunchServices:
     """What accepting a launch needs."""
 
     sessions: Sessions
@@ -66,7 +66,9 @@ class Desk:
     audience_hint: Callable[[Platform], str] = lambda _platform: ""
 
 
-def accept_launch(desk: Desk, given: Mapping[str, str], cookies: Collection[str]) -> Accepted:
+def accept_launch(
+    services: LaunchServices, given: Mapping[str, str], cookies: Collection[str]
+) -> Accepted:
     """Check the platform's answer and the browser. `cookies` are the values of all our login
     cookies that came along. Raises LaunchError; then nothing is stored (but a deployment that
     waits for approval, when the launch was a good one)."""
@@ -79,19 +81,19 @@ def accept_launch(desk: Desk, given: Mapping[str, str], cookies: Collection[str]
             "course.",
             code="no_launch",
         )
-    login, platform = _login(desk, state, STARTED)
+    login, platform = _login(services, state, STARTED)
     claims = verified_claims(
         token,
         issuer=platform.issuer,
         client_id=platform.client_id,
         key_set_url=platform.key_set_url,
-        key_sets=desk.key_sets,
+        key_sets=services.key_sets,
         also_audiences=platform.product.get("audiences", ()),
-        audience_hint=desk.audience_hint(platform),
+        audience_hint=services.audience_hint(platform),
     )
     if not hmac.compare_digest(hashed(claims["nonce"]), login.nonce_hash):
         raise LaunchError(f"This launch answers another login. {AGAIN}", code="nonce")
-    launch = parse_launch(claims, desk.base_url)
+    launch = parse_launch(claims, services.base_url)
     proved = any(hmac.compare_digest(hashed(value), login.browser_hash) for value in cookies)
     if cookies and not proved:
         raise LaunchError(
@@ -99,22 +101,22 @@ def accept_launch(desk: Desk, given: Mapping[str, str], cookies: Collection[str]
             code="other_browser",
             status=403,
         )
-    deployment = _deployment(desk, platform, launch)
+    deployment = _deployment(services, platform, launch)
     if proved:
-        _consume(desk, login, STARTED)
+        _consume(services, login, STARTED)
         return Accepted(launch, platform, deployment)
-    ticket = _wait(desk, login, claims)
+    ticket = _wait(services, login, claims)
     return Accepted(launch, platform, deployment, ticket, login.storage_target)
 
 
-def prove_launch(desk: Desk, ticket: str, secret: str | None) -> Accepted:
+def prove_launch(services: LaunchServices, ticket: str, secret: str | None) -> Accepted:
     """Finish a waiting launch: with the secret that platform storage kept, or, `secret` None, by
     the click of the person whom the page named. Raises LaunchError."""
     state_hash = _state_of(ticket)
-    with desk.sessions() as session:
+    with services.sessions() as session:
         login = session.get(Login, state_hash)
         platform = session.get(Platform, login.platform_id) if login else None
-    sealed = _opened(desk, login)
+    sealed = _opened(services, login)
     if (
         login is None
         or platform is None
@@ -127,14 +129,14 @@ def prove_launch(desk: Desk, ticket: str, secret: str | None) -> Accepted:
             code="other_browser",
             status=403,
         )
-    launch = parse_launch(sealed["claims"], desk.base_url)
-    deployment = _deployment(desk, platform, launch)
-    _consume(desk, login, WAITING)
+    launch = parse_launch(sealed["claims"], services.base_url)
+    deployment = _deployment(services, platform, launch)
+    _consume(services, login, WAITING)
     return Accepted(launch, platform, deployment)
 
 
-def _login(desk: Desk, state: str, stage: str) -> tuple[Login, Platform]:
-    with desk.sessions() as session:
+def _login(services: LaunchServices, state: str, stage: str) -> tuple[Login, Platform]:
+    with services.sessions() as session:
         login = session.scalar(
             select(Login).where(
                 Login.state_hash == hashed(state),
@@ -155,9 +157,9 @@ def _used_up() -> LaunchError:
     )
 
 
-def _consume(desk: Desk, login: Login, stage: str) -> None:
+def _consume(services: LaunchServices, login: Login, stage: str) -> None:
     """The row's deletion is what makes a launch single-use: of two at once, one deletes it."""
-    with desk.sessions.begin() as session:
+    with services.sessions.begin() as session:
         gone = session.execute(
             delete(Login).where(Login.state_hash == login.state_hash, Login.stage == stage)
         )
@@ -165,15 +167,15 @@ def _consume(desk: Desk, login: Login, stage: str) -> None:
             raise _used_up()
 
 
-def _wait(desk: Desk, login: Login, claims: Mapping[str, Any]) -> str:
+def _wait(services: LaunchServices, login: Login, claims: Mapping[str, Any]) -> str:
     ticket = f"{login.state_hash}.{secrets.token_urlsafe(32)}"
-    with desk.sessions.begin() as session:
+    with services.sessions.begin() as session:
         moved = session.execute(
             update(Login)
             .where(Login.state_hash == login.state_hash, Login.stage == STARTED)
             .values(
                 stage=WAITING,
-                launch=desk.cipher.seal({"claims": dict(claims), "ticket": hashed(ticket)}),
+                launch=services.cipher.seal({"claims": dict(claims), "ticket": hashed(ticket)}),
             )
         )
         if not getattr(moved, "rowcount", 0):
@@ -185,15 +187,15 @@ def _state_of(ticket: str) -> str:
     return ticket.partition(".")[0]
 
 
-def _opened(desk: Desk, login: Login | None) -> dict[str, Any]:
+def _opened(services: LaunchServices, login: Login | None) -> dict[str, Any]:
     if login is None or login.stage != WAITING or login.expires_at <= clock.now():
         return {}
-    return desk.cipher.unseal(login.launch)
+    return services.cipher.unseal(login.launch)
 
 
-def _deployment(desk: Desk, platform: Platform, launch: Launch) -> str:
+def _deployment(services: LaunchServices, platform: Platform, launch: Launch) -> str:
     """The deployment's row. An unknown one is noted for the admin, once."""
-    with desk.sessions.begin() as session:
+    with services.sessions.begin() as session:
         row = session.scalar(
             select(Deployment).where(
                 Deployment.platform_id == platform.id,

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from lti_badges.awarding.manual import retry
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.lti.launches import PENDING
 from lti_badges.store import Award, BackendRow, Course, Deployment, Platform, State
 
@@ -62,9 +62,9 @@ class Overview:
     ended: tuple[tuple[str, str], ...]
 
 
-def overview(engine: Engine) -> Overview:
+def overview(tool: ToolContext) -> Overview:
     """The state of the whole installation, in a handful of queries."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         counts = session.execute(select(Award.state, func.count()).group_by(Award.state))
         troubles = session.execute(
             select(BackendRow.id, BackendRow.name, Award.state, Award.error, func.count())
@@ -125,9 +125,9 @@ def overview(engine: Engine) -> Overview:
         )
 
 
-def retry_backend(engine: Engine, backend_id: str, *, by: str) -> int:
+def retry_backend(tool: ToolContext, backend_id: str, *, by: str) -> int:
     """What was wrong at a backend is mended: all its awards that wait go on. Returns how many."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         ids = list(
             session.scalars(
                 select(Award.id).where(
@@ -136,4 +136,4 @@ def retry_backend(engine: Engine, backend_id: str, *, by: str) -> int:
                 )
             )
         )
-    return retry(engine, ids, by=by)
+    return retry(tool, ids, by=by)

@@ -1,4 +1,4 @@
-"""The learner's shelf: what they earned, and how far the rest is."""
+"""The learner's badges: what they earned, and how far the rest is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from lti_badges.catalogue.issuance import achievement_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.ledger.rules_in_force import current_versions
 from lti_badges.rules import Judgement
@@ -25,8 +25,8 @@ from lti_badges.values.badge import AchievementRef
 
 @dataclass(frozen=True, slots=True)
 class Earned:
-    """A badge on the shelf. `url` is its public page once it is issued; `is_ours` when this tool's
-    own issuer signed it, so that it can be downloaded here."""
+    """A badge that was earned. `url` is its public page once it is issued; `is_ours` when this
+    tool's own issuer signed it, so that it can be downloaded here."""
 
     award_id: str
     achievement: AchievementRef
@@ -42,7 +42,7 @@ class Earned:
 
 
 @dataclass(frozen=True, slots=True)
-class Toward:
+class InProgress:
     """A badge still to be earned, by the rule's last judgement (None: not judged yet); `waits` says
     why a met rule has not led to it."""
 
@@ -54,16 +54,18 @@ class Toward:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class LearnerBadges:
     """All of it. `focus` is the badge whose placed link was opened, first in its list."""
 
     earned: tuple[Earned, ...]
-    toward: tuple[Toward, ...]
+    toward: tuple[InProgress, ...]
 
 
-def shelf(engine: Engine, course_id: str, member_id: str, focus: str | None = None) -> Shelf:
+def learner_badges(
+    tool: ToolContext, course_id: str, member_id: str, focus: str | None = None
+) -> LearnerBadges:
     """What one learner has and what the course still offers them."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         rows = session.execute(
             select(Award, Achievement, BackendRow, IssuedCredential.award_id)
             .join(Achievement, Achievement.id == Award.achievement_id)
@@ -72,7 +74,7 @@ def shelf(engine: Engine, course_id: str, member_id: str, focus: str | None = No
             .where(Award.member_id == member_id)
             .order_by(Award.created_at.desc())
         ).all()
-        earned = [_earned(engine, *row) for row in rows]
+        earned = [_earned(tool, *row) for row in rows]
         held = {award.achievement_id for award, *_ in rows if award.stands_at(clock.now())}
         toward = []
         for rule, version in current_versions(session, course_id):
@@ -81,8 +83,8 @@ def shelf(engine: Engine, course_id: str, member_id: str, focus: str | None = No
             achievement = session.get_one(Achievement, rule.achievement_id)
             standing = session.get(Standing, (rule.id, member_id))
             toward.append(
-                Toward(
-                    achievement_of(engine, achievement),
+                InProgress(
+                    achievement_of(tool, achievement),
                     version.description,
                     Judgement.from_json(standing.judgement) if standing else None,
                     standing.judged_at if standing else None,
@@ -91,16 +93,20 @@ def shelf(engine: Engine, course_id: str, member_id: str, focus: str | None = No
             )
     earned.sort(key=lambda each: each.achievement.id != focus)
     toward.sort(key=lambda each: each.achievement.id != focus)
-    return Shelf(tuple(earned), tuple(toward))
+    return LearnerBadges(tuple(earned), tuple(toward))
 
 
 def _earned(
-    engine: Engine, award: Award, achievement: Achievement, backend: BackendRow, signed: str | None
+    tool: ToolContext,
+    award: Award,
+    achievement: Achievement,
+    backend: BackendRow,
+    signed: str | None,
 ) -> Earned:
-    url = award.backend_url or engine.settings.url(f"/credentials/{award.id}")
+    url = award.backend_url or tool.settings.url(f"/credentials/{award.id}")
     return Earned(
         award_id=award.id,
-        achievement=achievement_of(engine, achievement),
+        achievement=achievement_of(tool, achievement),
         state=award.state,
         achieved_at=award.achieved_at,
         issued_at=award.issued_at,

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import NotFound
 from lti_badges.ledger.rules_in_force import current_versions
@@ -96,9 +96,9 @@ class Why:
     trail: tuple[Event, ...]
 
 
-def roster(engine: Engine, course_id: str, *, search: str = "", page: int = 1) -> Roster:
+def roster(tool: ToolContext, course_id: str, *, search: str = "", page: int = 1) -> Roster:
     """Learners by name, a page at a time; `search` looks into names and e-mails."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         query = _learners(course_id, search)
         total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
         pages = max(1, -(-total // PAGE))
@@ -126,9 +126,9 @@ def roster(engine: Engine, course_id: str, *, search: str = "", page: int = 1) -
     return Roster(tuple(badges), rows, total, page, pages)
 
 
-def why(engine: Engine, course_id: str, member_id: str) -> tuple[CourseMember, list[Why]]:
+def why(tool: ToolContext, course_id: str, member_id: str) -> tuple[CourseMember, list[Why]]:
     """Why, and why not, for each badge of the course. Raises NotFound."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         member = session.get(CourseMember, member_id)
         if member is None or member.course_id != course_id:
             raise NotFound("There is no such person in this course.")
@@ -158,9 +158,9 @@ def why(engine: Engine, course_id: str, member_id: str) -> tuple[CourseMember, l
     return member, answers
 
 
-def flagged(engine: Engine, course_id: str) -> list[tuple[str, str, str, str]]:
+def flagged(tool: ToolContext, course_id: str) -> list[tuple[str, str, str, str]]:
     """Badges whose grade fell and that wait for the instructor: (rule id, member id, who, what)."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         rows = session.execute(
             select(Standing, CourseMember.name, CourseMember.email)
             .join(CourseMember, CourseMember.id == Standing.member_id)
@@ -178,12 +178,12 @@ def flagged(engine: Engine, course_id: str) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def awards_csv(engine: Engine, course_id: str) -> Iterator[str]:
+def awards_csv(tool: ToolContext, course_id: str) -> Iterator[str]:
     """All awards of a course as CSV, a line at a time, for a spreadsheet."""
     yield _line(
         ["name", "email", "badge", "state", "achieved at", "issued at", "revoked at", "why", "url"]
     )
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         rows = session.execute(
             select(Award, CourseMember, Achievement.name)
             .join(CourseMember, CourseMember.id == Award.member_id)
@@ -203,7 +203,7 @@ def awards_csv(engine: Engine, course_id: str) -> Iterator[str]:
                     _iso(award.issued_at),
                     _iso(award.revoked_at),
                     award.explanation,
-                    engine.settings.url(f"/credentials/{award.id}"),
+                    tool.settings.url(f"/credentials/{award.id}"),
                 ]
             )
 
@@ -307,7 +307,7 @@ _STATES = {
 }
 
 
-def spoken_state(state: str) -> str:
+def state_label(state: str) -> str:
     """An award's state as a person would say it."""
     return _STATES[State(state)]
 
@@ -316,7 +316,7 @@ def _told(event: AuditEvent) -> str:
     detail = event.detail
     if event.kind == "award_state":
         why = f": {detail['why']}" if detail.get("why") else ""
-        return f"The award is {spoken_state(str(detail['now']))}{why}"
+        return f"The award is {state_label(str(detail['now']))}{why}"
     if event.kind == "granted":
         return f"Granted by version {detail.get('rule_version')} of the rule: {detail['judgement']}"
     if event.kind == "granted_by_hand":
@@ -348,9 +348,9 @@ def _iso(moment: datetime | None) -> str:
     return clock.iso(moment) if moment else ""
 
 
-def course_title(engine: Engine, course_id: str) -> str:
+def course_title(tool: ToolContext, course_id: str) -> str:
     """What to call the course. Raises NotFound."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         course = session.get(Course, course_id)
     if course is None:
         raise NotFound("There is no such course.")

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from lti_badges import lms
 from lti_badges.catalogue.connections import lms_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import NotFound
 from lti_badges.courses.push import PUSHED_AT
@@ -39,7 +39,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class CourseSources:
     """When a course was and will be read, and what stands in the way. `pushed_at` is when the LMS
     last told of a change by itself; `list_error` why sections, groups and the like can't be listed.
     """
@@ -55,9 +55,9 @@ class Clock:
     list_error: str | None = None
 
 
-def course_clock(engine: Engine, course_id: str) -> Clock:
+def course_sources(tool: ToolContext, course_id: str) -> CourseSources:
     """The clock of a course. Raises NotFound."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         course = session.get(Course, course_id)
         if course is None:
             raise NotFound("There is no such course.")
@@ -67,7 +67,7 @@ def course_clock(engine: Engine, course_id: str) -> Clock:
         )
         sources = tuple(_source(item, (item.kind, item.key) in used) for item in items)
     pushed = course.settings.get(PUSHED_AT)
-    return Clock(
+    return CourseSources(
         synced_at=course.synced_at,
         next_at=course.next_sync_at,
         error=course.sync_error,
@@ -80,9 +80,9 @@ def course_clock(engine: Engine, course_id: str) -> Clock:
     )
 
 
-def capabilities(engine: Engine, course_id: str) -> tuple[lms.Capability, ...]:
+def capabilities(tool: ToolContext, course_id: str) -> tuple[lms.Capability, ...]:
     """What rules can use here, in sentences. Raises NotFound."""
-    return lms_of(engine, course_id).capabilities()
+    return lms_of(tool, course_id).capabilities()
 
 
 def _source(item: LineItem, used: bool) -> Source:

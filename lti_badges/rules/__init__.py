@@ -12,11 +12,12 @@ from lti_badges.rules.criteria import (
     ScoreAtLeast,
     kind_of,
 )
+from lti_badges.rules.evaluate import evaluate
 from lti_badges.rules.facts import Facts
 from lti_badges.rules.joining import AllOf, AnyOf, AtLeastN, leaves
 from lti_badges.rules.policy import OnFall, Policy
 from lti_badges.rules.storage import dump, load
-from lti_badges.rules.verdict import Judgement, Outcome, evaluate
+from lti_badges.rules.verdict import Judgement, Outcome
 
 __all__ = [
     "ActivityCompleted",

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from lti_badges.rules.facts import Facts
 from lti_badges.rules.judging import (
     judge_completion,
-    judge_drift,
+    judge_item_change,
     judge_mark,
     judge_membership,
     judge_result,
@@ -43,7 +43,7 @@ class ScoreAtLeast:
 
     def judge(self, facts: Facts) -> Judgement:
         """Points are compared exactly: 2.4 of 3 is 80 %. AGS 2.0 §3.3."""
-        drift = judge_drift(self.label, self.key, facts)
+        drift = judge_item_change(self.label, self.key, facts)
         found = facts.results.get(self.key)
         return drift or judge_result(self.label, self.share, found, facts, self.key)
 
@@ -71,7 +71,7 @@ class MarkIsOneOf:
 
     def judge(self, facts: Facts) -> Judgement:
         """Compared word by word."""
-        drift = judge_drift(self.label, self.key, facts)
+        drift = judge_item_change(self.label, self.key, facts)
         found = facts.results.get(self.key)
         return drift or judge_mark(self.label, self.marks, found, facts, self.key)
 
@@ -93,7 +93,7 @@ class MemberOf:
 
     def judge(self, facts: Facts) -> Judgement:
         """Unknown when never read."""
-        drift = judge_drift(self.label, self.key, facts)
+        drift = judge_item_change(self.label, self.key, facts)
         return drift or judge_membership(
             self.label, facts.completions.get(self.key), facts, self.key
         )
@@ -152,7 +152,7 @@ class ActivityCompleted:
 
     def judge(self, facts: Facts) -> Judgement:
         """Unknown when never read."""
-        drift = judge_drift(self.label, self.key, facts)
+        drift = judge_item_change(self.label, self.key, facts)
         found = facts.completions.get(self.key)
         return drift or judge_completion(self.label, found, facts, self.key)
 

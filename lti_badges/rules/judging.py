@@ -31,7 +31,7 @@ _UNKNOWN_STATES = {
 }
 
 
-def judge_drift(label: str, key: str, facts: Facts) -> Judgement | None:
+def judge_item_change(label: str, key: str, facts: Facts) -> Judgement | None:
     """Unknown while the item is not what the rule was written for; None when it is."""
     drift = facts.drift(key, label)
     if drift is None:

@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lti_badges.core import clock
 from lti_badges.values.score import exact
-
-if TYPE_CHECKING:
-    from lti_badges.rules.criteria import Criterion
-    from lti_badges.rules.facts import Facts
 
 
 class Outcome(IntEnum):
@@ -83,12 +79,6 @@ class Judgement:
             read_at=None if stored["read_at"] is None else clock.parse_iso(stored["read_at"]),
             parts=tuple(cls.from_json(part) for part in stored["parts"]),
         )
-
-
-def evaluate(criterion: Criterion, facts: Facts) -> Judgement:
-    """Judge a member. A fact never read is UNKNOWN, not NOT_YET: a grade we could not see must
-    never look like a low one (and ANY can still be met). Pure; raises nothing."""
-    return criterion.judge(facts)
 
 
 def _fraction(text: str) -> Fraction:

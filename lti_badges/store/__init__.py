@@ -12,12 +12,22 @@ from lti_badges.store.awarding import (
 )
 from lti_badges.store.badges import Achievement, BackendRow, IssuedCredential
 from lti_badges.store.base import Base, new_id
-from lti_badges.store.courses import Course, CourseMember, LineItem, MemberResult, ResourceLink
+from lti_badges.store.courses import (
+    COMPLETED,
+    NOT_COMPLETED,
+    Course,
+    CourseMember,
+    LineItem,
+    MemberResult,
+    ResourceLink,
+)
 from lti_badges.store.migrate import is_current, upgrade
 from lti_badges.store.platforms import Deployment, Invitation, Login, Platform
 from lti_badges.store.session import Sessions, open_engine, open_sessions
 
 __all__ = [
+    "COMPLETED",
+    "NOT_COMPLETED",
     "STANDING_STATES",
     "Achievement",
     "AuditEvent",

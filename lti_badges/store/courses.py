@@ -145,6 +145,10 @@ class LineItem(Base):
     error_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+COMPLETED, NOT_COMPLETED = "completed", "not_completed"
+"""The states of a completion or membership; a result's are those of ResultState."""
+
+
 class MemberResult(Base):
     """A member's result in a line item, or completion of an activity or membership of a group
     (`state` completed/not). `mark` is a grade in words.

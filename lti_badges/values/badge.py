@@ -61,7 +61,7 @@ class Issuance:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class ListedAward:
     """One award as a backend lists it: its own id, the markers of ours it carries, whether it
     stands."""
 

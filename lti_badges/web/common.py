@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from lti_badges.core import clock
 from lti_badges.core.errors import LtiBadgesError
 from lti_badges.lti.ags import with_query
-from lti_badges.queries.roster import spoken_state
+from lti_badges.queries.roster import state_label
 from lti_badges.values.score import percent
 
 log = structlog.get_logger("lti_badges.web")
@@ -36,12 +36,12 @@ def prepare(app: Flask) -> None:
     """Filters, headers and error pages."""
     app.jinja_env.filters.update(
         when=when,
-        moment=spoken,
+        moment=format_moment,
         ago=ago,
         percent=percent,
         markdown=markdown,
         guide=guide,
-        state=spoken_state,
+        state=state_label,
     )
     app.jinja_env.globals.update(now=clock.now)
     app.after_request(_headers)
@@ -50,7 +50,7 @@ def prepare(app: Flask) -> None:
     app.register_error_handler(Exception, _unforeseen)
 
 
-def spoken(moment: datetime | None) -> str:
+def format_moment(moment: datetime | None) -> str:
     """`3 May 2026, 10:02 UTC`."""
     return f"{moment:%-d %B %Y, %H:%M} UTC" if moment else "never"
 
@@ -60,7 +60,7 @@ def when(moment: datetime | None) -> Markup:
     if moment is None:
         return Markup("never")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        clock.iso(moment), spoken(moment), ago(moment)
+        clock.iso(moment), format_moment(moment), ago(moment)
     )
 
 

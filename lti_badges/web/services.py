@@ -1,4 +1,4 @@
-"""What the pages are handed: the engine, the queue and the desk that accepts launches."""
+"""What the pages are handed: the tool, the queue and what accepting launches needs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 
 from lti_badges import lms
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.jobs import Queue
-from lti_badges.lti.launches import Desk
+from lti_badges.lti.launches import LaunchServices
 from lti_badges.web.access import AccessTokens, AdminTokens
 
 EXTENSION = "lti_badges"
@@ -19,24 +19,24 @@ EXTENSION = "lti_badges"
 class Services:
     """The collaborators of one running application."""
 
-    engine: Engine
+    tool: ToolContext
     queue: Queue
-    desk: Desk
+    launches: LaunchServices
     access: AccessTokens
     admin: AdminTokens
 
     @classmethod
     def of(cls, queue: Queue) -> Services:
-        """From a queue and its engine."""
-        engine = queue.engine
-        desk = Desk(
-            sessions=engine.sessions,
-            cipher=engine.cipher,
-            key_sets=engine.key_sets,
-            base_url=engine.settings.base_url,
+        """From a queue and its tool."""
+        tool = queue.tool
+        launches = LaunchServices(
+            sessions=tool.sessions,
+            cipher=tool.cipher,
+            key_sets=tool.key_sets,
+            base_url=tool.settings.base_url,
             audience_hint=lambda platform: lms.LMSES.get(platform.lms, lms.LMS).audience_hint,
         )
-        return cls(engine, queue, desk, AccessTokens(engine.cipher), AdminTokens(engine.cipher))
+        return cls(tool, queue, launches, AccessTokens(tool.cipher), AdminTokens(tool.cipher))
 
     def attach(self, app: Flask) -> None:
         """Make them known to the application's pages."""

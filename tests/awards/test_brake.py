@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lti_badges.awarding.guard import FEW, go_on, let_stand
-from lti_badges.awarding.item_changes import drifts, mend
+from lti_badges.awarding.guard import FEW, keep_fallen_badges, resume_stopped_rule
+from lti_badges.awarding.item_changes import accept_item_changes, item_changes_of
 from lti_badges.awarding.rulebook import rules_of
 from lti_badges.core.errors import NotFound
 from lti_badges.rules import OnFall
@@ -46,17 +46,17 @@ def test_a_rescaled_item_that_would_award_many_asks_first(campus: Campus) -> Non
     rescale(campus, 20)
     campus.sync()
     assert campus.winners() == before
-    (view,) = rules_of(campus.engine, campus.course_id())
+    (view,) = rules_of(campus.context, campus.course_id())
     assert view.stop is not None
     assert "has 20 points now instead of 50" in view.stop.sentence
     page = campus.enter("3").text
     assert "waits for you" in page
     assert "Award them" in page
     promised = view.stop.grants
-    go_on(campus.engine, campus.course_id(), view.id, by="a test")
+    resume_stopped_rule(campus.context, campus.course_id(), view.id, by="a test")
     assert len(campus.winners()) == len(before) + promised
     with pytest.raises(NotFound):
-        go_on(campus.engine, campus.course_id(), view.id, by="a test")
+        resume_stopped_rule(campus.context, campus.course_id(), view.id, by="a test")
 
 
 def test_a_rescaled_item_that_changes_little_flows(lite: Campus) -> None:
@@ -69,7 +69,7 @@ def test_a_rescaled_item_that_changes_little_flows(lite: Campus) -> None:
     rescale(lite, 48)  # 39 of 48 is 81 %
     lite.sync()
     assert lite.winners() == {lite.world.user_id(BEN)}
-    (view,) = rules_of(lite.engine, lite.course_id())
+    (view,) = rules_of(lite.context, lite.course_id())
     assert view.stop is None
 
 
@@ -93,14 +93,14 @@ def test_many_revocations_ask_first_and_can_be_let_stand(campus: Campus) -> None
         campus.grade(person.sub, 0)
     campus.sync()
     assert campus.winners() == winners
-    (view,) = rules_of(campus.engine, campus.course_id())
+    (view,) = rules_of(campus.context, campus.course_id())
     assert view.stop is not None
     assert view.stop.revocations == len(winners)
-    let_stand(campus.engine, campus.course_id(), rule_id, by="a test")
+    keep_fallen_badges(campus.context, campus.course_id(), rule_id, by="a test")
     campus.sync()
     campus.deliver()
     assert campus.winners() == winners
-    assert rules_of(campus.engine, campus.course_id())[0].stop is None
+    assert rules_of(campus.context, campus.course_id())[0].stop is None
 
 
 def test_many_revocations_happen_once_the_instructor_says_so(campus: Campus) -> None:
@@ -110,7 +110,7 @@ def test_many_revocations_happen_once_the_instructor_says_so(campus: Campus) -> 
     for person in campus.world.learners_of(COURSE):
         campus.grade(person.sub, 0)
     campus.sync()
-    go_on(campus.engine, campus.course_id(), rule_id, by="a test")
+    resume_stopped_rule(campus.context, campus.course_id(), rule_id, by="a test")
     campus.deliver()
     assert campus.winners() == set()
 
@@ -136,15 +136,15 @@ def test_a_renamed_item_pauses_its_branch_until_one_click(campus: Campus) -> Non
     campus.grade(BEN, 50)
     campus.sync()
     assert campus.winners() == before
-    (drift,) = drifts(campus.engine, campus.course_id())
+    (drift,) = item_changes_of(campus.context, campus.course_id())
     assert drift.mended == "Something else"
-    assert "To mend" in campus.enter("3").text
-    mend(campus.engine, campus.course_id(), rule_id, by="a test")
+    assert "To accept_item_changes" in campus.enter("3").text
+    accept_item_changes(campus.context, campus.course_id(), rule_id, by="a test")
     campus.sync()
     assert campus.world.user_id(BEN) in campus.winners()
-    assert drifts(campus.engine, campus.course_id()) == []
+    assert item_changes_of(campus.context, campus.course_id()) == []
     with pytest.raises(NotFound):
-        mend(campus.engine, campus.course_id(), rule_id, by="a test")
+        accept_item_changes(campus.context, campus.course_id(), rule_id, by="a test")
 
 
 def test_a_deleted_item_pauses_and_its_namesake_is_offered(lite: Campus) -> None:
@@ -154,17 +154,17 @@ def test_a_deleted_item_pauses_and_its_namesake_is_offered(lite: Campus) -> None
     course = lite.world.courses[COURSE]
     old = course.items.pop(QUIZ)
     lite.sync()
-    (drift,) = drifts(lite.engine, lite.course_id())
+    (drift,) = item_changes_of(lite.context, lite.course_id())
     assert drift.gone
     assert drift.mended is None
     course.items["99"] = replace(old, id="99", scores={s: Fraction(50) for s in old.scores})
     lite.sync()
-    (drift,) = drifts(lite.engine, lite.course_id())
+    (drift,) = item_changes_of(lite.context, lite.course_id())
     assert drift.mended == "Final quiz"
-    mend(lite.engine, lite.course_id(), rule_id, by="a test")
+    accept_item_changes(lite.context, lite.course_id(), rule_id, by="a test")
     lite.sync()
     assert lite.winners() == before  # a new item is a jump: it asks first
-    stop = rules_of(lite.engine, lite.course_id())[0].stop
+    stop = rules_of(lite.context, lite.course_id())[0].stop
     assert stop is not None
     assert "is another item than before" in stop.sentence
 
@@ -174,7 +174,7 @@ def test_a_deleted_item_pauses_and_its_namesake_is_offered(lite: Campus) -> None
 )
 @given(first=st.integers(0, 60), more=st.integers(0, 60))
 def test_a_higher_score_never_loses_a_badge(lite: Campus, first: int, more: int) -> None:
-    if not rules_of(lite.engine, lite.course_id()):
+    if not rules_of(lite.context, lite.course_id()):
         lite.rule()
     lite.grade(BEN, first)
     lite.sync()

@@ -41,7 +41,7 @@ def badgr() -> Iterator[BadgrServer]:
 
 def use_badgr(campus: Campus, server: BadgrServer) -> str:
     """Make it the default backend, with one badge. Returns the badge's id."""
-    with campus.engine.sessions.begin() as session:
+    with campus.context.sessions.begin() as session:
         for row in session.scalars(select(BackendRow)):
             row.is_default = False
         row = BackendRow(
@@ -49,20 +49,20 @@ def use_badgr(campus: Campus, server: BadgrServer) -> str:
             kind="badgr",
             is_default=True,
             settings={"url": server.base, "username": "a@b.example", "notify": "no"},
-            secrets=campus.engine.cipher.seal({"password": TOKENS["password"]}),
+            secrets=campus.context.cipher.seal({"password": TOKENS["password"]}),
         )
         session.add(row)
         session.flush()
         backend_id = row.id
-    return create_achievement(campus.engine, backend_id, AchievementDraft("Stats", "d", "c"))
+    return create_achievement(campus.context, backend_id, AchievementDraft("Stats", "d", "c"))
 
 
 def settle(campus: Campus, rounds: int = 12) -> None:
     """Let time pass until nothing is due any more: retries, rests and pauses included."""
     for _ in range(rounds):
-        recover(campus.engine)
-        deliver_due(campus.engine)
-        with campus.engine.sessions() as session:
+        recover(campus.context)
+        deliver_due(campus.context)
+        with campus.context.sessions() as session:
             waiting = list(
                 session.scalars(select(Award.next_attempt_at).where(Award.state != "issued"))
             )
@@ -126,7 +126,7 @@ def test_faults_in_any_order(lite: Campus, badgr: BadgrServer, order: list[str])
     if not lite.awards():
         begin(lite, badgr)
     badgr.assertions.clear()
-    with lite.engine.sessions.begin() as session:
+    with lite.context.sessions.begin() as session:
         for award in session.scalars(select(Award)):
             award.state, award.next_attempt_at = State.PENDING.value, clock.now()
             award.backend_ref, award.issued_at, award.attempts = None, None, 0
@@ -144,9 +144,9 @@ def test_two_workers_never_send_for_one_recipient_at_once(
 ) -> None:
     begin(campus, badgr)
     badgr.delay = 0.05
-    ids = due_awards(campus.engine) * 3
+    ids = due_awards(campus.context) * 3
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda award_id: deliver(campus.engine, award_id), ids))
+        list(pool.map(lambda award_id: deliver(campus.context, award_id), ids))
     settle(campus)
     assert badgr.most_at_once == 1
     assert badgr.logins == 1
@@ -157,16 +157,16 @@ def test_a_worker_that_vanished_while_sending_is_looked_up_first(
     campus: Campus, badgr: BadgrServer
 ) -> None:
     begin(campus, badgr)
-    award_id = due_awards(campus.engine)[0]
-    taken = claim(campus.engine, award_id)
+    award_id = due_awards(campus.context)[0]
+    taken = claim(campus.context, award_id)
     assert taken is not None
     from lti_badges.catalogue.issuance import backend_of
 
-    backend_of(campus.engine, taken.backend).issue(taken.issuance)  # stored, then killed
-    assert deliver(campus.engine, award_id) is None  # the lease holds
+    backend_of(campus.context, taken.backend).issue(taken.issuance)  # stored, then killed
+    assert deliver(campus.context, award_id) is None  # the lease holds
     traveller.shift(timedelta(minutes=6))
-    assert recover(campus.engine) == 1
-    with campus.engine.sessions() as session:
+    assert recover(campus.context) == 1
+    with campus.context.sessions() as session:
         assert session.get_one(Award, award_id).state == "unknown"
         assert session.scalars(select(Delivery)).all() == []
     settle(campus)
@@ -179,12 +179,12 @@ def test_a_late_worker_does_not_overwrite_what_recovery_found(
     begin(campus, badgr)
     from lti_badges.delivery.claims import held
 
-    award_id = due_awards(campus.engine)[0]
-    taken = claim(campus.engine, award_id)
+    award_id = due_awards(campus.context)[0]
+    taken = claim(campus.context, award_id)
     assert taken is not None
     traveller.shift(timedelta(minutes=6))
-    recover(campus.engine)
-    with campus.engine.sessions.begin() as session:
+    recover(campus.context)
+    with campus.context.sessions.begin() as session:
         assert held(session, taken) is None
 
 
@@ -197,7 +197,7 @@ def test_a_refusal_waits_for_a_person_and_goes_on_by_one_click(
     rejected = [award for award in lite.awards() if award.state == "rejected"]
     assert len(rejected) == 1
     assert "Issuer is not verified." in (rejected[0].error or "")
-    retry(lite.engine, by="Ada")
+    retry(lite.context, by="Ada")
     settle(lite)
     assert_each_has_one(lite, badgr)
 
@@ -208,19 +208,19 @@ def test_wrong_credentials_stop_all_awards_at_once_until_a_person_acts(
     begin(lite, badgr)
     badgr.refuse_login = True
     badgr.tokens.clear()
-    with lite.engine.sessions.begin() as session:
+    with lite.context.sessions.begin() as session:
         row = session.scalar(select(BackendRow).where(BackendRow.kind == "badgr"))
         assert row is not None
-        row.secrets = lite.engine.cipher.seal({"password": TOKENS["password"]})
+        row.secrets = lite.context.cipher.seal({"password": TOKENS["password"]})
     logins = badgr.logins
     settle(lite, rounds=3)
     assert badgr.logins - logins <= 2
-    with lite.engine.sessions() as session:
+    with lite.context.sessions() as session:
         row = session.scalar(select(BackendRow).where(BackendRow.kind == "badgr"))
         assert row is not None
         assert "Invalid login" in (row.error or "")
     badgr.refuse_login = False
-    retry(lite.engine, by="Ada")
+    retry(lite.context, by="Ada")
     settle(lite)
     assert_each_has_one(lite, badgr)
 
@@ -228,10 +228,10 @@ def test_wrong_credentials_stop_all_awards_at_once_until_a_person_acts(
 def test_retry_after_holds_all_awards_of_the_backend_back(lite: Campus, badgr: BadgrServer) -> None:
     begin(lite, badgr)
     badgr.faults = ["before-429"]
-    deliver_due(lite.engine)
+    deliver_due(lite.context)
     sent = badgr.calls["POST assertions"]
     assert sent == 1
-    deliver_due(lite.engine)
+    deliver_due(lite.context)
     assert badgr.calls["POST assertions"] == sent
     traveller.shift(timedelta(seconds=8))
     settle(lite)
@@ -241,7 +241,7 @@ def test_retry_after_holds_all_awards_of_the_backend_back(lite: Campus, badgr: B
 def test_a_dead_backend_opens_the_circuit(lite: Campus, badgr: BadgrServer) -> None:
     begin(lite, badgr)
     badgr.faults = ["find-500"] * 50
-    deliver_due(lite.engine)
+    deliver_due(lite.context)
     assert badgr.calls["GET assertions"] == 5
     badgr.faults = []
     settle(lite)
@@ -254,7 +254,7 @@ def test_a_learner_without_an_address_waits_and_goes_on_when_it_is_known(
     lite.rule(badge=use_badgr(lite, badgr))
     lite.grade("33", 50)
     lite.sync()
-    deliver_due(lite.engine)
+    deliver_due(lite.context)
     assert lite.award_of("33").state == "needs_recipient"
     import dataclasses
 
@@ -270,10 +270,10 @@ def test_revocation_travels_and_is_repeated_safely(lite: Campus, badgr: BadgrSer
     begin(lite, badgr)
     settle(lite)
     award = lite.awards()[0]
-    revoke(lite.engine, award.id, reason="A mistake", by="Ada")
+    revoke(lite.context, award.id, reason="A mistake", by="Ada")
     badgr.faults = []
-    deliver_due(lite.engine)
-    with lite.engine.sessions() as session:
+    deliver_due(lite.context)
+    with lite.context.sessions() as session:
         assert session.get_one(Award, award.id).state == "revoked"
         kinds = [
             event.detail["now"]

@@ -25,7 +25,7 @@ BEN = "5"
 def later(campus: Campus, **span: float) -> Iterator[None]:
     """After a while: tokens and keys are a day's matter, so they are forgotten."""
     with time_machine.travel(clock.now() + timedelta(**span), tick=True):
-        campus.engine.tokens.__init__(campus.engine.http, campus.engine.keys)  # type: ignore[misc]
+        campus.context.tokens.__init__(campus.context.http, campus.context.keys)  # type: ignore[misc]
         campus.world.tokens.clear()
         yield
 
@@ -90,7 +90,7 @@ def test_an_instructor_renews_by_hand_only_what_expired(lite: Campus) -> None:
     lite.sync()
     lite.deliver()
     award = lite.award_of(BEN)
-    order = (lite.engine, lite.course_id(), award.member_id, award.achievement_id)
+    order = (lite.context, lite.course_id(), award.member_id, award.achievement_id)
     with pytest.raises(InvalidInput):
         award_by_hand(*order, by="a test", reason="Renewed")
     with later(lite, days=31):

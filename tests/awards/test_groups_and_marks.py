@@ -10,14 +10,14 @@ import pytest
 import time_machine
 from sqlalchemy import func, select
 
-from lti_badges.awarding.item_changes import drifts
-from lti_badges.awarding.rehearsal import rehearse
+from lti_badges.awarding.item_changes import item_changes_of
 from lti_badges.awarding.rulebook import rules_of
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput
 from lti_badges.courses.snapshot import store_readings
-from lti_badges.ledger.rules_in_force import writing
+from lti_badges.ledger.course_lock import writing
 from lti_badges.lms.moodle.adapter import Moodle
+from lti_badges.pipeline import rehearse
 from lti_badges.rules import AllOf, CourseGradeAtLeast, MarkIsOneOf, MemberOf, OnFall
 from lti_badges.sandbox import web_services
 from lti_badges.store import LineItem, MemberResult
@@ -34,7 +34,7 @@ def morning(campus: Campus) -> set[str]:
 
 
 def key_of(campus: Campus, label: str) -> str:
-    with campus.engine.sessions() as session:
+    with campus.context.sessions() as session:
         key = session.scalar(select(LineItem.key).where(LineItem.label == label))
     assert key is not None
     return key
@@ -50,12 +50,12 @@ def test_a_rule_for_a_group_awards_only_its_members(campus: Campus) -> None:
     expected = campus.expected() & morning(campus)
     assert expected
     assert expected < campus.expected()
-    preview = rehearse(campus.engine, campus.course_id(), rule, None)
+    preview = rehearse(campus.context, campus.course_id(), rule, None)
     assert preview.awarded == len(expected)
     campus.rule(rule)
     campus.sync()
     assert campus.winners() == expected
-    assert "in Group “Morning”" in rules_of(campus.engine, campus.course_id())[0].description
+    assert "in Group “Morning”" in rules_of(campus.context, campus.course_id())[0].description
 
 
 def test_leaving_a_group_is_seen_with_the_next_reading(
@@ -69,7 +69,7 @@ def test_leaving_a_group_is_seen_with_the_next_reading(
     monkeypatch.setattr(web_services, "GROUPS", ("Morning", "Evening", "Night"))
     lite.sync()
     assert lite.winners() > held  # leavers keep theirs, whoever joined has one now
-    with lite.engine.sessions() as session:
+    with lite.context.sessions() as session:
         left = session.scalar(
             select(func.count())
             .select_from(MemberResult)
@@ -91,10 +91,10 @@ def test_groups_are_listed_once_a_day_and_gone_ones_pause_their_condition(
     monkeypatch.setattr(Moodle, "rare_gradables", lambda m: (asked.append(1), listed(m))[1])
     monkeypatch.setattr(web_services, "GROUPS", ("Morning",))
     lite.sync()
-    assert not drifts(lite.engine, lite.course_id())
+    assert not item_changes_of(lite.context, lite.course_id())
     with time_machine.travel(clock.now() + timedelta(hours=25), tick=True):
         lite.sync()
-    (drift,) = drifts(lite.engine, lite.course_id())
+    (drift,) = item_changes_of(lite.context, lite.course_id())
     assert drift.gone
     assert drift.label == label
     assert len(asked) == 1  # with the reading of the next day only
@@ -103,7 +103,7 @@ def test_groups_are_listed_once_a_day_and_gone_ones_pause_their_condition(
 def test_the_form_offers_groups_and_marks(lite: Campus) -> None:
     lite.sync()
     quiz = lite.item_key("Final quiz")
-    with lite.engine.sessions.begin() as session:
+    with lite.context.sessions.begin() as session:
         session.scalars(select(LineItem).where(LineItem.key == quiz)).one().in_words = True
     page = Pages(lite, TEACHER)
     badge = lite.badge()
@@ -115,7 +115,7 @@ def test_the_form_offers_groups_and_marks(lite: Campus) -> None:
     chosen |= {"source-2": f"group:{group}", "join": "all"}
     saved = page.post("/course/rules", **chosen)
     assert "Final quiz graded A, A- or a and in Group “Morning”" in saved.text
-    (rule,) = rules_of(lite.engine, lite.course_id())
+    (rule,) = rules_of(lite.context, lite.course_id())
     shown = page.get(f"/course/rules/{rule.id}").text
     assert 'value="A, A-, a"' in shown
     refused = page.post("/course/rules", rule=rule.id, **{**chosen, "marks-1": " , "})
@@ -129,12 +129,12 @@ def test_a_letter_that_the_lms_tells_is_kept_and_judged(lite: Campus) -> None:
     quiz = lite.item_key("Final quiz")
     rule = MarkIsOneOf(quiz, "Final quiz", ("A", "A-"))
     ben = lite.world.user_id(BEN)
-    with writing(lite.engine, lite.course_id()) as (session, course):
+    with writing(lite.context, lite.course_id()) as (session, course):
         for mark in ("B", "A-"):
             told = Result(quiz, ben, ResultState.GRADED, None, None, clock.now(), mark)
             assert store_readings(session, course, [told], None) == 1
         assert store_readings(session, course, [told], None) == 0
-    preview = rehearse(lite.engine, lite.course_id(), rule, None)
+    preview = rehearse(lite.context, lite.course_id(), rule, None)
     assert preview.awarded == 1
     assert [person.text for person in preview.would_get] == ["Final quiz: graded “A-”"]
     options = Pages(lite, TEACHER).get("/course/rules/new").text
@@ -152,7 +152,7 @@ def test_the_course_grade_can_be_asked_for_by_letter(lite: Campus) -> None:
     lite.sync()
     page = Pages(lite, TEACHER)
     ben = lite.world.user_id(BEN)
-    with writing(lite.engine, lite.course_id()) as (session, course):
+    with writing(lite.context, lite.course_id()) as (session, course):
         told = Result(
             COURSE_GRADE_KEY, ben, ResultState.GRADED, Fraction(70), None, clock.now(), "B+"
         )
@@ -163,5 +163,7 @@ def test_the_course_grade_can_be_asked_for_by_letter(lite: Campus) -> None:
     assert "<strong>1</strong> of 29" in preview
     saved = page.post("/course/rules", **chosen, **{"marks-1": "A, B+"}).text
     assert "Course grade graded A or B+" in saved
-    (rule,) = [each for each in rules_of(lite.engine, lite.course_id()) if "B+" in each.description]
+    (rule,) = [
+        each for each in rules_of(lite.context, lite.course_id()) if "B+" in each.description
+    ]
     assert 'value="A, B+"' in page.get(f"/course/rules/{rule.id}").text

@@ -45,7 +45,7 @@ def test_a_thousand_awards_survive_being_killed_again_and_again(
     finally:
         worker.send_signal(signal.SIGKILL)
         worker.wait()
-    with campus.engine.sessions() as session:
+    with campus.context.sessions() as session:
         states = Counter(session.scalars(select(Award.state)))
         signed = session.scalar(select(func.count()).select_from(IssuedCredential))
         members = list(session.scalars(select(Award.member_id)))
@@ -84,7 +84,7 @@ def _until_all_issued(campus: Campus, count: int) -> None:
     """Waits as long as there is progress: a slow machine is no failure, a standstill is."""
     done, moved = 0, time.monotonic()
     while time.monotonic() - moved < 45:
-        with campus.engine.sessions() as session:
+        with campus.context.sessions() as session:
             now = session.scalar(
                 select(func.count()).select_from(Award).where(Award.state == "issued")
             )
@@ -93,7 +93,7 @@ def _until_all_issued(campus: Campus, count: int) -> None:
         if now != done:
             done, moved = now or 0, time.monotonic()
         time.sleep(0.5)
-    with campus.engine.sessions() as session:
+    with campus.context.sessions() as session:
         stuck = [
             f"{a.state} {a.claim} lease {a.lease_until} next {a.next_attempt_at} {a.error}"
             for a in session.scalars(select(Award).where(Award.state != "issued").limit(5))
@@ -107,13 +107,13 @@ def test_a_course_whose_reader_was_killed_is_due_at_once(lite: Campus) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     host = new_claim().partition("|")[0]
-    with lite.engine.sessions.begin() as session:
+    with lite.context.sessions.begin() as session:
         course = session.get_one(Course, course_id)
         course.next_sync_at = clock.now()
         course.sync_lease_until = clock.now() + timedelta(minutes=3)
         course.sync_token = new_claim()
-    assert due_courses(lite.engine) == []  # this process lives
-    with lite.engine.sessions.begin() as session:
+    assert due_courses(lite.context) == []  # this process lives
+    with lite.context.sessions.begin() as session:
         session.get_one(Course, course_id).sync_token = f"{host}|{gone.pid}|x"
-    assert due_courses(lite.engine) == [course_id]
+    assert due_courses(lite.context) == [course_id]
     assert not lite.sync().skipped

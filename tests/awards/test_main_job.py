@@ -11,14 +11,13 @@ import time_machine
 from sqlalchemy import func, select
 
 from lti_badges.awarding.manual import award_by_hand, keep_after_flag, revoke
-from lti_badges.awarding.rehearsal import rehearse
 from lti_badges.awarding.rulebook import edit_rule, pause_rule, remove_rule, resume_rule, rules_of
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotFound
 from lti_badges.courses.copy import note_copy
-from lti_badges.courses.read import sync_course
 from lti_badges.delivery.grade_passback import due_for_pass_back, pass_back
 from lti_badges.lms.moodle.adapter import Moodle
+from lti_badges.pipeline import rehearse, sync_course
 from lti_badges.queries.roster import awards_csv, flagged, roster, why
 from lti_badges.rules import (
     AllOf,
@@ -76,7 +75,7 @@ def test_the_award_keeps_what_it_was_granted_for(campus: Campus) -> None:
     campus.grade(BEN, 46)
     campus.sync()
     campus.grade(BEN, 10)
-    edit_rule(campus.engine, rule_id, campus.quiz_at_least(90), Policy(), by="a test")
+    edit_rule(campus.context, rule_id, campus.quiz_at_least(90), Policy(), by="a test")
     campus.sync()
     campus.deliver()
     award = campus.award_of(BEN)
@@ -161,12 +160,12 @@ def test_a_flagged_fall_waits_for_the_instructor_once(campus: Campus) -> None:
     campus.deliver()
     campus.grade(BEN, 1)
     campus.sync()
-    ((flagged_rule, member_id, name, _),) = flagged(campus.engine, campus.course_id())
+    ((flagged_rule, member_id, name, _),) = flagged(campus.context, campus.course_id())
     assert (flagged_rule, name) == (rule_id, "Ben Carter")
-    keep_after_flag(campus.engine, campus.course_id(), rule_id, member_id, by="a test")
+    keep_after_flag(campus.context, campus.course_id(), rule_id, member_id, by="a test")
     campus.grade(BEN, 2)
     campus.sync()
-    assert flagged(campus.engine, campus.course_id()) == []
+    assert flagged(campus.context, campus.course_id()) == []
     assert campus.award_of(BEN).state == "issued"
 
 
@@ -182,7 +181,7 @@ def test_a_fall_revokes_after_its_days_of_grace_and_the_badge_can_be_earned_agai
     campus.deliver()
     assert campus.award_of(BEN).state == "issued"
     with time_machine.travel(clock.now() + timedelta(days=3, minutes=1), tick=True):
-        campus.engine.tokens.__init__(campus.engine.http, campus.engine.keys)  # type: ignore[misc]
+        campus.context.tokens.__init__(campus.context.http, campus.context.keys)  # type: ignore[misc]
         campus.world.tokens.clear()
         campus.sync()
         campus.deliver()
@@ -201,7 +200,7 @@ def test_a_revoked_badge_does_not_come_back_by_itself(lite: Campus) -> None:
     lite.grade(BEN, 50)
     lite.sync()
     lite.deliver()
-    revoke(lite.engine, lite.award_of(BEN).id, reason="Copied", by="Ada")
+    revoke(lite.context, lite.award_of(BEN).id, reason="Copied", by="Ada")
     lite.deliver()
     for _ in range(2):
         lite.grade(BEN, 49)
@@ -215,14 +214,14 @@ def test_a_revoked_badge_does_not_come_back_by_itself(lite: Campus) -> None:
 
 def test_a_paused_rule_grants_nothing_until_resumed(lite: Campus) -> None:
     rule_id = lite.rule()
-    pause_rule(lite.engine, rule_id, by="a test")
+    pause_rule(lite.context, rule_id, by="a test")
     lite.sync()
     assert lite.winners() == set()
-    resume_rule(lite.engine, rule_id, by="a test")
+    resume_rule(lite.context, rule_id, by="a test")
     lite.sync()
     assert lite.winners() == lite.expected()
-    remove_rule(lite.engine, rule_id, by="a test")
-    assert rules_of(lite.engine, lite.course_id()) == []
+    remove_rule(lite.context, rule_id, by="a test")
+    assert rules_of(lite.context, lite.course_id()) == []
     assert lite.winners() == lite.expected()
 
 
@@ -230,22 +229,22 @@ def test_a_hand_given_badge_is_explained_and_unique(lite: Campus) -> None:
     badge = lite.badge()
     lite.sync()
     course_id = lite.course_id()
-    with lite.engine.sessions() as session:
+    with lite.context.sessions() as session:
         member = session.scalar(select(CourseMember).where(CourseMember.sub == BEN))
     assert member is not None
     with pytest.raises(InvalidInput):
-        award_by_hand(lite.engine, course_id, member.id, badge, by="Ada", reason="  ")
-    award_by_hand(lite.engine, course_id, member.id, badge, by="Ada", reason="Great talk")
+        award_by_hand(lite.context, course_id, member.id, badge, by="Ada", reason="  ")
+    award_by_hand(lite.context, course_id, member.id, badge, by="Ada", reason="Great talk")
     lite.deliver()
     assert lite.award_of(BEN).explanation == "Awarded by hand: Great talk"
     with pytest.raises(InvalidInput):
-        award_by_hand(lite.engine, course_id, member.id, badge, by="Ada", reason="Again")
+        award_by_hand(lite.context, course_id, member.id, badge, by="Ada", reason="Again")
     with pytest.raises(NotFound):
-        award_by_hand(lite.engine, course_id, "nobody", badge, by="Ada", reason="x")
+        award_by_hand(lite.context, course_id, "nobody", badge, by="Ada", reason="x")
 
 
 def test_the_rehearsal_is_what_then_happens(campus: Campus) -> None:
-    rehearsed = rehearse(campus.engine, campus.course_id(), campus.quiz_at_least(80), None)
+    rehearsed = rehearse(campus.context, campus.course_id(), campus.quiz_at_least(80), None)
     assert rehearsed.awarded == len(campus.expected())
     assert campus.awards() == []
     (histogram,) = rehearsed.histograms
@@ -261,10 +260,10 @@ def test_why_and_why_not_have_an_answer_for_each_learner(campus: Campus) -> None
     campus.grade(BEN, 46)
     campus.sync()
     campus.deliver()
-    page = roster(campus.engine, campus.course_id())
+    page = roster(campus.context, campus.course_id())
     assert page.total == 29
     for row in page.rows:
-        member, answers = why(campus.engine, campus.course_id(), row.member_id)
+        member, answers = why(campus.context, campus.course_id(), row.member_id)
         (answer,) = answers
         assert answer.judgement is not None
         assert answer.judgement.text
@@ -272,20 +271,20 @@ def test_why_and_why_not_have_an_answer_for_each_learner(campus: Campus) -> None
             told = [event.text for event in answer.trail]
             assert told[0].startswith("Granted by version 1 of the rule: Final quiz: 46 of 50")
             assert told[-1].startswith("The award is issued")
-    (found,) = roster(campus.engine, campus.course_id(), search="cArTe").rows
+    (found,) = roster(campus.context, campus.course_id(), search="cArTe").rows
     assert found.name == "Ben Carter"
-    assert roster(campus.engine, campus.course_id(), search="%").total == 0
+    assert roster(campus.context, campus.course_id(), search="%").total == 0
 
 
 def test_a_spreadsheet_can_not_be_made_to_calculate(lite: Campus) -> None:
     lite.rule()
-    with lite.engine.sessions.begin() as session:
+    with lite.context.sessions.begin() as session:
         for member in session.scalars(select(CourseMember)):
             member.name = "=HYPERLINK(1)"
     lite.enter(TEACHER)
     lite.rule(badge=lite.badge("@SUM(1)"))
     lite.sync()
-    lines = list(awards_csv(lite.engine, lite.course_id()))
+    lines = list(awards_csv(lite.context, lite.course_id()))
     assert len(lines) == 1 + 2 * len(lite.expected())
     assert all("'@SUM" in line or "Statistics" in line for line in lines[1:])
 
@@ -294,9 +293,9 @@ def test_a_score_goes_back_to_a_column_of_our_own(lite: Campus) -> None:
     rule_id = lite.rule(pass_back=True)
     lite.sync()
     lite.deliver()
-    for award_id in due_for_pass_back(lite.engine):
-        assert pass_back(lite.engine, award_id)
-    assert due_for_pass_back(lite.engine) == []
+    for award_id in due_for_pass_back(lite.context):
+        assert pass_back(lite.context, award_id)
+    assert due_for_pass_back(lite.context) == []
     (column,) = [i for i in lite.world.courses[COURSE].items.values() if i.owner]
     assert column.tag == f"lti-badges:{rule_id}"
     assert set(column.scores) == lite.expected()
@@ -309,7 +308,7 @@ def test_every_state_has_its_line_in_the_trail(campus: Campus) -> None:
     campus.rule()
     campus.sync()
     campus.deliver()
-    with campus.engine.sessions() as session:
+    with campus.context.sessions() as session:
         kinds = dict(
             row
             for row in session.execute(
@@ -334,28 +333,28 @@ def test_rules_follow_a_copied_course_switched_off(lite: Campus, told_by: str) -
             key: replace(tool, custom={told_by: "5, 2"}) for key, tool in lite.world.tools.items()
         }
     else:
-        with lite.engine.sessions() as session:
+        with lite.context.sessions() as session:
             deployment = session.scalars(select(Deployment)).one()
         platform, name = deployment.platform_id, deployment.deployment_id
-        note_copy(lite.engine, platform, name, "77", ["5", "2"])
-        note_copy(lite.engine, platform, "an unknown deployment", "78", ["2"])
+        note_copy(lite.context, platform, name, "77", ["5", "2"])
+        note_copy(lite.context, platform, "an unknown deployment", "78", ["2"])
     page = lite.enter(TEACHER, course="77")
     assert "Final quiz at least 80 % and Course completed" in page.text
     assert "Paused" in page.text
-    with lite.engine.sessions() as session:
+    with lite.context.sessions() as session:
         row = session.scalar(select(StoredCourse).where(StoredCourse.context_id == "77"))
     assert row is not None
-    (rule,) = rules_of(lite.engine, row.id)
+    (rule,) = rules_of(lite.context, row.id)
     assert not rule.active
     copy.items["31"].scores[BEN] = Fraction(50)
     copy.completed[BEN] = clock.now()
-    sync_course(lite.engine, row.id)
+    sync_course(lite.context, row.id)
     assert all(award.course_id != row.id for award in lite.awards())
-    resume_rule(lite.engine, rule.id, by="a test")
-    sync_course(lite.engine, row.id)
+    resume_rule(lite.context, rule.id, by="a test")
+    sync_course(lite.context, row.id)
     assert [award.course_id for award in lite.awards()].count(row.id) == 1
     lite.enter(TEACHER, course="77")
-    assert len(rules_of(lite.engine, row.id)) == 1
+    assert len(rules_of(lite.context, row.id)) == 1
 
 
 def test_completions_that_are_reached_are_asked_for_once_a_day(
@@ -382,7 +381,7 @@ def test_completions_that_are_reached_are_asked_for_once_a_day(
     assert lite.winners() == {sub for sub in done if lite.world.user_id(sub) in everybody}
     asked.clear()
     with time_machine.travel(clock.now() + timedelta(hours=25), tick=True):
-        lite.engine.tokens.__init__(lite.engine.http, lite.engine.keys)  # type: ignore[misc]
+        lite.context.tokens.__init__(lite.context.http, lite.context.keys)  # type: ignore[misc]
         lite.world.tokens.clear()
         lite.sync()
     assert set(asked) == everybody

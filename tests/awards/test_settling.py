@@ -42,7 +42,7 @@ def test_the_form_keeps_which_grades_count(lite: Campus) -> None:
     saved = page.post("/course/rules", **chosen).text
     assert "hidden grades count" in saved
     assert "grades count after 15 minutes" in saved
-    (rule,) = rules_of(lite.engine, lite.course_id())
+    (rule,) = rules_of(lite.context, lite.course_id())
     assert (rule.policy.settle_minutes, rule.policy.counts_hidden) == (15, True)
     form = page.get(f"/course/rules/{rule.id}").text
     assert 'name="settle_minutes" inputmode="numeric" value="15"' in form

@@ -25,7 +25,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from lti_badges.backends import Backend
 from lti_badges.catalogue.issuance import backend_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import Unauthorized
 from lti_badges.settings import Settings
@@ -154,28 +154,32 @@ def vendor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendor]:
 
 
 @pytest.fixture
-def engine(tmp_path: Path, keys_folder: Path, vendor: Vendor) -> Iterator[Engine]:
-    engine = Engine.build(Settings(database_url=f"sqlite:///{tmp_path}/t.db", keys_dir=keys_folder))
-    upgrade(engine.database)
-    yield engine
-    engine.close()
+def context(tmp_path: Path, keys_folder: Path, vendor: Vendor) -> Iterator[ToolContext]:
+    context = ToolContext.build(
+        Settings(database_url=f"sqlite:///{tmp_path}/t.db", keys_dir=keys_folder)
+    )
+    upgrade(context.database)
+    yield context
+    context.close()
 
 
-def opened(engine: Engine, vendor: Vendor, api_key: str) -> Backend:
-    with engine.sessions.begin() as session:
+def opened(context: ToolContext, vendor: Vendor, api_key: str) -> Backend:
+    with context.sessions.begin() as session:
         row = BackendRow(
             name=f"obf-{len(api_key)}-{api_key[:6]}",
             kind="obf-v1",
             settings={"url": vendor.base, "send_email": "no"},
-            secrets=engine.cipher.seal({"api_key": api_key}),
+            secrets=context.cipher.seal({"api_key": api_key}),
         )
         session.add(row)
         session.flush()
-        return backend_of(engine, row)
+        return backend_of(context, row)
 
 
-def test_a_key_becomes_a_certificate_that_each_call_shows(engine: Engine, vendor: Vendor) -> None:
-    backend = opened(engine, vendor, vendor.api_key())
+def test_a_key_becomes_a_certificate_that_each_call_shows(
+    context: ToolContext, vendor: Vendor
+) -> None:
+    backend = opened(context, vendor, vendor.api_key())
     said = backend.check()
     assert "as C1" in said
     assert "certificate ends on" in said
@@ -198,47 +202,49 @@ def test_a_key_becomes_a_certificate_that_each_call_shows(engine: Engine, vendor
 
 
 def test_the_certificate_is_kept_and_a_new_key_makes_a_new_one(
-    engine: Engine, vendor: Vendor
+    context: ToolContext, vendor: Vendor
 ) -> None:
-    opened(engine, vendor, vendor.api_key()).check()
-    with engine.sessions() as session:
+    opened(context, vendor, vendor.api_key()).check()
+    with context.sessions() as session:
         row = session.query(BackendRow).one()
-    backend_of(engine, row).check()
+    backend_of(context, row).check()
     assert len(vendor.signed) == 1
-    with engine.sessions.begin() as session:
+    with context.sessions.begin() as session:
         kept = session.get_one(BackendRow, row.id)
-        held = engine.cipher.unseal(kept.secrets)
+        held = context.cipher.unseal(kept.secrets)
         again = vendor.api_key("C1") + "\n"
-        kept.secrets = engine.cipher.seal({**held, "api_key": again})
-    backend_of(engine, row).check()
+        kept.secrets = context.cipher.seal({**held, "api_key": again})
+    backend_of(context, row).check()
     assert len(vendor.signed) == 2
 
 
-def test_a_key_that_is_none_or_too_old_says_what_to_do(engine: Engine, vendor: Vendor) -> None:
+def test_a_key_that_is_none_or_too_old_says_what_to_do(
+    context: ToolContext, vendor: Vendor
+) -> None:
     other = Vendor()
     for key in ("bm9uZQ==", "not base64!", other.api_key()):
         with pytest.raises(Unauthorized, match="copy the whole key"):
-            opened(engine, vendor, key).check()
+            opened(context, vendor, key).check()
     vendor.sign = None
     with pytest.raises(Unauthorized, match="ten minutes"):
-        opened(engine, vendor, vendor.api_key()).check()
+        opened(context, vendor, vendor.api_key()).check()
 
 
 def test_a_certificate_that_no_longer_counts_says_what_to_do(
-    engine: Engine, vendor: Vendor
+    context: ToolContext, vendor: Vendor
 ) -> None:
-    backend = opened(engine, vendor, vendor.api_key())
+    backend = opened(context, vendor, vendor.api_key())
     backend.check()
     vendor.turned_away = True
     with pytest.raises(Unauthorized, match="credentials"):
         backend.check()
 
 
-def test_workers_that_meet_exchange_a_key_once(engine: Engine, vendor: Vendor) -> None:
-    opened(engine, vendor, vendor.api_key())
-    with engine.sessions() as session:
+def test_workers_that_meet_exchange_a_key_once(context: ToolContext, vendor: Vendor) -> None:
+    opened(context, vendor, vendor.api_key())
+    with context.sessions() as session:
         row = session.query(BackendRow).one()
     with ThreadPoolExecutor(4) as pool:
-        said = list(pool.map(lambda _: backend_of(engine, row).check(), range(4)))
+        said = list(pool.map(lambda _: backend_of(context, row).check(), range(4)))
     assert all("as C1" in each for each in said)
     assert len(vendor.signed) == 1

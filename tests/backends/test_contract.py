@@ -17,7 +17,7 @@ from sqlalchemy import select
 from lti_badges.backends import KINDS, AchievementDraft, Backend
 from lti_badges.catalogue.achievements import create_achievement, refresh_achievements
 from lti_badges.catalogue.issuance import backend_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import (
     BackendError,
@@ -135,16 +135,18 @@ def server(kind: Kind) -> Iterator[FaultyServer]:
 
 
 @pytest.fixture
-def tool_engine(tmp_path: Path, keys_folder: Path) -> Iterator[Engine]:
-    engine = Engine.build(Settings(database_url=f"sqlite:///{tmp_path}/t.db", keys_dir=keys_folder))
-    upgrade(engine.database)
-    yield engine
-    engine.close()
+def tool_context(tmp_path: Path, keys_folder: Path) -> Iterator[ToolContext]:
+    context = ToolContext.build(
+        Settings(database_url=f"sqlite:///{tmp_path}/t.db", keys_dir=keys_folder)
+    )
+    upgrade(context.database)
+    yield context
+    context.close()
 
 
-def add(engine: Engine, kind: Kind, base: str, secrets: dict[str, str] | None = None) -> str:
+def add(context: ToolContext, kind: Kind, base: str, secrets: dict[str, str] | None = None) -> str:
     """A row for the backend, the default one. Returns its id."""
-    with engine.sessions.begin() as session:
+    with context.sessions.begin() as session:
         for row in session.scalars(select(BackendRow)):
             row.is_default = False
         row = BackendRow(
@@ -152,17 +154,17 @@ def add(engine: Engine, kind: Kind, base: str, secrets: dict[str, str] | None = 
             kind=kind.kind,
             is_default=True,
             settings=kind.configured(base),
-            secrets=engine.cipher.seal(kind.secrets if secrets is None else secrets),
+            secrets=context.cipher.seal(kind.secrets if secrets is None else secrets),
         )
         session.add(row)
         session.flush()
         return row.id
 
 
-def opened(engine: Engine, kind: Kind, base: str, **secrets: str) -> Backend:
-    backend_id = add(engine, kind, base, secrets or None)
-    with engine.sessions() as session:
-        return backend_of(engine, session.get_one(BackendRow, backend_id))
+def opened(context: ToolContext, kind: Kind, base: str, **secrets: str) -> Backend:
+    backend_id = add(context, kind, base, secrets or None)
+    with context.sessions() as session:
+        return backend_of(context, session.get_one(BackendRow, backend_id))
 
 
 def draft() -> AchievementDraft:
@@ -194,17 +196,17 @@ def made_at(backend: Backend, server: FaultyServer) -> AchievementRef:
     return next(badge for badge in backend.achievements() if badge.ref == ref)
 
 
-def badge_at(engine: Engine, server: FaultyServer, backend_id: str) -> str:
+def badge_at(context: ToolContext, server: FaultyServer, backend_id: str) -> str:
     """The same, noted here. Returns our id."""
-    with engine.sessions() as session:
+    with context.sessions() as session:
         row = session.get_one(BackendRow, backend_id)
     if KINDS[row.kind].traits.creates_achievements:
-        return create_achievement(engine, backend_id, draft())
+        return create_achievement(context, backend_id, draft())
     with pytest.raises(InvalidInput):
-        create_achievement(engine, backend_id, draft())
+        create_achievement(context, backend_id, draft())
     server.seed("Ace")  # type: ignore[attr-defined]
-    refresh_achievements(engine, backend_id)
-    with engine.sessions() as session:
+    refresh_achievements(context, backend_id)
+    with context.sessions() as session:
         return session.scalars(
             select(Achievement.id).where(Achievement.backend_id == backend_id)
         ).one()
@@ -218,9 +220,9 @@ orders = pytest.mark.parametrize(
 
 @orders
 def test_a_badge_is_made_listed_issued_found_and_revoked(
-    kind: Kind, server: FaultyServer, tool_engine: Engine
+    kind: Kind, server: FaultyServer, tool_context: ToolContext
 ) -> None:
-    backend = opened(tool_engine, kind, server.base)
+    backend = opened(tool_context, kind, server.base)
     assert backend.check()
     made = made_at(backend, server)
     listed = {badge.ref: badge for badge in backend.achievements()}
@@ -248,8 +250,10 @@ def test_a_badge_is_made_listed_issued_found_and_revoked(
         assert found is None or found.revoked
 
 
-def test_one_login_serves_many_calls(kind: Kind, server: FaultyServer, tool_engine: Engine) -> None:
-    backend = opened(tool_engine, kind, server.base)
+def test_one_login_serves_many_calls(
+    kind: Kind, server: FaultyServer, tool_context: ToolContext
+) -> None:
+    backend = opened(tool_context, kind, server.base)
     for _ in range(3):
         backend.check()
         list(backend.achievements())
@@ -258,9 +262,9 @@ def test_one_login_serves_many_calls(kind: Kind, server: FaultyServer, tool_engi
 
 @orders
 def test_a_learner_without_what_the_backend_needs_waits(
-    kind: Kind, server: FaultyServer, tool_engine: Engine
+    kind: Kind, server: FaultyServer, tool_context: ToolContext
 ) -> None:
-    backend = opened(tool_engine, kind, server.base)
+    backend = opened(tool_context, kind, server.base)
     made = made_at(backend, server)
     nobody = replace(order(made), recipient=Recipient(None, None, ""))
     if not (backend.traits.needs_email or backend.traits.needs_other_id):
@@ -273,22 +277,22 @@ def test_a_learner_without_what_the_backend_needs_waits(
 
 
 def test_wrong_secrets_are_told_as_such(
-    kind: Kind, server: FaultyServer, tool_engine: Engine
+    kind: Kind, server: FaultyServer, tool_context: ToolContext
 ) -> None:
     wrong = dict.fromkeys(kind.secrets, "wrong")
     with pytest.raises(Unauthorized) as refused:
-        opened(tool_engine, kind, server.base, **wrong).check()
+        opened(tool_context, kind, server.base, **wrong).check()
     assert "wrong" not in refused.value.message
 
 
-def test_wrong_addresses_are_told_as_such(kind: Kind, tool_engine: Engine) -> None:
+def test_wrong_addresses_are_told_as_such(kind: Kind, tool_context: ToolContext) -> None:
     with pytest.raises(BackendError):
-        opened(tool_engine, kind, "http://127.0.0.1:9").check()
+        opened(tool_context, kind, "http://127.0.0.1:9").check()
 
 
 @pytest.mark.parametrize("answer", ["html", "empty", "list", "truncated", "404"])
 def test_a_server_that_is_something_else_is_told_as_such(
-    kind: Kind, tool_engine: Engine, answer: str
+    kind: Kind, tool_context: ToolContext, answer: str
 ) -> None:
     app = Flask("else")
 
@@ -301,7 +305,7 @@ def test_a_server_that_is_something_else_is_told_as_such(
         return Response(body[answer], 200, mimetype="text/html")
 
     with served(app) as base:
-        backend = opened(tool_engine, kind, base)
+        backend = opened(tool_context, kind, base)
         if kind.kind == "webhook" and answer != "404":
             assert backend.check()  # a 2xx is all that is asked of a receiver
             return
@@ -311,7 +315,7 @@ def test_a_server_that_is_something_else_is_told_as_such(
 
 
 def test_a_token_never_follows_a_redirect_to_another_host(
-    kind: Kind, server: FaultyServer, tool_engine: Engine
+    kind: Kind, server: FaultyServer, tool_context: ToolContext
 ) -> None:
     reached: list[str] = []
     thief, moved = Flask("thief"), Flask("moved")
@@ -333,7 +337,7 @@ def test_a_token_never_follows_a_redirect_to_another_host(
             return redirect(f"{away}/{path}")
 
         with served(moved) as base, pytest.raises(BackendError):
-            opened(tool_engine, kind, base).check()
+            opened(tool_context, kind, base).check()
     assert not any(reached)
 
 
@@ -352,8 +356,8 @@ FAULTS = [
 def test_every_fault_leaves_each_learner_with_exactly_one(
     kind: Kind, server: FaultyServer, lite: Campus
 ) -> None:
-    backend_id = add(lite.engine, kind, server.base)
-    lite.rule(badge=badge_at(lite.engine, server, backend_id))
+    backend_id = add(lite.context, kind, server.base)
+    lite.rule(badge=badge_at(lite.context, server, backend_id))
     lite.grade("33", None)  # has no e-mail
     for sub in [p.sub for p in lite.world.learners_of("2") if p.active and p.email]:
         lite.grade(sub, 50)
@@ -366,8 +370,8 @@ def test_every_fault_leaves_each_learner_with_exactly_one(
         server.faults = [f for f in server.faults if f not in {"before-garbage", "before-empty"}]
     with time_machine.travel(clock.now(), tick=True) as moved:
         for _ in range(80):
-            recover(lite.engine)
-            deliver_due(lite.engine)
+            recover(lite.context)
+            deliver_due(lite.context)
             if all(award.state == "issued" for award in lite.awards()):
                 break
             moved.shift(timedelta(minutes=2))
@@ -378,25 +382,25 @@ def test_every_fault_leaves_each_learner_with_exactly_one(
 
 
 def test_the_backends_own_list_is_brought_up_to_date(
-    kind: Kind, server: FaultyServer, tool_engine: Engine
+    kind: Kind, server: FaultyServer, tool_context: ToolContext
 ) -> None:
-    backend_id = add(tool_engine, kind, server.base)
-    badge_at(tool_engine, server, backend_id)
+    backend_id = add(tool_context, kind, server.base)
+    badge_at(tool_context, server, backend_id)
     if not KINDS[kind.kind].traits.lists:
-        assert refresh_achievements(tool_engine, backend_id) == 0
-        with tool_engine.sessions() as session:
+        assert refresh_achievements(tool_context, backend_id) == 0
+        with tool_context.sessions() as session:
             assert not session.scalars(select(Achievement)).one().archived
         return
-    assert refresh_achievements(tool_engine, backend_id) == 1
-    assert refresh_achievements(tool_engine, backend_id) == 1
-    with tool_engine.sessions() as session:
+    assert refresh_achievements(tool_context, backend_id) == 1
+    assert refresh_achievements(tool_context, backend_id) == 1
+    with tool_context.sessions() as session:
         assert session.scalars(select(Award)).all() == []
 
 
 def test_nothing_of_a_secret_is_ever_said(
-    kind: Kind, server: FaultyServer, tool_engine: Engine
+    kind: Kind, server: FaultyServer, tool_context: ToolContext
 ) -> None:
-    backend = opened(tool_engine, kind, server.base)
+    backend = opened(tool_context, kind, server.base)
     said = [backend.check(), repr(backend), str(backend.config.settings)]
     for secret in kind.secrets.values():
         assert not any(secret in text for text in said)
@@ -410,9 +414,9 @@ def test_nothing_of_a_secret_is_ever_said(
 @orders
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.startswith("find-")])
 def test_a_look_up_that_can_not_be_read_is_never_taken_for_none(
-    kind: Kind, server: FaultyServer, tool_engine: Engine, fault: str
+    kind: Kind, server: FaultyServer, tool_context: ToolContext, fault: str
 ) -> None:
-    backend = opened(tool_engine, kind, server.base)
+    backend = opened(tool_context, kind, server.base)
     if not backend.traits.finds:
         assert backend.find(order(made_at(backend, server))) is None  # and sending again is safe
         return

@@ -24,8 +24,8 @@ SECRETS = {"password": TOKENS["password"]}
 def prepared(campus: Campus, server: BadgrServer, **pace: str) -> list[str]:
     """Awards that wait for a Badgr that may be called so fast. Their ids."""
     settings = {"url": server.base, "username": "a@b.c", **pace}
-    backend_id = save_backend(campus.engine, "theirs", "badgr", settings, SECRETS)
-    badge = create_achievement(campus.engine, backend_id, AchievementDraft("Stats", "d", "c"))
+    backend_id = save_backend(campus.context, "theirs", "badgr", settings, SECRETS)
+    badge = create_achievement(campus.context, backend_id, AchievementDraft("Stats", "d", "c"))
     campus.rule(badge=badge)
     for person in campus.world.learners_of("2")[:12]:
         if person.email:
@@ -54,7 +54,7 @@ def test_no_more_are_sent_at_once_than_may_be(campus: Campus) -> None:
         with time_machine.travel(clock.now(), tick=True) as moved:
             for _ in range(12):
                 with ThreadPoolExecutor(6) as pool:
-                    list(pool.map(lambda each: deliver(campus.engine, each), ids))
+                    list(pool.map(lambda each: deliver(campus.context, each), ids))
                 moved.shift(timedelta(seconds=6))
                 if all(award.state == "issued" for award in campus.awards()):
                     break
@@ -68,7 +68,7 @@ def test_no_more_are_sent_in_a_minute_than_may_be(campus: Campus) -> None:
         ids = prepared(campus, server, a_minute="3")
         with time_machine.travel(clock.now(), tick=True) as moved:
             for round_ in range(1, 10):
-                deliver_due(campus.engine)
+                deliver_due(campus.context)
                 assert len(server.live()) == min(3 * round_, len(ids))
                 moved.shift(timedelta(seconds=61))
                 if len(server.live()) == len(ids):
@@ -80,21 +80,21 @@ def test_no_more_are_sent_in_a_minute_than_may_be(campus: Campus) -> None:
 def test_limits_are_whole_numbers(lite: Campus, wrong: str) -> None:
     settings = {"url": "https://b.example", "a_minute": wrong}
     with pytest.raises(InvalidInput, match="whole number"):
-        save_backend(lite.engine, "x", "badgr", settings, SECRETS)
+        save_backend(lite.context, "x", "badgr", settings, SECRETS)
 
 
 def test_a_shadow_only_shows_what_would_be_sent_until_it_is_lifted(lite: Campus) -> None:
     with BadgrServer().running() as server:
         ids = prepared(lite, server, shadow="yes")
         for _ in range(2):
-            deliver_due(lite.engine)
+            deliver_due(lite.context)
         assert not server.live()
         awards = lite.awards()
         assert {award.state for award in awards} == {"pending"}
         assert all("would be sent now" in (award.error or "") for award in awards)
         settings = {"url": server.base, "username": "a@b.c"}
-        save_backend(lite.engine, "theirs", "badgr", settings, {})
-        deliver_due(lite.engine)
+        save_backend(lite.context, "theirs", "badgr", settings, {})
+        deliver_due(lite.context)
         assert {award.state for award in lite.awards()} == {"issued"}
         assert all(award.error is None for award in lite.awards())
         assert len(server.live()) == len(ids)

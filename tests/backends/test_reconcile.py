@@ -42,7 +42,7 @@ class There:
             del self.server.events[award["id"]]
 
     def row(self) -> BackendRow:
-        with self.campus.engine.sessions() as session:
+        with self.campus.context.sessions() as session:
             return session.get_one(BackendRow, self.backend_id)
 
 
@@ -50,8 +50,8 @@ class There:
 def there(request: pytest.FixtureRequest, lite: Campus) -> Iterator[There]:
     kind = REMOTE[request.param]
     with kind.server().running() as server:
-        backend_id = add(lite.engine, kind, server.base)
-        badge = create_achievement(lite.engine, backend_id, AchievementDraft("Stats", "d", "c"))
+        backend_id = add(lite.context, kind, server.base)
+        badge = create_achievement(lite.context, backend_id, AchievementDraft("Stats", "d", "c"))
         lite.rule(badge=badge)
         lite.sync()
         lite.deliver()
@@ -65,7 +65,7 @@ def states(campus: Campus) -> dict[str, str]:
 
 def test_nothing_changes_where_all_is_well(there: There) -> None:
     before = states(there.campus)
-    found = reconcile(there.campus.engine, there.backend_id)
+    found = reconcile(there.campus.context, there.backend_id)
     assert (found.checked, found.revoked, found.missing) == (len(before), 0, 0)
     assert found.error is None
     assert states(there.campus) == before
@@ -73,7 +73,7 @@ def test_nothing_changes_where_all_is_well(there: There) -> None:
 
 def test_what_was_revoked_there_is_revoked_here_and_not_awarded_again(there: There) -> None:
     there.revoke(there.awards[0])
-    found = reconcile(there.campus.engine, there.backend_id)
+    found = reconcile(there.campus.context, there.backend_id)
     assert found.revoked == 1
     revoked = [award for award in there.campus.awards() if award.state == "revoked"]
     assert [award.revocation_reason for award in revoked] == ["Revoked at the badge backend"]
@@ -85,7 +85,7 @@ def test_what_was_revoked_there_is_revoked_here_and_not_awarded_again(there: The
 def test_what_was_deleted_there_is_shown_and_never_sent_again(there: There) -> None:
     lost = there.awards[0]
     there.delete(lost)
-    assert reconcile(there.campus.engine, there.backend_id).missing == 1
+    assert reconcile(there.campus.context, there.backend_id).missing == 1
     shown = [award for award in there.campus.awards() if award.error == MISSING]
     assert [award.state for award in shown] == ["issued"]
     there.campus.sync()
@@ -93,7 +93,7 @@ def test_what_was_deleted_there_is_shown_and_never_sent_again(there: There) -> N
     assert len(there.awards) == len(there.campus.awards()) - 1
     if there.kind == "badgr":
         there.server.assertions.append(lost)
-        reconcile(there.campus.engine, there.backend_id, force=True)
+        reconcile(there.campus.context, there.backend_id, force=True)
         assert not [award for award in there.campus.awards() if award.error]
 
 
@@ -102,17 +102,17 @@ def test_awards_there_that_are_none_of_ours_are_counted(there: There) -> None:
         pytest.skip("this backend has no list for all recipients")
     there.server.assertions.append(there.awards[0] | {"entityId": "x1", "evidence": []})
     there.server.assertions.append(there.awards[0] | {"entityId": "x2", "revoked": True})
-    assert reconcile(there.campus.engine, there.backend_id).foreign == 1
+    assert reconcile(there.campus.context, there.backend_id).foreign == 1
 
 
 def test_it_happens_once_a_day(there: There) -> None:
-    engine = there.campus.engine
-    assert there.backend_id in due_for_reconciliation(engine)
-    reconcile(engine, there.backend_id)
-    assert reconcile(engine, there.backend_id).checked == 0
-    assert there.backend_id not in due_for_reconciliation(engine)
+    context = there.campus.context
+    assert there.backend_id in due_for_reconciliation(context)
+    reconcile(context, there.backend_id)
+    assert reconcile(context, there.backend_id).checked == 0
+    assert there.backend_id not in due_for_reconciliation(context)
     with time_machine.travel(clock.now() + timedelta(hours=25), tick=True):
-        assert there.backend_id in due_for_reconciliation(engine)
+        assert there.backend_id in due_for_reconciliation(context)
         while there.campus.queue.huey.dequeue() is not None:
             pass
         housekeeping(there.campus.queue)
@@ -123,7 +123,7 @@ def test_it_happens_once_a_day(there: There) -> None:
 def test_a_backend_that_fails_changes_nothing_and_says_why(there: There) -> None:
     before = states(there.campus)
     there.server.faults = ["find-500"] * 20 if there.kind == "badgr" else ["find-500"]
-    found = reconcile(there.campus.engine, there.backend_id)
+    found = reconcile(there.campus.context, there.backend_id)
     assert found.error is not None
     assert states(there.campus) == before
     kept = there.row().reconciled
@@ -136,11 +136,11 @@ def test_look_ups_go_on_where_they_ended(there: There, monkeypatch: pytest.Monke
         pytest.skip("this backend has a list")
     monkeypatch.setattr(module, "LOOK_UPS", 3)
     there.revoke(max(there.awards, key=lambda e: str(e["log_entry"]["award_id"])))
-    engine = there.campus.engine
+    context = there.campus.context
     total = len(there.campus.awards())
     there.server.faults = ["find-500"] * 4
-    assert reconcile(engine, there.backend_id, force=True).error
+    assert reconcile(context, there.backend_id, force=True).error
     there.server.faults = []
-    runs = [reconcile(engine, there.backend_id, force=True) for _ in range(-(-total // 3))]
+    runs = [reconcile(context, there.backend_id, force=True) for _ in range(-(-total // 3))]
     assert sum(run.checked for run in runs) == total
     assert sum(run.revoked for run in runs) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from lti_badges.catalogue.achievements import shelf_of
+from lti_badges.catalogue.achievements import catalogue_of
 from tests.backends.test_contract import REMOTE, add, badge_at
 from tests.support.campus import TEACHER, Campus
 from tests.web.test_course_pages import Pages
@@ -15,8 +15,8 @@ from tests.web.test_course_pages import Pages
 def test_the_public_page_says_who_issued_it(lite: Campus, name: str) -> None:
     kind = REMOTE[name]
     with kind.server().running() as server:
-        backend_id = add(lite.engine, kind, server.base)
-        lite.rule(badge=badge_at(lite.engine, server, backend_id))
+        backend_id = add(lite.context, kind, server.base)
+        lite.rule(badge=badge_at(lite.context, server, backend_id))
         lite.sync()
         lite.deliver()
         award = lite.awards()[0]
@@ -32,8 +32,8 @@ def test_the_public_page_says_who_issued_it(lite: Campus, name: str) -> None:
 def test_the_course_page_travels_with_the_award(lite: Campus) -> None:
     kind = REMOTE["oeb"]
     with kind.server().running() as server:
-        backend_id = add(lite.engine, kind, server.base)
-        lite.rule(badge=badge_at(lite.engine, server, backend_id))
+        backend_id = add(lite.context, kind, server.base)
+        lite.rule(badge=badge_at(lite.context, server, backend_id))
         lite.sync()
         lite.deliver()
         told = {each["course_url"] for each in server.assertions}  # type: ignore[attr-defined]
@@ -43,13 +43,13 @@ def test_the_course_page_travels_with_the_award(lite: Campus) -> None:
 def test_micro_degrees_are_shown_but_not_to_be_awarded(lite: Campus) -> None:
     kind = REMOTE["oeb"]
     with kind.server().running() as server:
-        backend_id = add(lite.engine, kind, server.base)
+        backend_id = add(lite.context, kind, server.base)
         own = server.badge("P1", "Data literacy, completed")  # type: ignore[attr-defined]
         server.badges["P1"] = own  # type: ignore[attr-defined]
         path = {"name": "Data literacy", "participationBadge_id": "P1"}
         server.paths[:] = [path]  # type: ignore[attr-defined]
-        badge_at(lite.engine, server, backend_id)
-        shown = shelf_of(lite.engine, lite.course_id())
+        badge_at(lite.context, server, backend_id)
+        shown = catalogue_of(lite.context, lite.course_id())
         assert shown.awards_itself == ("Data literacy",)
         form = Pages(lite, TEACHER).get("/course/rules/new").text
         assert "awards by itself: Data literacy" in form

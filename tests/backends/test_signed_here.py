@@ -17,7 +17,7 @@ from lti_badges.catalogue.achievements import create_achievement
 from lti_badges.core import clock
 from lti_badges.delivery.reconcile import MISSING, reconcile
 from lti_badges.openbadges.verify import verify_document
-from lti_badges.queries.learner import shelf
+from lti_badges.queries.learner import learner_badges
 from lti_badges.store import Award, BackendRow
 from tests.backends.test_contract import REMOTE, Kind, add
 from tests.support.campus import Campus
@@ -42,7 +42,7 @@ def server() -> Iterator[Ob3Server]:
 
 def earned(campus: Campus, backend_id: str) -> Award:
     """The demo's winners have their badges there; one of them."""
-    campus.rule(badge=create_achievement(campus.engine, backend_id, DRAFT))
+    campus.rule(badge=create_achievement(campus.context, backend_id, DRAFT))
     campus.sync()
     campus.deliver()
     assert {award.state for award in campus.awards()} == {"issued"}
@@ -62,28 +62,28 @@ def public(campus: Campus, document: dict[str, object]) -> bool:
 def test_a_host_stores_credentials_that_verify_until_they_are_revoked(
     lite: Campus, server: Ob3Server
 ) -> None:
-    backend_id = add(lite.engine, REMOTE["ob3-host"], server.base)
+    backend_id = add(lite.context, REMOTE["ob3-host"], server.base)
     award = earned(lite, backend_id)
     stored = server.credentials[f"{lite.tool}/credentials/{award.id}"]
     assert len(server.credentials) == len(lite.awards())
     assert public(lite, stored)
     page = httpx.get(f"{lite.tool}/credentials/{award.id}").text
     assert "This credential is valid" in page
-    shown = shelf(lite.engine, award.course_id, award.member_id)
+    shown = learner_badges(lite.context, award.course_id, award.member_id)
     assert shown.earned[0].is_ours
-    revoke(lite.engine, award.id, reason="A mistake", by="a test")
+    revoke(lite.context, award.id, reason="A mistake", by="a test")
     lite.deliver()
     assert lite.awards()[0].state == "revoked"
     assert not public(lite, stored)
 
 
 def test_sent_again_after_a_lost_reply_it_replaces_itself(lite: Campus, server: Ob3Server) -> None:
-    backend_id = add(lite.engine, REMOTE["ob3-host"], server.base)
+    backend_id = add(lite.context, REMOTE["ob3-host"], server.base)
     server.faults = ["after-drop", "after-500", "before-500"]
-    lite.rule(badge=create_achievement(lite.engine, backend_id, DRAFT))
+    lite.rule(badge=create_achievement(lite.context, backend_id, DRAFT))
     lite.sync()
     lite.deliver()
-    with lite.engine.sessions.begin() as session:
+    with lite.context.sessions.begin() as session:
         for row in session.scalars(select(Award)):
             row.next_attempt_at = row.created_at
         session.get_one(BackendRow, backend_id).paused_until = None
@@ -95,13 +95,13 @@ def test_sent_again_after_a_lost_reply_it_replaces_itself(lite: Campus, server: 
 
 
 def test_the_daily_comparison_reads_the_hosts_pages(lite: Campus, server: Ob3Server) -> None:
-    backend_id = add(lite.engine, REMOTE["ob3-host"], server.base)
+    backend_id = add(lite.context, REMOTE["ob3-host"], server.base)
     award = earned(lite, backend_id)
     kept = server.credentials.pop(f"{lite.tool}/credentials/{award.id}")
     lost = {**kept, "id": f"{lite.tool}/credentials/0"}  # of a database that was set back
     foreign = {**kept, "id": "urn:x", "issuer": {"id": "https://else.example"}}
     server.credentials |= {"lost": lost, "urn:x": foreign}
-    report = reconcile(lite.engine, backend_id, force=True)
+    report = reconcile(lite.context, backend_id, force=True)
     assert (report.checked, report.missing, report.foreign) == (len(lite.awards()), 1, 1)
     assert lite.awards()[0].error == MISSING
 
@@ -109,7 +109,7 @@ def test_the_daily_comparison_reads_the_hosts_pages(lite: Campus, server: Ob3Ser
 def test_timeback_stores_what_is_signed_here_for_its_own_learner(
     lite: Campus, server: Ob3Server
 ) -> None:
-    award = earned(lite, add(lite.engine, TIMEBACK, server.base))
+    award = earned(lite, add(lite.context, TIMEBACK, server.base))
     stored = server.credentials[f"{lite.tool}/credentials/{award.id}"]
     assert stored["issuer"]["name"] == "Example University"
     identifiers = stored["credentialSubject"]["identifier"]
@@ -117,9 +117,9 @@ def test_timeback_stores_what_is_signed_here_for_its_own_learner(
         each["identityType"]: each["identityHash"] for each in identifiers
     }.items()
     assert public(lite, stored)
-    report = reconcile(lite.engine, award.backend_id, force=True)
+    report = reconcile(lite.context, award.backend_id, force=True)
     assert report.missing == 0
-    revoke(lite.engine, award.id, reason="A mistake", by="a test")
+    revoke(lite.context, award.id, reason="A mistake", by="a test")
     lite.deliver()
     assert lite.awards()[0].state == "revoked"
     assert not public(lite, stored)
@@ -129,7 +129,7 @@ def test_the_tool_registers_itself_and_a_person_lets_it_in(lite: Campus, server:
     console = Console(lite)
     fields = {"kind": "ob3-host", "name": "wallet", "url": f"{server.base}{API}"}
     assert "Sign in" in console.post("/backends", **fields).text
-    with lite.engine.sessions() as session:
+    with lite.context.sessions() as session:
         row = session.scalars(select(BackendRow).where(BackendRow.name == "wallet")).one()
     assert "press “Sign in”" in console.post(f"/backends/{row.id}/check").text
     answer = console.post(f"/backends/{row.id}/consent").text
@@ -153,8 +153,8 @@ def test_the_tool_registers_itself_and_a_person_lets_it_in(lite: Campus, server:
 def test_a_badge_names_who_issued_it(lite: Campus) -> None:
     kind = REMOTE["timeback"]
     with kind.server().running() as server:
-        award = earned(lite, add(lite.engine, replace(kind, settings=NAMED), server.base))
-        shown = shelf(lite.engine, award.course_id, award.member_id)
+        award = earned(lite, add(lite.context, replace(kind, settings=NAMED), server.base))
+        shown = learner_badges(lite.context, award.course_id, award.member_id)
         assert shown.earned[0].issuer == "timeback"  # it signs, whatever our own issuer is called
 
 
@@ -165,11 +165,11 @@ NAMED = {**REMOTE["timeback"].settings, "issuer_name": "Badges"}
 def test_a_list_that_can_not_be_read_makes_nothing_missing(
     lite: Campus, server: Ob3Server, garbage: str
 ) -> None:
-    backend_id = add(lite.engine, REMOTE["ob3-host"], server.base)
+    backend_id = add(lite.context, REMOTE["ob3-host"], server.base)
     award = earned(lite, backend_id)
     server.garbage = garbage
-    report = reconcile(lite.engine, backend_id, force=True)
+    report = reconcile(lite.context, backend_id, force=True)
     assert report.error
     assert report.missing == 0
-    with lite.engine.sessions() as session:
+    with lite.context.sessions() as session:
         assert session.get_one(Award, award.id).error is None

@@ -42,7 +42,7 @@ def own_column(campus: Campus) -> Item:
 def test_teacher_and_learner_find_their_pages(campus: Campus) -> None:
     assert "Badges of this course" in campus.enter(TEACHER).text
     assert "My badges" in campus.enter(BEN).text
-    with campus.engine.sessions() as session:
+    with campus.context.sessions() as session:
         found = {row.sub: row for row in session.scalars(select(CourseMember))}
     ben = found[campus.world.user_id(BEN)]
     assert (ben.name, ben.email, ben.can_earn) == ("Ben Carter", "ben.carter@example.org", True)
@@ -55,7 +55,7 @@ def test_the_roster_is_read_to_its_last_page_once_each(campus: Campus) -> None:
     people = campus.world.members_of(COURSE)
     listed = [p for p in people if p.active or campus.world.flavour.lists_suspended]
     assert report.members == len(listed)
-    with campus.engine.sessions() as session:
+    with campus.context.sessions() as session:
         rows = list(session.scalars(select(CourseMember)))
     assert len(rows) == len(listed)
     earners = {campus.world.account(row.sub) for row in rows if row.can_earn}
@@ -63,7 +63,7 @@ def test_the_roster_is_read_to_its_last_page_once_each(campus: Campus) -> None:
 
 
 def test_a_column_of_our_own_awards_a_badge(campus: Campus) -> None:
-    with campus.engine.sessions.begin() as session:
+    with campus.context.sessions.begin() as session:
         session.scalars(select(Platform)).one().connection = None  # what LTI alone can do
     item = own_column(campus)
     campus.enter(TEACHER)
@@ -76,7 +76,7 @@ def test_a_column_of_our_own_awards_a_badge(campus: Campus) -> None:
     assert campus.award_of(BEN).state == "issued"
     item.scores["4"] = Fraction(9)
     assert "See it verified" in campus.enter("4").text
-    told = {each.kind: each.available for each in capabilities(campus.engine, campus.course_id())}
+    told = {each.kind: each.available for each in capabilities(campus.context, campus.course_id())}
     assert told[Kind.COURSE_GRADE] is False
 
 
@@ -88,8 +88,8 @@ def test_a_badge_is_written_to_the_gradebook_once(campus: Campus) -> None:
     item.scores[BEN] = Fraction(10)
     campus.sync()
     campus.deliver()
-    for award_id in due_for_pass_back(campus.engine):
-        assert pass_back(campus.engine, award_id)
+    for award_id in due_for_pass_back(campus.context):
+        assert pass_back(campus.context, award_id)
     columns = [
         column
         for column in campus.world.courses[COURSE].items.values()
@@ -104,16 +104,16 @@ def test_a_badge_is_written_to_the_gradebook_once(campus: Campus) -> None:
 def test_a_course_that_ended_is_kept_and_not_an_error_each_hour(campus: Campus) -> None:
     campus.enter(TEACHER)
     badge = campus.badge()
-    with campus.engine.sessions() as session:
+    with campus.context.sessions() as session:
         member = session.scalar(
             select(CourseMember).where(CourseMember.sub == campus.world.user_id(BEN))
         )
     assert member is not None
-    award_by_hand(campus.engine, campus.course_id(), member.id, badge, by="Ada", reason="Great")
+    award_by_hand(campus.context, campus.course_id(), member.id, badge, by="Ada", reason="Great")
     campus.deliver()
     campus.world.courses[COURSE].concluded = True
     campus.sync()
-    with campus.engine.sessions() as session:
+    with campus.context.sessions() as session:
         assert session.scalars(select(Award)).one().state == "issued"
     assert "See it verified" in campus.enter(BEN).text
 
@@ -121,11 +121,11 @@ def test_a_course_that_ended_is_kept_and_not_an_error_each_hour(campus: Campus) 
 def test_restrict_access_is_a_condition_without_any_token(sqlite_settings: Settings) -> None:
     """Moodle's roster of a link leaves out whoever “Restrict access” keeps away."""
     with running_campus(sqlite_settings, "moodle") as campus:
-        with campus.engine.sessions.begin() as session:
+        with campus.context.sessions.begin() as session:
             session.scalars(select(Platform)).one().connection = None
         campus.enter(TEACHER)
         campus.sync()
-        with campus.engine.sessions() as session:
+        with campus.context.sessions() as session:
             item = session.scalars(select(LineItem).where(LineItem.key == "moodle-link:main")).one()
         campus.rule(ActivityCompleted(item.key, item.label))
         campus.sync()

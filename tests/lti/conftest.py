@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lti_badges.app import create_app
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.jobs import open_queue
 from lti_badges.settings import Settings
 from tests.support.platform import Browser, TestPlatform
@@ -23,25 +23,25 @@ def platform() -> Iterator[TestPlatform]:
 
 
 @pytest.fixture(scope="module")
-def tool_engine(
+def tool_context(
     platform: TestPlatform, keys_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Engine:
-    """The tool's engine, on SQLite."""
+) -> ToolContext:
+    """The tool's context, on SQLite."""
     folder = tmp_path_factory.mktemp("tool")
     settings = Settings(
         base_url=f"http://127.0.0.1:{free_port()}",
         database_url=f"sqlite:///{folder}/tool.db",
         keys_dir=keys_folder,
     )
-    return Engine.build(settings)
+    return ToolContext.build(settings)
 
 
 @pytest.fixture(scope="module")
-def tool(tool_engine: Engine, platform: TestPlatform) -> Iterator[str]:
+def tool(tool_context: ToolContext, platform: TestPlatform) -> Iterator[str]:
     """The tool's address."""
-    base = tool_engine.settings.base_url
-    app = create_app(queue=open_queue(tool_engine))
-    platform.register(tool_engine.sessions)
+    base = tool_context.settings.base_url
+    app = create_app(queue=open_queue(tool_context))
+    platform.register(tool_context.sessions)
     with served(app, int(base.rpartition(":")[2])):
         yield base
 

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from sqlalchemy import func, select
 
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.store import Course, CourseMember, Deployment, Login
 from tests.support.platform import (
@@ -33,21 +33,23 @@ LEARNER = [f"{MEMBERSHIP}Learner"]
 TEACHER_PAGE, LEARNER_PAGE = "Badges of this course", "My badges"
 
 
-def rows(engine: Engine) -> tuple[int, int, int]:
+def rows(context: ToolContext) -> tuple[int, int, int]:
     """How many courses, members and deployments are stored."""
-    with engine.sessions() as session:
+    with context.sessions() as session:
         return tuple(  # type: ignore[return-value]
             session.scalar(select(func.count()).select_from(model)) or 0
             for model in (Course, CourseMember, Deployment)
         )
 
 
-def assert_refused(answer: httpx.Response, engine: Engine, before: tuple[int, int, int]) -> None:
+def assert_refused(
+    answer: httpx.Response, context: ToolContext, before: tuple[int, int, int]
+) -> None:
     """A 4xx with a sentence for a person, no traceback, nothing stored."""
     assert 400 <= answer.status_code < 500, (answer.status_code, answer.text[:400])
     assert "<h1>" in answer.text
     assert "Traceback" not in answer.text
-    assert rows(engine) == before
+    assert rows(context) == before
 
 
 GOOD: dict[str, tuple[dict[str, Any], str]] = {
@@ -216,15 +218,15 @@ BAD: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_launch_is_refused_and_leaves_nothing(
-    name: str, browser: Browser, platform: TestPlatform, tool_engine: Engine
+    name: str, browser: Browser, platform: TestPlatform, tool_context: ToolContext
 ) -> None:
-    before = rows(tool_engine)
+    before = rows(tool_context)
     state, nonce = browser.begun()
     claims = platform.claims(browser.tool, nonce, **BAD[name])
     claims = {
         k: v.format(tool=browser.tool) if "{tool}" in str(v) else v for k, v in claims.items()
     }
-    assert_refused(browser.post(state, platform.signed(claims)), tool_engine, before)
+    assert_refused(browser.post(state, platform.signed(claims)), tool_context, before)
 
 
 def forged(platform: TestPlatform, claims: dict[str, Any], how: str) -> str | None:
@@ -274,23 +276,23 @@ FORGED = (
 
 @pytest.mark.parametrize("how", FORGED)
 def test_a_forged_token_is_refused(
-    how: str, browser: Browser, platform: TestPlatform, tool_engine: Engine
+    how: str, browser: Browser, platform: TestPlatform, tool_context: ToolContext
 ) -> None:
-    before = rows(tool_engine)
+    before = rows(tool_context)
     state, nonce = browser.begun()
     token = forged(platform, platform.claims(browser.tool, nonce), how)
-    assert_refused(browser.post(state, token), tool_engine, before)
+    assert_refused(browser.post(state, token), tool_context, before)
 
 
 def test_a_replayed_launch_is_refused_in_the_same_browser_and_in_another(
-    browser: Browser, platform: TestPlatform, tool_engine: Engine
+    browser: Browser, platform: TestPlatform, tool_context: ToolContext
 ) -> None:
     state, nonce = browser.begun()
     token = platform.signed(platform.claims(browser.tool, nonce))
     assert browser.post(state, token).status_code == 200
-    before = rows(tool_engine)
-    assert_refused(browser.post(state, token), tool_engine, before)
-    assert_refused(Browser(browser.tool, platform).post(state, token), tool_engine, before)
+    before = rows(tool_context)
+    assert_refused(browser.post(state, token), tool_context, before)
+    assert_refused(Browser(browser.tool, platform).post(state, token), tool_context, before)
 
 
 def test_of_many_at_once_one_launch_is_let_in(browser: Browser, platform: TestPlatform) -> None:
@@ -309,19 +311,19 @@ def test_a_nonce_from_another_login_is_refused(browser: Browser, platform: TestP
 
 
 def test_states_nobody_gave_out_are_refused(
-    browser: Browser, platform: TestPlatform, tool_engine: Engine
+    browser: Browser, platform: TestPlatform, tool_context: ToolContext
 ) -> None:
-    before = rows(tool_engine)
+    before = rows(tool_context)
     token = platform.signed(platform.claims(browser.tool, "n"))
     for state in (None, "", "made-up", "x" * 5000, "\x00", "ü"):
-        assert_refused(browser.post(state, token), tool_engine, before)
+        assert_refused(browser.post(state, token), tool_context, before)
 
 
 def test_a_login_of_eleven_minutes_ago_is_over(
-    browser: Browser, platform: TestPlatform, tool_engine: Engine
+    browser: Browser, platform: TestPlatform, tool_context: ToolContext
 ) -> None:
     state, nonce = browser.begun()
-    with tool_engine.sessions.begin() as session:
+    with tool_context.sessions.begin() as session:
         for login in session.scalars(select(Login)):
             login.expires_at = clock.now()
     answer = browser.post(state, platform.signed(platform.claims(browser.tool, nonce)))
@@ -438,15 +440,15 @@ BAD_LOGINS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("name", BAD_LOGINS)
 def test_a_bad_login_is_refused_and_leaves_nothing(
-    name: str, method: str, browser: Browser, tool_engine: Engine
+    name: str, method: str, browser: Browser, tool_context: ToolContext
 ) -> None:
     def logins() -> int:
-        with tool_engine.sessions() as session:
+        with tool_context.sessions() as session:
             return session.scalar(select(func.count()).select_from(Login)) or 0
 
-    before, count = rows(tool_engine), logins()
+    before, count = rows(tool_context), logins()
     answer = browser.login(method, **BAD_LOGINS[name])
-    assert_refused(answer, tool_engine, before)
+    assert_refused(answer, tool_context, before)
     assert "<script>alert" not in answer.text
     assert logins() == count
 
@@ -466,14 +468,14 @@ def test_what_the_platform_posts_back_is_told_in_words(browser: Browser) -> None
 
 
 def test_an_unknown_deployment_waits_for_approval(
-    browser: Browser, platform: TestPlatform, tool_engine: Engine
+    browser: Browser, platform: TestPlatform, tool_context: ToolContext
 ) -> None:
     back = {"return_url": "https://lms.example/return?course=5"}
     answer = browser.launch(deployment_id="deployment-new", launch_presentation=back)
     assert answer.status_code == 403
     assert "https://lms.example/return?course=5&amp;lti_errormsg=This+place" in answer.text
     assert "deployment-new" in answer.text
-    with tool_engine.sessions.begin() as session:
+    with tool_context.sessions.begin() as session:
         row = session.scalar(select(Deployment).where(Deployment.deployment_id == "deployment-new"))
         assert row is not None
         assert row.state == "pending"

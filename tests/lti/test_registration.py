@@ -13,7 +13,7 @@ import time_machine
 from flask import Flask, Response, jsonify, request
 from sqlalchemy import func, select
 
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import HttpError
 from lti_badges.core.http import Http
@@ -32,16 +32,16 @@ def test_an_invitation_registers_each_lms_and_its_first_launch_opens(
 ) -> None:
     with running_campus(sqlite_settings, flavour) as campus:
         campus.world.tools.clear()
-        with campus.engine.sessions.begin() as session:
+        with campus.context.sessions.begin() as session:
             session.delete(session.scalars(select(Platform)).one())
-        url = invite(campus.engine.sessions, campus.tool)
+        url = invite(campus.context.sessions, campus.tool)
         page = campus.client.get(
             f"{campus.world.base_url}/register-tool", params={"url": url}, follow_redirects=True
         )
         assert page.status_code == 200, page.text
         assert 'data-subject="org.imsglobal.lti.close"' in page.text
         assert f'data-origin="{campus.world.base_url}"' in page.text
-        with campus.engine.sessions() as session:
+        with campus.context.sessions() as session:
             row = session.scalars(select(Platform)).one()
             assert row.lms == flavour
         launch = campus.enter(TEACHER)
@@ -50,7 +50,7 @@ def test_an_invitation_registers_each_lms_and_its_first_launch_opens(
             "blackboard",
         }:  # one client id, many institutions: an admin approves
             assert launch.status_code == 403
-            with campus.engine.sessions.begin() as session:
+            with campus.context.sessions.begin() as session:
                 session.scalars(select(Deployment)).one().state = "approved"
             launch = campus.enter(TEACHER)
         assert "Badges of this course" in launch.text
@@ -90,25 +90,27 @@ def config() -> Iterator[dict[str, Any]]:
         yield state
 
 
-def register(tool: str, engine: Engine, config: dict[str, Any], **more: str) -> httpx.Response:
+def register(
+    tool: str, context: ToolContext, config: dict[str, Any], **more: str
+) -> httpx.Response:
     given = {"openid_configuration": f"{config['base']}/config", "registration_token": "t0k"}
-    return httpx.get(f"{tool}/lti/register", params={**_query(engine, tool), **given, **more})
+    return httpx.get(f"{tool}/lti/register", params={**_query(context, tool), **given, **more})
 
 
-def _query(engine: Engine, tool: str) -> dict[str, str]:
-    url = httpx.URL(invite(engine.sessions, tool))
+def _query(context: ToolContext, tool: str) -> dict[str, str]:
+    url = httpx.URL(invite(context.sessions, tool))
     return dict(url.params)
 
 
-def platforms(engine: Engine) -> int:
-    with engine.sessions() as session:
+def platforms(context: ToolContext) -> int:
+    with context.sessions() as session:
         return session.scalar(select(func.count()).select_from(Platform)) or 0
 
 
 def test_the_registration_says_what_platforms_want(
-    tool: str, tool_engine: Engine, config: dict[str, Any]
+    tool: str, tool_context: ToolContext, config: dict[str, Any]
 ) -> None:
-    answer = register(tool, tool_engine, config)
+    answer = register(tool, tool_context, config)
     assert answer.status_code == 200
     assert "Activate" in answer.text
     assert config["seen"] == ["Bearer t0k"]
@@ -121,15 +123,15 @@ def test_the_registration_says_what_platforms_want(
 
 
 def test_registering_again_updates_instead_of_doubling(
-    tool: str, tool_engine: Engine, config: dict[str, Any]
+    tool: str, tool_context: ToolContext, config: dict[str, Any]
 ) -> None:
     config["answer"] = {"client_id": "same", TOOL_CONFIGURATION: {"deployment_id": "1"}}
-    before = platforms(tool_engine)
-    assert register(tool, tool_engine, config).status_code == 200
+    before = platforms(tool_context)
+    assert register(tool, tool_context, config).status_code == 200
     config["configuration"]["jwks_uri"] = f"{config['base']}/new-jwks"
-    assert register(tool, tool_engine, config).status_code == 200
-    assert platforms(tool_engine) == before + 1
-    with tool_engine.sessions() as session:
+    assert register(tool, tool_context, config).status_code == 200
+    assert platforms(tool_context) == before + 1
+    with tool_context.sessions() as session:
         row = session.scalar(select(Platform).where(Platform.client_id == "same"))
         assert row is not None
         assert row.key_set_url.endswith("/new-jwks")
@@ -150,21 +152,21 @@ def test_registering_again_updates_instead_of_doubling(
     ],
 )
 def test_a_configuration_that_lies_is_refused(
-    tool: str, tool_engine: Engine, config: dict[str, Any], bend: dict[str, Any]
+    tool: str, tool_context: ToolContext, config: dict[str, Any], bend: dict[str, Any]
 ) -> None:
     config["configuration"] |= bend
-    before = platforms(tool_engine)
-    answer = register(tool, tool_engine, config)
+    before = platforms(tool_context)
+    answer = register(tool, tool_context, config)
     assert answer.status_code == 400
     assert "nothing was stored" in answer.text
-    assert platforms(tool_engine) == before
+    assert platforms(tool_context) == before
 
 
 def test_what_the_platform_says_against_it_is_shown_and_the_invitation_stays_good(
-    tool: str, tool_engine: Engine, config: dict[str, Any]
+    tool: str, tool_context: ToolContext, config: dict[str, Any]
 ) -> None:
     config |= {"answer": {"error": "invalid_redirect_uris"}, "status": 400}
-    answer = register(tool, tool_engine, config)
+    answer = register(tool, tool_context, config)
     assert answer.status_code == 400
     assert "invalid_redirect_uris" in answer.text
 
@@ -172,20 +174,22 @@ def test_what_the_platform_says_against_it_is_shown_and_the_invitation_stays_goo
 @pytest.mark.parametrize(
     "url", ["", "nonsense", "http://example.org/c", "https://127.0.0.1:1/c", "ftp://x/c"]
 )
-def test_addresses_that_are_none_are_refused(tool: str, tool_engine: Engine, url: str) -> None:
+def test_addresses_that_are_none_are_refused(
+    tool: str, tool_context: ToolContext, url: str
+) -> None:
     answer = httpx.get(
         f"{tool}/lti/register",
-        params={**_query(tool_engine, tool), "openid_configuration": url},
+        params={**_query(tool_context, tool), "openid_configuration": url},
     )
     assert 400 <= answer.status_code < 500
 
 
 def test_without_a_good_invitation_nothing_is_fetched(
-    tool: str, tool_engine: Engine, config: dict[str, Any]
+    tool: str, tool_context: ToolContext, config: dict[str, Any]
 ) -> None:
     url = {"openid_configuration": f"{config['base']}/config"}
-    secret = _query(tool_engine, tool)["invitation"]
-    with tool_engine.sessions.begin() as session:
+    secret = _query(tool_context, tool)["invitation"]
+    with tool_context.sessions.begin() as session:
         for row in session.scalars(select(Invitation)):
             row.expires_at = clock.now()
     for given in ({}, {"invitation": "made-up"}, {"invitation": secret}):
@@ -211,13 +215,13 @@ def test_a_tool_on_the_internet_never_calls_private_addresses(url: str) -> None:
 
 
 def test_a_configuration_without_end_is_not_read_to_its_end(
-    tool: str, tool_engine: Engine, config: dict[str, Any]
+    tool: str, tool_context: ToolContext, config: dict[str, Any]
 ) -> None:
     config["configuration"]["padding"] = "x" * 2_000_000
-    assert register(tool, tool_engine, config).status_code == 400
+    assert register(tool, tool_context, config).status_code == 400
 
 
-def test_a_redirect_to_another_host_is_not_followed(tool: str, tool_engine: Engine) -> None:
+def test_a_redirect_to_another_host_is_not_followed(tool: str, tool_context: ToolContext) -> None:
     app = Flask("redirecting")
     reached: list[str] = []
 
@@ -237,7 +241,7 @@ def test_a_redirect_to_another_host_is_not_followed(tool: str, tool_engine: Engi
         answer = httpx.get(
             f"{tool}/lti/register",
             params={
-                **_query(tool_engine, tool),
+                **_query(tool_context, tool),
                 "openid_configuration": f"{base}/config",
                 "registration_token": "t0k",
             },
@@ -247,17 +251,17 @@ def test_a_redirect_to_another_host_is_not_followed(tool: str, tool_engine: Engi
 
 
 def test_keys_rotate_without_a_failed_token(lite: Campus) -> None:
-    old = lite.engine.keys.signing_key().kid
+    old = lite.context.keys.signing_key().kid
     lite.enter(TEACHER)
-    lite.engine.keys.rotate()
+    lite.context.keys.rotate()
     kids = [key["kid"] for key in httpx.get(f"{lite.tool}/lti/jwks.json").json()["keys"]]
     assert len(kids) >= 2
-    assert lite.engine.keys.signing_key().kid == old
+    assert lite.context.keys.signing_key().kid == old
     for hours, expected in ((23, {old}), (25, set(kids) - {old})):
         with time_machine.travel(clock.now() + timedelta(hours=hours), tick=True):
-            assert lite.engine.keys.signing_key().kid in expected
+            assert lite.context.keys.signing_key().kid in expected
             lite.world.tokens.clear()
-            lite.engine.tokens.__init__(lite.engine.http, lite.engine.keys)  # type: ignore[misc]
+            lite.context.tokens.__init__(lite.context.http, lite.context.keys)  # type: ignore[misc]
             assert not lite.sync().errors
 
 
@@ -286,14 +290,14 @@ def notice(platform: TestPlatform, tool: str, kind: str, **changes: Any) -> str:
 
 
 def test_notices_are_taken_when_they_are_signed(
-    tool: str, tool_engine: Engine, platform: TestPlatform, browser: Browser
+    tool: str, tool_context: ToolContext, platform: TestPlatform, browser: Browser
 ) -> None:
     assert browser.launch().status_code == 200
     for kind in ("LtiHelloWorldNotice", "LtiContextCopyNotice", "LtiSomethingNewNotice"):
         token = notice(platform, tool, kind, origin_contexts=["old-course"])
         answer = httpx.post(f"{tool}/lti/notices", json={"notices": [{"jwt": token}]})
         assert answer.status_code == 200, answer.text
-    with tool_engine.sessions() as session:
+    with tool_context.sessions() as session:
         (event,) = session.scalars(select(AuditEvent).where(AuditEvent.kind == "course_copied"))
         assert event.detail == {"origins": ["old-course"]}
         assert session.get(Course, event.course_id) is not None
@@ -322,12 +326,12 @@ def test_notices_that_are_none_are_refused(
 def test_an_activity_with_its_own_consumer_key_opens_once_an_admin_lets_it(
     lite: Campus, platform: TestPlatform
 ) -> None:
-    platform.register(lite.engine.sessions, lms="moodle")
+    platform.register(lite.context.sessions, lms="moodle")
     browser = Browser(lite.tool, platform)
     refused = browser.launch(aud="12345")
     assert refused.status_code == 400
     assert "consumer key" in refused.text
-    with lite.engine.sessions.begin() as session:
+    with lite.context.sessions.begin() as session:
         row = session.scalar(select(Platform).where(Platform.client_id == platform.client_id))
         assert row is not None
         row.product = {"audiences": ["12345"]}

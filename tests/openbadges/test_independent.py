@@ -57,6 +57,6 @@ def test_another_verifier_comes_to_the_same_verdict(lite: Campus) -> None:
     assert verified(credential) == (True, "")
     bent = json.loads(json.dumps(credential).replace("46 of 50", "50 of 50"))
     assert not verified(bent)[0]
-    revoke(lite.engine, award.id, reason="A mistake", by="Ada")
+    revoke(lite.context, award.id, reason="A mistake", by="Ada")
     lite.deliver()
     assert verified(credential) == (False, "revoked")

@@ -17,11 +17,11 @@ from lti_badges.app import create_app
 from lti_badges.awarding.rulebook import save_rule
 from lti_badges.backends import AchievementDraft
 from lti_badges.catalogue.achievements import create_achievement
-from lti_badges.context import Engine
-from lti_badges.courses.read import SyncReport, sync_course
+from lti_badges.context import ToolContext
 from lti_badges.delivery.deliver import deliver_due
 from lti_badges.demo import register
 from lti_badges.jobs import Queue, open_queue
+from lti_badges.pipeline import SyncReport, sync_course
 from lti_badges.rules import Criterion, Policy, ScoreAtLeast
 from lti_badges.sandbox import World, create_sandbox, demo_world
 from lti_badges.sandbox.demo_course import COURSE, QUIZ
@@ -37,7 +37,7 @@ class Campus:
     """The two sides, and short words for what tests do with them."""
 
     world: World
-    engine: Engine
+    context: ToolContext
     queue: Queue
     tool: str
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
@@ -63,7 +63,7 @@ class Campus:
 
     def course_id(self) -> str:
         """Our id of the demo's course; an instructor has opened it if nobody has."""
-        with self.engine.sessions() as session:
+        with self.context.sessions() as session:
             found = session.scalar(select(Course.id))
         if found is None:
             assert self.enter(TEACHER).status_code == 200
@@ -72,11 +72,11 @@ class Campus:
 
     def badge(self, name: str = "Statistics") -> str:
         """A badge of the built-in issuer. Returns its id."""
-        with self.engine.sessions() as session:
+        with self.context.sessions() as session:
             backend = session.scalar(select(BackendRow.id).where(BackendRow.is_default.is_(True)))
         assert backend is not None
         return create_achievement(
-            self.engine, backend, AchievementDraft(name, "Knows statistics.", "Pass the quiz.")
+            self.context, backend, AchievementDraft(name, "Knows statistics.", "Pass the quiz.")
         )
 
     def quiz_at_least(self, percent: int) -> ScoreAtLeast:
@@ -86,7 +86,7 @@ class Campus:
     def item_key(self, label: str) -> str:
         """The stored key of a grade item."""
         course_id = self.course_id()
-        with self.engine.sessions() as session:
+        with self.context.sessions() as session:
             key = session.scalar(
                 select(LineItem.key).where(
                     LineItem.course_id == course_id,
@@ -102,7 +102,7 @@ class Campus:
     ) -> str:
         """A rule in force. Returns its id."""
         return save_rule(
-            self.engine,
+            self.context,
             self.course_id(),
             badge or self.badge(),
             criterion or self.quiz_at_least(80),
@@ -117,20 +117,20 @@ class Campus:
 
     def sync(self) -> SyncReport:
         """Read and judge."""
-        return sync_course(self.engine, self.course_id())
+        return sync_course(self.context, self.course_id())
 
     def deliver(self) -> int:
         """Forward what is due."""
-        return deliver_due(self.engine)
+        return deliver_due(self.context)
 
     def awards(self) -> list[Award]:
         """All awards, oldest first."""
-        with self.engine.sessions() as session:
+        with self.context.sessions() as session:
             return list(session.scalars(select(Award).order_by(Award.created_at, Award.id)))
 
     def award_of(self, sub: str) -> Award:
         """The latest award of one person."""
-        with self.engine.sessions() as session:
+        with self.context.sessions() as session:
             found = session.scalars(
                 select(Award)
                 .join(CourseMember, CourseMember.id == Award.member_id)
@@ -142,7 +142,7 @@ class Campus:
 
     def winners(self) -> set[str]:
         """Who has an award that stands."""
-        with self.engine.sessions() as session:
+        with self.context.sessions() as session:
             rows = session.execute(
                 select(CourseMember.sub)
                 .join(Award, Award.member_id == CourseMember.id)
@@ -173,13 +173,13 @@ def campus(settings: Settings, flavour: str = "moodle") -> Iterator[Campus]:
     port = free_port()
     world = demo_world(f"http://localhost:{port}", flavour)
     register(settings, world)
-    engine = Engine.build(settings)
-    queue = open_queue(engine)
+    context = ToolContext.build(settings)
+    queue = open_queue(context)
     app = create_app(queue=queue)
     with (
         served(create_sandbox(world), port),
         served(app, int(settings.base_url.rpartition(":")[2])),
     ):
         # Nothing works behind a test's back: what is due is read and delivered when it says so.
-        yield Campus(world, engine, queue, settings.base_url)
-    engine.close()
+        yield Campus(world, context, queue, settings.base_url)
+    context.close()

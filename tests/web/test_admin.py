@@ -26,7 +26,7 @@ class Console:
     """The open console."""
 
     def __init__(self, campus: Campus) -> None:
-        ticket = AdminTokens(campus.engine.cipher).ticket()
+        ticket = AdminTokens(campus.context.cipher).ticket()
         self.base = f"{campus.tool}/admin"
         self.first = httpx.post(f"{self.base}/", data={"ticket": ticket})
         assert self.first.status_code == 200
@@ -42,7 +42,7 @@ class Console:
 
 
 def test_the_command_prints_the_address(lite: Campus) -> None:
-    settings = lite.engine.settings
+    settings = lite.context.settings
     env = {
         "LTI_BADGES_BASE_URL": settings.base_url,
         "LTI_BADGES_DATABASE_URL": settings.database_url,
@@ -67,7 +67,7 @@ def test_an_instructors_token_opens_nothing_here_and_tickets_age(lite: Campus) -
     instructor = Pages(lite, TEACHER)
     assert instructor.get("/admin/overview").status_code == 401
     assert instructor.post("/admin/deployments", platform="x").status_code == 401
-    ticket = AdminTokens(lite.engine.cipher).ticket()
+    ticket = AdminTokens(lite.context.cipher).ticket()
     with time_machine.travel(clock.now().timestamp() + 601):
         assert httpx.post(f"{lite.tool}/admin/", data={"ticket": ticket}).status_code == 401
 
@@ -78,7 +78,7 @@ def test_the_console_is_never_framed(lite: Campus) -> None:
 
 
 def test_a_waiting_deployment_is_let_in(lite: Campus) -> None:
-    with lite.engine.sessions.begin() as session:
+    with lite.context.sessions.begin() as session:
         row = session.scalars(select(Deployment)).one()
         row.state = "pending"
         platform, name = row.platform_id, row.deployment_id
@@ -100,7 +100,7 @@ def test_a_backend_is_added_tested_edited_and_removed(lite: Campus) -> None:
         assert "needs a name" in refused.text
         saved = console.post("/backends", **fields, password=TOKENS["password"], default="on")
         assert "Our Badgr" in saved.text
-        with lite.engine.sessions() as session:
+        with lite.context.sessions() as session:
             row = session.scalars(select(BackendRow).where(BackendRow.kind == "badgr")).one()
         assert row.is_default
         assert "✓" in console.post(f"/backends/{row.id}/check").text
@@ -110,7 +110,7 @@ def test_a_backend_is_added_tested_edited_and_removed(lite: Campus) -> None:
         assert "✓" in console.post(f"/backends/{row.id}/check").text
         console.post("/backends", **fields, password="wrong")
         assert "✗" in console.post(f"/backends/{row.id}/check").text
-        with lite.engine.sessions() as session:
+        with lite.context.sessions() as session:
             builtin = session.scalars(select(BackendRow).where(BackendRow.kind == "builtin")).one()
         console.post(f"/backends/{builtin.id}/default")
         assert "Our Badgr" not in console.post(f"/backends/{row.id}/remove").text
@@ -119,7 +119,7 @@ def test_a_backend_is_added_tested_edited_and_removed(lite: Campus) -> None:
 def test_awards_that_wait_go_on_by_one_click(lite: Campus) -> None:
     lite.rule()
     lite.sync()
-    with lite.engine.sessions.begin() as session:
+    with lite.context.sessions.begin() as session:
         for award in session.scalars(select(Award)):
             award.state, award.error = "rejected", "The issuer's terms have to be accepted."
             award.next_attempt_at = None
@@ -138,9 +138,9 @@ def test_platforms_are_invited_checked_and_connected(lite: Campus) -> None:
     address = re.search(r"<code[^>]*>([^<]+)</code>", page)
     assert address
     assert "invitation=" in address.group(1)
-    with lite.engine.sessions() as session:
+    with lite.context.sessions() as session:
         platform = session.scalars(select(Platform)).one()
-        kept = lite.engine.cipher.unseal(platform.connection)
+        kept = lite.context.cipher.unseal(platform.connection)
     assert console.post(f"/platforms/{platform.id}/check").text.count("✓") == 4
     form = console.get(f"/platforms/{platform.id}/connect").text
     assert kept["token"] not in form
@@ -168,7 +168,7 @@ def test_a_course_chooses_its_badges_from_the_backends_own_list(lite: Campus) ->
             username="a@b.c",
             password=TOKENS["password"],
         )
-        with lite.engine.sessions() as session:
+        with lite.context.sessions() as session:
             theirs = session.scalars(select(BackendRow).where(BackendRow.name == "Theirs")).one()
         page = Pages(lite, TEACHER)
         assert "Theirs" in page.get("/course/rules/new").text
@@ -187,7 +187,7 @@ def test_somebody_lets_the_tool_in_by_the_connected_apps_consent_page(lite: Camp
     with BadgrServer().running() as server:
         fields = {"kind": "badgr", "name": "app", "url": server.base, "client_id": "app"}
         console.post("/backends", **fields, client_secret="hush")
-        with lite.engine.sessions() as session:
+        with lite.context.sessions() as session:
             row = session.scalars(select(BackendRow).where(BackendRow.name == "app")).one()
         assert "first" in console.post(f"/backends/{row.id}/consent").text
         page = "https://badgr.example/auth/oauth2/authorize"

@@ -65,7 +65,7 @@ def test_the_form_shows_a_rule_as_it_is_and_saves_a_new_version(lite: Campus) ->
     assert 'value="80"' in form
     source = f"item:{lite.item_key('Final quiz')}"
     page.post("/course/rules", rule=rule_id, **{"source-1": source, "percent-1": "92,5"})
-    (rule,) = rules_of(lite.engine, lite.course_id())
+    (rule,) = rules_of(lite.context, lite.course_id())
     assert (rule.version, rule.description) == (2, "Final quiz at least 92.5 %")
 
 
@@ -97,7 +97,7 @@ def test_a_wrong_form_says_what_to_do_and_changes_nothing(
     answer = page.post("/course/rules", **({"achievement": lite.badge()} | fields))
     assert 400 <= answer.status_code < 500
     assert said in html.unescape(answer.text)
-    assert rules_of(lite.engine, lite.course_id()) == []
+    assert rules_of(lite.context, lite.course_id()) == []
 
 
 def test_a_learner_can_do_nothing_an_instructor_can(lite: Campus) -> None:
@@ -118,7 +118,7 @@ def test_a_learner_can_do_nothing_an_instructor_can(lite: Campus) -> None:
     ):
         answer = page.get(path) if method == "GET" else page.post(path, reason="x")
         assert answer.status_code == 403, path
-    assert len(rules_of(lite.engine, lite.course_id())) == 1
+    assert len(rules_of(lite.context, lite.course_id())) == 1
 
 
 def test_without_a_token_or_with_a_bent_one_nothing_opens(lite: Campus) -> None:
@@ -133,7 +133,7 @@ def test_one_course_never_sees_another(lite: Campus) -> None:
     lite.rule()
     lite.sync()
     award = lite.awards()[0]
-    with lite.engine.sessions.begin() as session:
+    with lite.context.sessions.begin() as session:
         course = session.scalar(select(Course))
         assert course is not None
         course.context_id = "elsewhere"
@@ -285,7 +285,7 @@ def test_an_uploaded_picture_is_checked_and_used(lite: Campus) -> None:
         files={"image": ("x.svg", svg)},
     )
     assert good.status_code == 200
-    with lite.engine.sessions() as session:
+    with lite.context.sessions() as session:
         (row,) = session.scalars(select(Achievement))
     shown = httpx.get(f"{lite.tool}/achievements/{row.id}/image.svg")
     assert b"circle" in shown.content

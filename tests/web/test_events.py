@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask, jsonify
 
-from lti_badges.courses.push import read_pushed
+from lti_badges.pipeline import sync_pushed_member
 from lti_badges.settings import Settings
 from lti_badges.store import Course, CourseMember, Deployment, Platform
 from tests.support.campus import Campus, campus
@@ -35,10 +35,10 @@ def canvas(sqlite_settings: Settings, signer: rsa.RSAPrivateKey) -> Iterator[Cam
     with campus(sqlite_settings, "other") as made, served(app) as keys:
         made.rule()
         made.sync()
-        with made.engine.sessions.begin() as session:
+        with made.context.sessions.begin() as session:
             platform = session.query(Platform).one()
             platform.lms = "canvas"
-            platform.connection = made.engine.cipher.seal({"events_key_set": f"{keys}/jwks"})
+            platform.connection = made.context.cipher.seal({"events_key_set": f"{keys}/jwks"})
             session.query(Deployment).one().guid = GUID
             session.query(Course).one().custom = {"canvas_course_id": "565"}
             ben = session.query(CourseMember).filter_by(sub=made.world.user_id(BEN)).one()
@@ -66,7 +66,7 @@ def send(at: Campus, key: rsa.RSAPrivateKey, what: dict[str, Any], **header: str
 
 
 def due(at: Campus) -> Any:
-    with at.engine.sessions() as session:
+    with at.context.sessions() as session:
         return session.query(Course.next_sync_at).scalar()
 
 
@@ -76,7 +76,7 @@ def nudged(at: Campus) -> list[str]:
     while (task := at.queue.huey.dequeue()) is not None:
         names.append(task.name)
         if task.name == "member":
-            read_pushed(at.engine, task.args[0])
+            sync_pushed_member(at.context, task.args[0])
     return names
 
 

@@ -72,7 +72,7 @@ def test_strangers_verify_it_over_http(issued: tuple[Campus, str]) -> None:
     png, svg = httpx.get(f"{url}.png").content, httpx.get(f"{url}.svg").text
     assert unbake_png(png) == unbake_svg(svg) == token
     assert unbake_png(png, "openbadges") == f"{url}/ob2.json"
-    revoke(campus.engine, campus.award_of(BEN).id, reason="A mistake", by="Ada")
+    revoke(campus.context, campus.award_of(BEN).id, reason="A mistake", by="Ada")
     campus.deliver()
     checks = verify_document(document, fetch, clock.now()).checks
     assert [check.name for check in checks if not check.passed] == ["Status"]

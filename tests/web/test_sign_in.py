@@ -33,12 +33,12 @@ def canvas(lite: Campus, monkeypatch: pytest.MonkeyPatch) -> Iterator[CanvasServ
     monkeypatch.setattr("tests.lms.test_rest.BACK", f"{lite.tool}/lms/signed-in")
     with served(server.app()) as base:
         server.base = base
-        with lite.engine.sessions.begin() as session:
+        with lite.context.sessions.begin() as session:
             row = session.scalars(select(Platform)).one()
             row.lms, row.connection = "canvas", None
             platform_id = row.id
         given = {"url": base, "client_id": "k"}
-        said = connect_platform(lite.engine, platform_id, given, {"client_secret": "s"})
+        said = connect_platform(lite.context, platform_id, given, {"client_secret": "s"})
         assert "an instructor signs in" in said
         yield server
 
@@ -61,17 +61,17 @@ def test_a_course_is_read_as_its_instructor(lite: Campus, canvas: CanvasServer) 
     shown = page.get("/course/sources").text
     assert "with the rights of Ada Lindqvist" in shown
     assert "Sign in anew" in shown
-    with lite.engine.sessions() as session:
+    with lite.context.sessions() as session:
         course = session.scalars(select(Course)).one()
         platform = session.scalars(select(Platform)).one()
-    held = lite.engine.cipher.unseal(course.connection)
+    held = lite.context.cipher.unseal(course.connection)
     assert held["refresh_token"] == "refresh-1"
     assert "client_secret" not in held  # that stays the admin's to change
-    assert "refresh_token" not in lite.engine.cipher.unseal(platform.connection)
+    assert "refresh_token" not in lite.context.cipher.unseal(platform.connection)
     with time_machine.travel(clock.now() + timedelta(hours=2), tick=True):
-        assert lms_of(lite.engine, course.id).check()
-    with lite.engine.sessions() as session:
-        renewed = lite.engine.cipher.unseal(session.get_one(Course, course.id).connection)
+        assert lms_of(lite.context, course.id).check()
+    with lite.context.sessions() as session:
+        renewed = lite.context.cipher.unseal(session.get_one(Course, course.id).connection)
     assert renewed["access_token"] != held["access_token"]
     assert "client_secret" not in renewed
 
@@ -94,46 +94,46 @@ def test_a_sign_in_counts_for_ten_minutes(lite: Campus, canvas: CanvasServer) ->
 def test_an_institution_of_a_shared_registration_has_credentials_of_its_own(
     lite: Campus, canvas: CanvasServer
 ) -> None:
-    with lite.engine.sessions() as session:
+    with lite.context.sessions() as session:
         platform, deployment = session.execute(select(Platform, Deployment).join(Deployment)).one()
     values, secrets = {"url": canvas.base}, {"token": "t-of-the-institution"}
     with pytest.raises(NoRight):
-        connect_platform(lite.engine, platform.id, values, secrets, deployment.deployment_id)
+        connect_platform(lite.context, platform.id, values, secrets, deployment.deployment_id)
     canvas.valid = {"t-of-the-institution"}
-    said = connect_platform(lite.engine, platform.id, values, secrets, deployment.deployment_id)
+    said = connect_platform(lite.context, platform.id, values, secrets, deployment.deployment_id)
     assert "let us in as Badge service" in said
-    opened = lms_of(lite.engine, lite.course_id())
+    opened = lms_of(lite.context, lite.course_id())
     assert opened.is_connected
     assert not opened.asks_instructors
     with pytest.raises(NotFound):
-        connect_platform(lite.engine, platform.id, values, secrets, "another")
+        connect_platform(lite.context, platform.id, values, secrets, "another")
 
 
 def test_connections_are_proved_once_a_day(lite: Campus, canvas: CanvasServer) -> None:
-    with lite.engine.sessions() as session:
+    with lite.context.sessions() as session:
         platform_id = session.scalars(select(Platform.id)).one()
     values, secrets = {"url": canvas.base}, {"token": "t1"}
     canvas.valid = {"t1"}
-    connect_platform(lite.engine, platform_id, values, secrets)
-    assert due_connections(lite.engine) == []
+    connect_platform(lite.context, platform_id, values, secrets)
+    assert due_connections(lite.context) == []
     with time_machine.travel(clock.now() + timedelta(hours=25), tick=True):
-        assert due_connections(lite.engine) == [platform_id]
+        assert due_connections(lite.context) == [platform_id]
         canvas.valid = set()
         with pytest.raises(NoRight):
-            check_connection(lite.engine, platform_id)
-        assert due_connections(lite.engine) == []
-    with lite.engine.sessions() as session:
+            check_connection(lite.context, platform_id)
+        assert due_connections(lite.context) == []
+    with lite.context.sessions() as session:
         assert session.get_one(Platform, platform_id).connection_error
 
 
 def test_a_key_set_of_events_alone_is_no_connection_to_prove(
     lite: Campus, canvas: CanvasServer
 ) -> None:
-    with lite.engine.sessions() as session:
+    with lite.context.sessions() as session:
         platform_id = session.scalars(select(Platform.id)).one()
     values = {"url": canvas.base, "events_key_set": f"{canvas.base}/keys"}
     with pytest.raises(Unsupported):
-        connect_platform(lite.engine, platform_id, values, {})
-    assert due_connections(lite.engine) == []
-    with lite.engine.sessions() as session:
+        connect_platform(lite.context, platform_id, values, {})
+    assert due_connections(lite.context) == []
+    with lite.context.sessions() as session:
         assert session.get_one(Platform, platform_id).connection_error is None

@@ -9,7 +9,6 @@ from flask import Blueprint, render_template, request
 from sqlalchemy import select
 
 from lti_badges import lms
-from lti_badges.awarding.manual import unpause
 from lti_badges.backends import KINDS, kind_of
 from lti_badges.catalogue.configuration import (
     approve_deployment,
@@ -23,6 +22,7 @@ from lti_badges.catalogue.configuration import (
 from lti_badges.catalogue.issuance import backend_of
 from lti_badges.catalogue.platform_checks import Check, platform_checks
 from lti_badges.core.errors import LtiBadgesError, PlatformError, Refused
+from lti_badges.ledger.backend_pauses import resume_backend
 from lti_badges.lti.registration import invite
 from lti_badges.queries.admin import overview, retry_backend
 from lti_badges.store import BackendRow, Platform
@@ -57,20 +57,20 @@ def enter() -> str:
 @admin.get("/overview")
 def home() -> str:
     """What waits for a person, and figures."""
-    return render_template("admin/overview.html", seen=overview(services().engine))
+    return render_template("admin/overview.html", seen=overview(services().tool))
 
 
 @admin.post("/backends/<backend_id>/retry")
 def again(backend_id: str) -> str:
     """All awards of a backend that wait go on."""
-    retry_backend(services().engine, backend_id, by=ACTOR)
+    retry_backend(services().tool, backend_id, by=ACTOR)
     return home()
 
 
 @admin.post("/deployments")
 def approve() -> str:
     """Let a deployment in."""
-    with services().engine.sessions.begin() as session:
+    with services().tool.sessions.begin() as session:
         platform = platform_named(session, request.form.get("platform", ""))
         approve_deployment(platform, request.form.get("deployment", ""))
     return home()
@@ -85,38 +85,38 @@ def platforms() -> str:
 @admin.post("/platforms/invite")
 def invitation() -> str:
     """A one-time address for dynamic registration."""
-    engine, kind = services().engine, request.form.get("lms", "")
-    address = invite(engine.sessions, engine.settings.base_url, kind or None)
+    tool, kind = services().tool, request.form.get("lms", "")
+    address = invite(tool.sessions, tool.settings.base_url, kind or None)
     return _platforms(address)
 
 
 @admin.post("/platforms/<platform_id>/check")
 def check_platform(platform_id: str) -> str:
     """Live: key set, access token, launches."""
-    engine = services().engine
-    with engine.sessions() as session:
+    tool = services().tool
+    with tool.sessions() as session:
         platform = platform_named(session, platform_id)
         deployment = next((each.deployment_id for each in platform.deployments), None)
-    return _outcomes(platform_checks(engine, platform, deployment))
+    return _outcomes(platform_checks(tool, platform, deployment))
 
 
 @admin.get("/platforms/<platform_id>/connect")
 def connection(platform_id: str) -> str:
     """The form of an LMS's own REST connection."""
-    with services().engine.sessions() as session:
+    with services().tool.sessions() as session:
         return _connection(platform_named(session, platform_id))
 
 
 @admin.post("/platforms/<platform_id>/connect")
 def connect(platform_id: str) -> str:
     """Store it, sealed. Secrets are given anew each time."""
-    engine = services().engine
-    with engine.sessions() as session:
+    tool = services().tool
+    with tool.sessions() as session:
         vendor = lms.of(platform_named(session, platform_id).lms)
     values, secrets = _given(vendor.connection_settings)
     deployment = request.form.get("deployment") or None
     try:
-        said = connect_platform(engine, platform_id, values, secrets, deployment)
+        said = connect_platform(tool, platform_id, values, secrets, deployment)
     except PlatformError as error:
         return _platforms(said=f"The connection is stored, but it does not work: {error.message}")
     return _platforms(said=f"Connected. {said}")
@@ -131,8 +131,8 @@ def backends() -> str:
 @admin.get("/backends/form")
 def backend_form() -> str:
     """Add one of a kind, or edit one; secrets are never shown."""
-    engine, name = services().engine, request.args.get("name", "")
-    with engine.sessions() as session:
+    tool, name = services().tool, request.args.get("name", "")
+    with tool.sessions() as session:
         row = backend_named(session, name) if name else None
         vendor = kind_of(row.kind if row else request.args.get("kind", "builtin"))
         return render_template("admin/backend.html", row=row, vendor=vendor, kinds=KINDS)
@@ -144,7 +144,7 @@ def add_backend() -> str:
     vendor = kind_of(request.form.get("kind", ""))
     values, secrets = _given(vendor.options())
     save_backend(
-        services().engine,
+        services().tool,
         request.form.get("name", ""),
         vendor.kind,
         values,
@@ -158,59 +158,59 @@ def add_backend() -> str:
 @admin.post("/backends/<backend_id>/consent")
 def ask_consent(backend_id: str) -> str:
     """A link to the page where somebody lets us in; it is made when asked for, as it ages."""
-    engine = services().engine
-    with engine.sessions() as session:
+    tool = services().tool
+    with tool.sessions() as session:
         row = backend_named(session, backend_id)
-    url = backend_of(engine, row).consent_url(_consent_address(), services().admin.state(row.id))
+    url = backend_of(tool, row).consent_url(_consent_address(), services().admin.state(row.id))
     return render_template("admin/_consent.html", url=url, address=_consent_address())
 
 
 @admin.get("/consent")
 def consent() -> str:
     """Back from a backend's consent page. The state says whose it is, and that we sent them."""
-    engine = services().engine
+    tool = services().tool
     backend_id = services().admin.backend_of(request.args.get("state", ""))
     if "code" not in request.args:
         said = request.args.get("error_description") or request.args.get("error") or "no code"
         raise Refused(f"The badge service did not let this tool in: {said[:200]}.")
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         row = backend_named(session, backend_id)
-    backend = backend_of(engine, row)
+    backend = backend_of(tool, row)
     backend.take_consent(request.args["code"], _consent_address())
-    with engine.sessions.begin() as session:
-        unpause(backend_named(session, backend_id))
+    with tool.sessions.begin() as session:
+        resume_backend(backend_named(session, backend_id))
     return render_template("admin/consented.html", row=row, sentence=backend.check())
 
 
 @admin.post("/backends/<backend_id>/check")
 def check_backend(backend_id: str) -> str:
     """Prove that it can be reached and lets us in."""
-    engine = services().engine
-    with engine.sessions() as session:
+    tool = services().tool
+    with tool.sessions() as session:
         row = backend_named(session, backend_id)
-    return _outcomes([("connection", backend_of(engine, row).check)])
+    return _outcomes([("connection", backend_of(tool, row).check)])
 
 
 @admin.post("/backends/<backend_id>/<any(default, resume, remove):change>")
 def change_backend(backend_id: str, change: str) -> str:
     """Make it the default, let its awards go on, or remove it."""
-    engine = services().engine
+    tool = services().tool
     if change == "default":
-        make_default(engine, backend_id)
+        make_default(tool, backend_id)
     elif change == "remove":
-        remove_backend(engine, backend_id)
+        remove_backend(tool, backend_id)
     else:
-        with engine.sessions.begin() as session:
-            unpause(backend_named(session, backend_id))
+        with tool.sessions.begin() as session:
+            resume_backend(backend_named(session, backend_id))
     return _backends()
 
 
 def _consent_address() -> str:
-    return services().engine.settings.url("/admin/consent")
+    return services().tool.settings.url("/admin/consent")
 
 
 def _platforms(address: str | None = None, said: str | None = None) -> str:
-    with services().engine.sessions() as session:
+    with services().tool.sessions() as session:
         rows = list(session.scalars(select(Platform).order_by(Platform.created_at)))
         return render_template(
             "admin/platforms.html",
@@ -222,8 +222,8 @@ def _platforms(address: str | None = None, said: str | None = None) -> str:
 
 
 def _connection(platform: Platform) -> str:
-    engine, vendor = services().engine, lms.of(platform.lms)
-    stored = engine.cipher.unseal(platform.connection)
+    tool, vendor = services().tool, lms.of(platform.lms)
+    stored = tool.cipher.unseal(platform.connection)
     known = {each.name: stored.get(each.name, "") for each in vendor.connection_settings}
     return render_template(
         "admin/connect.html",
@@ -235,7 +235,7 @@ def _connection(platform: Platform) -> str:
 
 
 def _backends() -> str:
-    with services().engine.sessions() as session:
+    with services().tool.sessions() as session:
         rows = list(session.scalars(select(BackendRow).order_by(BackendRow.created_at)))
     return render_template("admin/backends.html", backends=rows, kinds=KINDS)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, Response, g, render_template, request, stream_with_context
 from sqlalchemy import select
 
-from lti_badges.awarding.guard import go_on, let_stand
-from lti_badges.awarding.item_changes import drifts, mend
+from lti_badges.awarding.guard import keep_fallen_badges, resume_stopped_rule
+from lti_badges.awarding.item_changes import accept_item_changes, item_changes_of
 from lti_badges.awarding.manual import award_by_hand, keep_after_flag, retry, revoke
-from lti_badges.awarding.rehearsal import rehearse
 from lti_badges.awarding.rulebook import (
     RuleView,
     edit_rule,
@@ -23,17 +22,17 @@ from lti_badges.backends import AchievementDraft
 from lti_badges.catalogue.achievements import (
     achievements_for,
     backend_of_course,
+    catalogue_of,
     create_achievement,
-    shelf_of,
     use_backend,
 )
 from lti_badges.catalogue.connections import connection_of, sign_in_url
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core.errors import InvalidInput, NotAllowed, NotFound
-from lti_badges.courses.launch_intake import Arrival
-from lti_badges.courses.read import sync_course
+from lti_badges.courses.launch_intake import LaunchedMember
+from lti_badges.pipeline import rehearse, sync_course
 from lti_badges.queries.roster import awards_csv, flagged, roster, why
-from lti_badges.queries.sources import capabilities, course_clock
+from lti_badges.queries.sources import capabilities, course_sources
 from lti_badges.rules import Policy
 from lti_badges.store import Award, CourseMember
 from lti_badges.values.course import Role
@@ -68,7 +67,7 @@ def _only_instructors() -> None:
     g.access = access
 
 
-def page(access: Access, arrival: Arrival, for_user: str | None = None) -> str:
+def page(access: Access, arrival: LaunchedMember, for_user: str | None = None) -> str:
     """The whole page, as a launch opens it."""
     member_id = _member(access.course_id, for_user) if for_user else None
     g.access = access
@@ -85,42 +84,42 @@ def page(access: Access, arrival: Arrival, for_user: str | None = None) -> str:
 @instructor.get("/badges")
 def badges() -> str:
     """The course's rules, with what came of them."""
-    engine, course = services().engine, _course()
+    tool, course = services().tool, _course()
     return render_template(
         "instructor/badges.html",
-        rules=rules_of(engine, course),
-        flagged=flagged(engine, course),
-        drifts=drifts(engine, course),
-        clock=course_clock(engine, course),
+        rules=rules_of(tool, course),
+        flagged=flagged(tool, course),
+        item_changes_of=item_changes_of(tool, course),
+        clock=course_sources(tool, course),
     )
 
 
 @instructor.get("/status")
 def status() -> str:
     """Counts and clock, asked for every few seconds."""
-    engine, course = services().engine, _course()
+    tool, course = services().tool, _course()
     return render_template(
         "instructor/_status.html",
-        rules=rules_of(engine, course),
-        clock=course_clock(engine, course),
+        rules=rules_of(tool, course),
+        clock=course_sources(tool, course),
     )
 
 
 @instructor.post("/sync")
 def sync() -> str:
     """Read the course now."""
-    report = sync_course(services().engine, _course())
+    report = sync_course(services().tool, _course())
     for award_id in report.awards:
-        services().engine.nudge("deliver", award_id)
+        services().tool.enqueue("deliver", award_id)
     return badges()
 
 
 @instructor.get("/rules/new")
 def new_rule() -> str:
     """An empty form; a badge that is the only one without a rule is chosen already."""
-    engine, course = services().engine, _course()
-    taken = {rule.achievement.id for rule in rules_of(engine, course)}
-    free = [each.id for each in achievements_for(engine, course) if each.id not in taken]
+    tool, course = services().tool, _course()
+    taken = {rule.achievement.id for rule in rules_of(tool, course)}
+    free = [each.id for each in achievements_for(tool, course) if each.id not in taken]
     return _form(RuleFields(achievement_id=free[0] if len(free) == 1 else ""))
 
 
@@ -152,30 +151,28 @@ def add_line() -> str:
 @instructor.post("/rules/rehearse")
 def rehearsal() -> str:
     """Who would get the badge if the form were saved now."""
-    engine, course = services().engine, _course()
+    tool, course = services().tool, _course()
     fields = read_fields(request.form)
     if not any(line.value for line in fields.lines):
         return render_template("instructor/_rehearsal.html", rehearsal=None)
-    criterion = criterion_of(fields, _options(engine, course))
-    done = rehearse(engine, course, criterion, fields.achievement_id or None, fields.policy)
+    criterion = criterion_of(fields, _options(tool, course))
+    done = rehearse(tool, course, criterion, fields.achievement_id or None, fields.policy)
     return render_template("instructor/_rehearsal.html", rehearsal=done)
 
 
 @instructor.post("/rules")
 def save() -> str:
     """Put the form's rule in force, or its new version."""
-    engine, course = services().engine, _course()
+    tool, course = services().tool, _course()
     fields = read_fields(request.form)
-    criterion = criterion_of(fields, _options(engine, course))
+    criterion = criterion_of(fields, _options(tool, course))
     if rule_id := request.form.get("rule"):
         _own_rule(rule_id)
-        edit_rule(engine, rule_id, criterion, fields.policy, by=_access().actor)
+        edit_rule(tool, rule_id, criterion, fields.policy, by=_access().actor)
     else:
         if not fields.achievement_id:
             raise InvalidInput("Choose a badge, or create one.", field="achievement")
-        save_rule(
-            engine, course, fields.achievement_id, criterion, fields.policy, by=_access().actor
-        )
+        save_rule(tool, course, fields.achievement_id, criterion, fields.policy, by=_access().actor)
     return badges()
 
 
@@ -184,27 +181,27 @@ def change_rule(rule_id: str, change: str) -> str:
     """Pause, resume or remove a rule."""
     _own_rule(rule_id)
     changes = {"pause": pause_rule, "resume": resume_rule, "remove": remove_rule}
-    changes[change](services().engine, rule_id, by=_access().actor)
+    changes[change](services().tool, rule_id, by=_access().actor)
     return badges()
 
 
-@instructor.post("/rules/<rule_id>/<any(mend, release, stand):decision>")
+@instructor.post("/rules/<rule_id>/<any(accept_item_changes, release, stand):decision>")
 def decide(rule_id: str, decision: str) -> str:
-    """What the instructor says to a rule that waits: mend its items, go on, or let badges stand."""
-    engine, course, by = services().engine, _course(), _access().actor
-    if decision == "mend":
-        mend(engine, course, rule_id, by=by)
+    """What the instructor says to a rule that waits: take its new items, go on, keep the badges."""
+    tool, course, by = services().tool, _course(), _access().actor
+    if decision == "accept_item_changes":
+        accept_item_changes(tool, course, rule_id, by=by)
     elif decision == "release":
-        go_on(engine, course, rule_id, by=by)
+        resume_stopped_rule(tool, course, rule_id, by=by)
     else:
-        let_stand(engine, course, rule_id, by=by)
+        keep_fallen_badges(tool, course, rule_id, by=by)
     return badges()
 
 
 @instructor.post("/backend")
 def choose_backend() -> str:
     """Choose badges from another backend."""
-    use_backend(services().engine, _course(), request.form.get("backend", ""), by=_access().actor)
+    use_backend(services().tool, _course(), request.form.get("backend", ""), by=_access().actor)
     fields = read_fields(request.form)
     return _form(RuleFields("", fields.lines, fields.join, fields.n, fields.policy))
 
@@ -212,7 +209,7 @@ def choose_backend() -> str:
 @instructor.post("/achievements")
 def create() -> str:
     """A new badge of this course, then the form with it chosen."""
-    engine, course = services().engine, _course()
+    tool, course = services().tool, _course()
     upload = request.files.get("image")
     image = upload.read() if upload and upload.filename else None
     draft = AchievementDraft(
@@ -221,9 +218,9 @@ def create() -> str:
         criteria=request.form.get("criteria", "") or request.form.get("description", ""),
         image=image,
     )
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         backend_id = backend_of_course(session, course).id
-    achievement_id = create_achievement(engine, backend_id, draft, course_id=course)
+    achievement_id = create_achievement(tool, backend_id, draft, course_id=course)
     fields = read_fields(request.form)
     return _form(RuleFields(achievement_id, fields.lines, fields.join, fields.n, fields.policy))
 
@@ -232,7 +229,7 @@ def create() -> str:
 def learners() -> str:
     """Everybody under every badge."""
     found = roster(
-        services().engine,
+        services().tool,
         _course(),
         search=request.args.get("search", "")[:100],
         page=request.args.get("page", 1, type=int),
@@ -248,10 +245,10 @@ def learners() -> str:
 @instructor.get("/learners/<member_id>")
 def learner_panel(member_id: str) -> str:
     """One learner: why, and why not."""
-    engine, course = services().engine, _course()
-    member, answers = why(engine, course, member_id)
+    tool, course = services().tool, _course()
+    member, answers = why(tool, course, member_id)
     held = {each.achievement_id for each in answers if each.award and each.award.revoked_at is None}
-    others = [each for each in achievements_for(engine, course) if each.id not in held]
+    others = [each for each in achievements_for(tool, course) if each.id not in held]
     return render_template("instructor/learner.html", member=member, answers=answers, others=others)
 
 
@@ -259,7 +256,7 @@ def learner_panel(member_id: str) -> str:
 def by_hand(member_id: str) -> str:
     """Award by hand."""
     award_by_hand(
-        services().engine,
+        services().tool,
         _course(),
         member_id,
         request.form.get("achievement", ""),
@@ -273,7 +270,7 @@ def by_hand(member_id: str) -> str:
 def take_back(award_id: str) -> str:
     """Revoke with a reason."""
     award = _own_award(award_id)
-    revoke(services().engine, award_id, reason=request.form.get("reason", ""), by=_access().actor)
+    revoke(services().tool, award_id, reason=request.form.get("reason", ""), by=_access().actor)
     return learner_panel(award.member_id)
 
 
@@ -281,21 +278,21 @@ def take_back(award_id: str) -> str:
 def again(award_id: str) -> str:
     """Deliver again, now."""
     award = _own_award(award_id)
-    retry(services().engine, [award_id], by=_access().actor)
+    retry(services().tool, [award_id], by=_access().actor)
     return learner_panel(award.member_id)
 
 
 @instructor.post("/flags/<rule_id>/<member_id>/keep")
 def keep(rule_id: str, member_id: str) -> str:
     """Let a badge stand whose grade fell."""
-    keep_after_flag(services().engine, _course(), rule_id, member_id, by=_access().actor)
+    keep_after_flag(services().tool, _course(), rule_id, member_id, by=_access().actor)
     return badges()
 
 
 @instructor.post("/awards.csv")
 def export() -> Response:
     """All awards for a spreadsheet, streamed."""
-    lines = awards_csv(services().engine, _course())
+    lines = awards_csv(services().tool, _course())
     return Response(
         stream_with_context(lines),
         mimetype="text/csv",
@@ -306,12 +303,12 @@ def export() -> Response:
 @instructor.get("/sources")
 def sources() -> str:
     """What is read, from where and when; what this LMS tells and what it does not."""
-    engine, course = services().engine, _course()
+    tool, course = services().tool, _course()
     return render_template(
         "instructor/sources.html",
-        clock=course_clock(engine, course),
-        capabilities=capabilities(engine, course),
-        connection=connection_of(engine, course),
+        clock=course_sources(tool, course),
+        capabilities=capabilities(tool, course),
+        connection=connection_of(tool, course),
     )
 
 
@@ -319,7 +316,7 @@ def sources() -> str:
 def ask_sign_in() -> str:
     """A link to the LMS's consent page; it is made when asked for, as it ages."""
     state = services().access.sign_in(_access())
-    url = sign_in_url(services().engine, _course(), sign_in.address(), state)
+    url = sign_in_url(services().tool, _course(), sign_in.address(), state)
     return render_template("instructor/_sign_in.html", url=url)
 
 
@@ -332,49 +329,49 @@ def _course() -> str:
     return _access().course_id
 
 
-def _options(engine: Engine, course_id: str) -> list[Option]:
-    return options_for(course_clock(engine, course_id).sources, achievements_for(engine, course_id))
+def _options(tool: ToolContext, course_id: str) -> list[Option]:
+    return options_for(course_sources(tool, course_id).sources, achievements_for(tool, course_id))
 
 
 def _form(fields: RuleFields, rule_id: str | None = None) -> str:
-    engine, course = services().engine, _course()
-    shelf = shelf_of(engine, course)
-    badges_here = achievements_for(engine, course)
-    options = _options(engine, course)
-    taken = {rule.achievement.id for rule in rules_of(engine, course) if rule.id != rule_id}
+    tool, course = services().tool, _course()
+    catalogue = catalogue_of(tool, course)
+    badges_here = achievements_for(tool, course)
+    options = _options(tool, course)
+    taken = {rule.achievement.id for rule in rules_of(tool, course) if rule.id != rule_id}
     return render_template(
         "instructor/rule.html",
         fields=fields,
         rule_id=rule_id,
         badges=badges_here,
-        shelf=shelf,
+        catalogue=catalogue,
         taken=taken,
         options=options,
         groups=list(dict.fromkeys(option.group for option in options)),
-        missing=_missing(engine, course),
+        missing=_missing(tool, course),
         default=Policy(),
     )
 
 
-def _missing(engine: Engine, course_id: str) -> list[str]:
+def _missing(tool: ToolContext, course_id: str) -> list[str]:
     """Why something may not be in the list of items."""
-    said = [each.sentence for each in capabilities(engine, course_id) if not each.available]
-    connection = connection_of(engine, course_id)
+    said = [each.sentence for each in capabilities(tool, course_id) if not each.available]
+    connection = connection_of(tool, course_id)
     if connection.asks_instructors and connection.connected_by is None:
         said = ["Sign in on the page “Sources”: then rules can use all grades and completion."]
-    problem = course_clock(engine, course_id).list_error
+    problem = course_sources(tool, course_id).list_error
     return [*said, f"Sections, groups and the like: {problem}"] if problem else said
 
 
 def _own_rule(rule_id: str) -> RuleView:
-    view = rule_view(services().engine, rule_id)
+    view = rule_view(services().tool, rule_id)
     if view.course_id != _course():
         raise NotFound("There is no such rule in this course.")
     return view
 
 
 def _own_award(award_id: str) -> Award:
-    with services().engine.sessions() as session:
+    with services().tool.sessions() as session:
         award = session.get(Award, award_id)
     if award is None or award.course_id != _course():
         raise NotFound("There is no such award in this course.")
@@ -382,7 +379,7 @@ def _own_award(award_id: str) -> Award:
 
 
 def _member(course_id: str, sub: str) -> str | None:
-    with services().engine.sessions() as session:
+    with services().tool.sessions() as session:
         return session.scalar(
             select(CourseMember.id).where(
                 CourseMember.course_id == course_id, CourseMember.sub == sub

@@ -13,7 +13,7 @@ sign_in = Blueprint("sign_in", __name__, template_folder="templates")
 
 def address() -> str:
     """Where the LMS sends them back to, as it must be entered there."""
-    return services().engine.settings.url("/lms/signed-in")
+    return services().tool.settings.url("/lms/signed-in")
 
 
 @sign_in.get("/lms/signed-in")
@@ -23,7 +23,7 @@ def back() -> str:
     if "code" not in request.args:
         said = request.args.get("error_description") or request.args.get("error") or "no code"
         raise Refused(f"The LMS did not let this tool in: {said[:200]}.")
-    engine = services().engine
-    sentence = take_sign_in(engine, course_id, request.args["code"], address(), by=who)
-    services().queue.nudge("sync", course_id)
+    tool = services().tool
+    sentence = take_sign_in(tool, course_id, request.args["code"], address(), by=who)
+    services().queue.enqueue("sync", course_id)
     return render_template("instructor/signed_in.html", sentence=sentence)

@@ -7,21 +7,21 @@ from urllib.parse import urlencode
 from flask import Blueprint, render_template, request
 
 from lti_badges.core.errors import NotAllowed
-from lti_badges.courses.launch_intake import Arrival
-from lti_badges.queries.learner import Earned, shelf
+from lti_badges.courses.launch_intake import LaunchedMember
+from lti_badges.queries.learner import Earned, learner_badges
 from lti_badges.web.access import Access
 from lti_badges.web.services import services
 
 learner = Blueprint("learner", __name__, url_prefix="/me", template_folder="templates")
 
 
-def page(access: Access, arrival: Arrival) -> str:
+def page(access: Access, arrival: LaunchedMember) -> str:
     """The whole page, as a launch opens it."""
     return render_template(
         "learner/page.html",
         arrival=arrival,
         token=services().access.make(access),
-        main=_shelf(access),
+        main=_badges(access),
     )
 
 
@@ -31,14 +31,14 @@ def refresh() -> str:
     access = services().access.read(request)
     if not access.member_id:
         raise NotAllowed("Open this page from your course in the LMS.")
-    return _shelf(access)
+    return _badges(access)
 
 
-def _shelf(access: Access) -> str:
-    found = shelf(
-        services().engine, access.course_id, access.member_id, access.achievement_id or None
+def _badges(access: Access) -> str:
+    found = learner_badges(
+        services().tool, access.course_id, access.member_id, access.achievement_id or None
     )
-    return render_template("learner/_shelf.html", shelf=found, linkedin=linkedin_url)
+    return render_template("learner/_badges.html", learner_badges=found, linkedin=linkedin_url)
 
 
 def linkedin_url(earned: Earned) -> str:

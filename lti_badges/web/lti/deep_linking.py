@@ -12,7 +12,7 @@ from lti_badges.catalogue.achievements import (
 )
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotAllowed
-from lti_badges.courses.launch_intake import ACHIEVEMENT_PARAMETER, Arrival
+from lti_badges.courses.launch_intake import ACHIEVEMENT_PARAMETER, LaunchedMember
 from lti_badges.lti.ags import OWN_TAG
 from lti_badges.lti.claims import DeepLinkingSettings
 from lti_badges.lti.deep_linking import Chosen, answer
@@ -27,7 +27,7 @@ COLUMN_MAXIMUM = 100.0
 picker = Blueprint("picker", __name__, url_prefix="/picker", template_folder="templates")
 
 
-def page(access: Access, arrival: Arrival) -> str:
+def page(access: Access, arrival: LaunchedMember) -> str:
     """The whole page, as a deep-linking launch opens it."""
     if not access.course_id:
         return render_template("launch/no_course.html", arrival=arrival)
@@ -42,7 +42,7 @@ def page(access: Access, arrival: Arrival) -> str:
 @picker.post("/achievements")
 def create() -> str:
     """A new badge of this course, then the choice with it."""
-    access, engine = _access(), services().engine
+    access, tool = _access(), services().tool
     upload = request.files.get("image")
     draft = AchievementDraft(
         name=request.form.get("name", ""),
@@ -50,9 +50,9 @@ def create() -> str:
         criteria=request.form.get("criteria", "") or request.form.get("description", ""),
         image=upload.read() if upload and upload.filename else None,
     )
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         backend_id = backend_of_course(session, access.course_id).id
-    made = create_achievement(engine, backend_id, draft, course_id=access.course_id)
+    made = create_achievement(tool, backend_id, draft, course_id=access.course_id)
     return _choice(access, {made, *request.form.getlist("achievement")})
 
 
@@ -62,25 +62,25 @@ def place() -> str:
     access = _access()
     settings, deployment_id = _settings(access)
     chosen = [] if "cancel" in request.form else _chosen(access, settings)
-    engine = services().engine
-    with engine.sessions() as session:
+    tool = services().tool
+    with tool.sessions() as session:
         platform = session.get_one(Platform, access.platform_id)
     token = answer(
-        engine.keys,
+        tool.keys,
         settings,
         chosen,
         issuer=platform.issuer,
         client_id=platform.client_id,
         deployment_id=deployment_id,
-        target_link_uri=engine.settings.url("/lti/launch"),
+        target_link_uri=tool.settings.url("/lti/launch"),
         log=None if chosen else "No badge was chosen.",
     )
     return render_template("picker/return.html", url=settings.return_url, jwt=token)
 
 
 def _chosen(access: Access, settings: DeepLinkingSettings) -> list[Chosen]:
-    engine = services().engine
-    known = {each.id: each for each in achievements_for(engine, access.course_id)}
+    tool = services().tool
+    known = {each.id: each for each in achievements_for(tool, access.course_id)}
     ids = list(dict.fromkeys(request.form.getlist("achievement")))
     if not ids:
         raise InvalidInput("Choose a badge first, or cancel.", field="achievement")
@@ -96,7 +96,7 @@ def _item(badge: AchievementRef) -> Chosen:
         title=badge.name,
         text=badge.description,
         custom={ACHIEVEMENT_PARAMETER: badge.id},
-        icon_url=services().engine.settings.url(f"/achievements/{badge.id}/image.png"),
+        icon_url=services().tool.settings.url(f"/achievements/{badge.id}/image.png"),
         score_maximum=COLUMN_MAXIMUM if request.form.get("column") == "on" else None,
         resource_id=badge.id,
         tag=f"{OWN_TAG}:link",
@@ -124,7 +124,7 @@ def _choice(access: Access, chosen: set[str] | frozenset[str] = frozenset()) -> 
     settings, _ = _settings(access)
     return render_template(
         "picker/_choice.html",
-        badges=achievements_for(services().engine, access.course_id),
+        badges=achievements_for(services().tool, access.course_id),
         chosen=chosen,
         several=settings.accept_multiple,
         columns=settings.accept_lineitem,

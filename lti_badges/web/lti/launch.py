@@ -9,10 +9,11 @@ from flask import Blueprint, Response, g, jsonify, make_response, redirect, rend
 from werkzeug.wrappers import Response as AnyResponse
 
 from lti_badges.core.errors import LaunchError
-from lti_badges.courses.launch_intake import Arrival, arrive
+from lti_badges.courses.launch_intake import LaunchedMember
 from lti_badges.lti.claims import Launch, MessageType
 from lti_badges.lti.launches import Accepted, accept_launch, prove_launch
 from lti_badges.lti.login import LIFE, Started, begin_login, hashed
+from lti_badges.pipeline import take_launch
 from lti_badges.values.course import Role
 from lti_badges.web.access import Access
 from lti_badges.web.instructor import pages as instructor
@@ -31,8 +32,8 @@ PATH = "/lti/launch"
 @launch.route("/login", methods=["GET", "POST"])
 def login() -> AnyResponse:
     """Third-party-initiated login: a plain 302, unless the LMS offers to keep our secret itself."""
-    engine = services().engine
-    started = begin_login(engine.sessions, engine.settings.base_url, request.values)
+    tool = services().tool
+    started = begin_login(tool.sessions, tool.settings.base_url, request.values)
     if started.storage_target:
         page = render_template(
             "launch/storage_put.html", started=started, key=_storage_key(started.state)
@@ -49,7 +50,7 @@ def login() -> AnyResponse:
 def land() -> AnyResponse:
     """The one redirect address, for every message."""
     cookies = [value for name, value in request.cookies.items() if name.startswith(COOKIE)]
-    accepted = accept_launch(services().desk, request.form, cookies)
+    accepted = accept_launch(services().launches, request.form, cookies)
     if accepted.ticket is None:
         return _opened(accepted, request.form.get("state", ""))
     if accepted.storage_target:
@@ -69,19 +70,19 @@ def proof() -> AnyResponse:
     ticket, secret = request.form.get("ticket", ""), request.form.get("secret", "")
     if not secret:
         raise LaunchError("The launch could not be proved.", code="no_proof")
-    return _opened(prove_launch(services().desk, ticket, secret), "")
+    return _opened(prove_launch(services().launches, ticket, secret), "")
 
 
 @launch.post("/launch/window")
 def window() -> AnyResponse:
     """The person's own click, in a window of its own."""
-    return _opened(prove_launch(services().desk, request.form.get("ticket", ""), None), "")
+    return _opened(prove_launch(services().launches, request.form.get("ticket", ""), None), "")
 
 
 @launch.get("/jwks.json")
 def jwks() -> Response:
     """Our public keys."""
-    response = jsonify(services().engine.keys.jwks())
+    response = jsonify(services().tool.keys.jwks())
     response.headers["Cache-Control"] = "public, max-age=600"
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
@@ -108,14 +109,14 @@ def _view(accepted: Accepted, came: Launch) -> str:
                 code="learner_deep_link",
                 status=403,
             )
-        arrival = arrive(services().engine, came, accepted.deployment_row_id)
+        arrival = take_launch(services().tool, came, accepted.deployment_row_id)
         access = _access(accepted, arrival, deep_link=_picker_settings(accepted))
         return picker.page(access, arrival)
     if came.message is MessageType.END_ASSESSMENT:
         return render_template("launch/nothing_to_do.html")
     if came.message is MessageType.DATA_PRIVACY:
         return render_template("launch/privacy.html", person=came.for_user)
-    arrival = arrive(services().engine, came, accepted.deployment_row_id)
+    arrival = take_launch(services().tool, came, accepted.deployment_row_id)
     access = _access(accepted, arrival)
     g.return_url = came.return_url if came.document_target in {"window", "frame"} else None
     if arrival.course_id is None:
@@ -128,7 +129,7 @@ def _view(accepted: Accepted, came: Launch) -> str:
 
 
 def _access(
-    accepted: Accepted, arrival: Arrival, deep_link: dict[str, object] | None = None
+    accepted: Accepted, arrival: LaunchedMember, deep_link: dict[str, object] | None = None
 ) -> Access:
     return Access(
         platform_id=accepted.platform.id,
@@ -185,7 +186,7 @@ def _set_cookies(response: AnyResponse, started: Started) -> None:
         samesite="None",
         partitioned=True,
     )
-    if not services().engine.settings.is_https:
+    if not services().tool.settings.is_https:
         response.set_cookie(
             lax, started.secret, max_age=age, path=PATH, httponly=True, samesite="Lax"
         )

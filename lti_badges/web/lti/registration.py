@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from lti_badges import lms
 from lti_badges.core.errors import LaunchError, NotFound
+from lti_badges.core.links import LOOPBACK_HOSTS
 from lti_badges.courses.copy import note_copy
 from lti_badges.lti.claims import CLAIM
 from lti_badges.lti.id_token import unverified_parties, verified_claims
@@ -22,7 +23,6 @@ from lti_badges.lti.registration import (
     store_registration,
     tool_registration,
 )
-from lti_badges.settings import LOOPBACK_HOSTS
 from lti_badges.store import Platform
 from lti_badges.web.services import services
 
@@ -36,9 +36,9 @@ MAX_NOTICES = 100
 @registration.get("/register")
 def register() -> str:
     """Dynamic registration: the LMS opens this with its configuration's address."""
-    engine = services().engine
+    tool = services().tool
     secret = request.args.get("invitation", "")
-    kind = open_invitation(engine.sessions, secret)
+    kind = open_invitation(tool.sessions, secret)
     url, token = (
         request.args.get("openid_configuration", ""),
         request.args.get("registration_token"),
@@ -49,9 +49,9 @@ def register() -> str:
             "(dynamic registration), it opens it by itself.",
             code="no_configuration",
         )
-    base = engine.settings.base_url
+    base = tool.settings.base_url
     public_only = not _on_loopback(base)
-    configuration = read_configuration(engine.http, url, token, public_only=public_only)
+    configuration = read_configuration(tool.http, url, token, public_only=public_only)
     vendor = lms.of(kind) if kind else lms.of_family(configuration.family)
     check_owner(configuration, url, vendor.shared_issuers)
     body = tool_registration(
@@ -61,9 +61,9 @@ def register() -> str:
         custom_parameters=vendor.custom_parameters,
         extras=vendor.registration_extras(base),
     )
-    registered = send_registration(engine.http, configuration, body, token, public_only=public_only)
+    registered = send_registration(tool.http, configuration, body, token, public_only=public_only)
     store_registration(
-        engine.sessions,
+        tool.sessions,
         secret,
         configuration,
         registered,
@@ -86,7 +86,7 @@ def register() -> str:
 def key_configuration(kind: str) -> Response:
     """A configuration document for the LMSes that take one by address."""
     vendor = lms.LMSES.get(kind)
-    found = vendor.key_configuration(services().engine.settings.base_url) if vendor else None
+    found = vendor.key_configuration(services().tool.settings.base_url) if vendor else None
     if found is None:
         abort(404)
     response = jsonify(found)
@@ -107,7 +107,7 @@ def setup(kind: str) -> str:
     if vendor is None:
         raise NotFound("There is no guide for that LMS.")
     guide = resources.files("lti_badges.lms") / "guides" / f"{kind}.md"
-    text = guide.read_text("utf-8").replace(EXAMPLE, services().engine.settings.base_url)
+    text = guide.read_text("utf-8").replace(EXAMPLE, services().tool.settings.base_url)
     return render_template("launch/setup.html", vendor=vendor, text=text)
 
 
@@ -128,9 +128,9 @@ def _notice(given: Any) -> tuple[str, dict[str, Any]]:
     token = given.get("jwt") if isinstance(given, dict) else None
     if not isinstance(token, str):
         raise LaunchError("A notice without its jwt can't be taken.", code="notices")
-    engine = services().engine
+    tool = services().tool
     issuer, audiences = unverified_parties(token)
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         platform = session.scalar(
             select(Platform).where(Platform.issuer == issuer, Platform.client_id.in_(audiences))
         )
@@ -141,7 +141,7 @@ def _notice(given: Any) -> tuple[str, dict[str, Any]]:
         issuer=platform.issuer,
         client_id=platform.client_id,
         key_set_url=platform.key_set_url,
-        key_sets=engine.key_sets,
+        key_sets=tool.key_sets,
         needs_nonce=False,
     )
     return platform.id, claims
@@ -157,7 +157,7 @@ def _note(platform_id: str, claims: dict[str, Any]) -> None:
         return
     if isinstance(origins, list) and origins:
         note_copy(
-            services().engine,
+            services().tool,
             platform_id,
             str(claims.get(f"{CLAIM}deployment_id", "")),
             str(context["id"])[:255],

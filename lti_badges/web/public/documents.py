@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from lti_badges.backends import KINDS
 from lti_badges.backends.signer import Signer
 from lti_badges.catalogue.issuance import achievement_of, backend_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.openbadges.canonical import OB_CONTEXT, VC_CONTEXT
 from lti_badges.openbadges.documents import build_achievement
@@ -21,9 +21,9 @@ from lti_badges.store import Achievement, BackendRow, IssuedCredential
 STATUS_LIFE = timedelta(hours=24)
 
 
-def issuer_of(engine: Engine, backend_id: str) -> Signer | None:
+def issuer_of(tool: ToolContext, backend_id: str) -> Signer | None:
     """Who signs, or once signed, a backend's credentials here; None where only the backend does."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         row = session.get(BackendRow, backend_id)
         signed = session.scalar(
             select(IssuedCredential.award_id)
@@ -32,42 +32,42 @@ def issuer_of(engine: Engine, backend_id: str) -> Signer | None:
         )
     if row is None or not (signed or KINDS[row.kind].traits.signs_here):
         return None
-    return Signer(backend_of(engine, row).config)
+    return Signer(backend_of(tool, row).config)
 
 
-def issuer_of_achievement(engine: Engine, achievement_id: str) -> Signer | None:
+def issuer_of_achievement(tool: ToolContext, achievement_id: str) -> Signer | None:
     """Who signs a badge's credentials here; who once did, after it moved elsewhere: they go on
     pointing here."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         row = session.get(Achievement, achievement_id)
         once = session.scalar(
             select(IssuedCredential.backend_id)
             .where(IssuedCredential.achievement_id == achievement_id)
             .limit(1)
         )
-    return (issuer_of(engine, row.backend_id) if row else None) or issuer_of(engine, once or "")
+    return (issuer_of(tool, row.backend_id) if row else None) or issuer_of(tool, once or "")
 
 
-def profile(engine: Engine, backend_id: str) -> dict[str, Any] | None:
+def profile(tool: ToolContext, backend_id: str) -> dict[str, Any] | None:
     """The issuer's Profile with its verification method."""
-    issuer = issuer_of(engine, backend_id)
+    issuer = issuer_of(tool, backend_id)
     return None if issuer is None else issuer.profile_document()
 
 
-def jwk(engine: Engine, backend_id: str, kid: str) -> dict[str, Any] | None:
+def jwk(tool: ToolContext, backend_id: str, kid: str) -> dict[str, Any] | None:
     """The key that `kid` of a VC-JWT names."""
-    issuer = issuer_of(engine, backend_id)
+    issuer = issuer_of(tool, backend_id)
     return dict(issuer.jwk) if issuer and issuer.jwk["kid"] == kid else None
 
 
-def achievement(engine: Engine, achievement_id: str) -> dict[str, Any] | None:
+def achievement(tool: ToolContext, achievement_id: str) -> dict[str, Any] | None:
     """The Achievement as a document of its own."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         row = session.get(Achievement, achievement_id)
-    issuer = issuer_of_achievement(engine, achievement_id)
+    issuer = issuer_of_achievement(tool, achievement_id)
     if row is None or issuer is None:
         return None
-    document = build_achievement(issuer.achievement_document(achievement_of(engine, row)))
+    document = build_achievement(issuer.achievement_document(achievement_of(tool, row)))
     return {
         "@context": [VC_CONTEXT, OB_CONTEXT],
         **document,
@@ -75,9 +75,9 @@ def achievement(engine: Engine, achievement_id: str) -> dict[str, Any] | None:
     }
 
 
-def status_list(engine: Engine, list_id: str) -> dict[str, Any] | None:
+def status_list(tool: ToolContext, list_id: str) -> dict[str, Any] | None:
     """A signed status list as of now; signed again only when something was revoked, or hourly."""
-    with engine.sessions() as session:
+    with tool.sessions() as session:
         backend_id = session.scalar(
             select(IssuedCredential.backend_id)
             .where(IssuedCredential.status_list == list_id)
@@ -88,25 +88,25 @@ def status_list(engine: Engine, list_id: str) -> dict[str, Any] | None:
                 IssuedCredential.status_list == list_id, IssuedCredential.revoked_at.is_not(None)
             )
         )
-    issuer = issuer_of(engine, backend_id or "")
+    issuer = issuer_of(tool, backend_id or "")
     if issuer is None:
         return None
     hour = clock.now().replace(minute=0, second=0, microsecond=0)
     return _signed(_Key(issuer, list_id), revoked or 0, hour)
 
 
-def resolve(engine: Engine, url: str) -> dict[str, Any] | None:
+def resolve(tool: ToolContext, url: str) -> dict[str, Any] | None:
     """Our own document at an address, without asking ourselves over HTTP; None for any other."""
-    base = engine.settings.base_url
+    base = tool.settings.base_url
     if not url.startswith(f"{base}/"):
         return None
     parts = url.removeprefix(f"{base}/").split("/")
     if len(parts) == 2 and parts[0] == "issuers":
-        return profile(engine, parts[1])
+        return profile(tool, parts[1])
     if len(parts) == 4 and parts[0] == "issuers" and parts[2] == "keys":
-        return jwk(engine, parts[1], parts[3])
+        return jwk(tool, parts[1], parts[3])
     if len(parts) == 2 and parts[0] == "status":
-        return status_list(engine, parts[1])
+        return status_list(tool, parts[1])
     return None
 
 

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from lti_badges.catalogue.achievements import PNG, SVG, picture_of
 from lti_badges.catalogue.issuance import achievement_of
-from lti_badges.context import Engine
+from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import NotFound
 from lti_badges.openbadges import ob2
@@ -34,7 +34,7 @@ T = TypeVar("T")
 @public.get("/")
 def home() -> str:
     """What this is, for whoever comes to the bare address."""
-    return render_template("public/home.html", base=services().engine.settings.base_url)
+    return render_template("public/home.html", base=services().tool.settings.base_url)
 
 
 @public.get("/credentials/<uuid:award>")
@@ -72,7 +72,7 @@ def credential_ob2(award: Any) -> AnyResponse:
     row = _issued(str(award))
     if row.revoked_at is not None:
         gone = ob2.build_revoked(
-            services().engine.settings.url(f"/credentials/{award}"), row.revocation_reason or ""
+            services().tool.settings.url(f"/credentials/{award}"), row.revocation_reason or ""
         )
         response = _document(gone, LD_TYPE)
         response.status_code = 410  # OB 2.0: a revoked hosted assertion
@@ -84,24 +84,24 @@ def credential_ob2(award: Any) -> AnyResponse:
 def achievement(achievement: Any) -> AnyResponse:
     """What can be earned."""
     row = _achievement(str(achievement))
-    engine = services().engine
+    tool = services().tool
     if _wants_page():
         backend = _backend(row.backend_id)
         return Response(
             render_template(
-                "public/achievement.html", badge=achievement_of(engine, row), backend=backend
+                "public/achievement.html", badge=achievement_of(tool, row), backend=backend
             )
         )
-    document = documents.achievement(engine, str(achievement))
+    document = documents.achievement(tool, str(achievement))
     return _document(_found(document), _json_type())
 
 
 @public.get("/achievements/<uuid:achievement>/ob2.json")
 def achievement_ob2(achievement: Any) -> AnyResponse:
     """The Open Badges 2.0 BadgeClass."""
-    row, engine = _achievement(str(achievement)), services().engine
-    issuer = _found(documents.issuer_of_achievement(engine, row.id))
-    document = issuer.achievement_document(achievement_of(engine, row))
+    row, tool = _achievement(str(achievement)), services().tool
+    issuer = _found(documents.issuer_of_achievement(tool, row.id))
+    document = issuer.achievement_document(achievement_of(tool, row))
     return _document(ob2.build_badge_class(document, issuer.profile), LD_TYPE)
 
 
@@ -109,15 +109,15 @@ def achievement_ob2(achievement: Any) -> AnyResponse:
 def achievement_image(achievement_id: Any, extension: str) -> AnyResponse:
     """A badge's picture."""
     wanted = SVG if extension == "svg" else PNG
-    image, media_type = picture_of(services().engine, str(achievement_id), wanted)
+    image, media_type = picture_of(services().tool, str(achievement_id), wanted)
     return _picture(image, media_type)
 
 
 @public.get("/issuers/<uuid:issuer>")
 def issuer(issuer: Any) -> AnyResponse:
     """The issuer's Profile and keys."""
-    engine = services().engine
-    found = _found(documents.issuer_of(engine, str(issuer)))
+    tool = services().tool
+    found = _found(documents.issuer_of(tool, str(issuer)))
     if _wants_page():
         return Response(render_template("public/issuer.html", profile=found.profile))
     return _document(found.profile_document(), _json_type())
@@ -126,20 +126,20 @@ def issuer(issuer: Any) -> AnyResponse:
 @public.get("/issuers/<uuid:issuer>/ob2.json")
 def issuer_ob2(issuer: Any) -> AnyResponse:
     """The Open Badges 2.0 Issuer."""
-    found = _found(documents.issuer_of(services().engine, str(issuer)))
+    found = _found(documents.issuer_of(services().tool, str(issuer)))
     return _document(ob2.build_issuer(found.profile), LD_TYPE)
 
 
 @public.get("/issuers/<uuid:issuer>/keys/<kid>")
 def issuer_key(issuer: Any, kid: str) -> AnyResponse:
     """The public key of VC-JWT proofs, as JWK."""
-    return _document(_found(documents.jwk(services().engine, str(issuer), kid)), JSON_TYPE)
+    return _document(_found(documents.jwk(services().tool, str(issuer), kid)), JSON_TYPE)
 
 
 @public.get("/status/<uuid:status_list>")
 def status(status_list: Any) -> AnyResponse:
     """A signed BitstringStatusListCredential."""
-    found = documents.status_list(services().engine, str(status_list))
+    found = documents.status_list(services().tool, str(status_list))
     response = _document(_found(found), _json_type())
     response.headers["Cache-Control"] = ONE_MINUTE
     return response
@@ -152,8 +152,8 @@ def favicon() -> AnyResponse:
 
 
 def _credential_page(award_id: str, email: str | None = None) -> AnyResponse:
-    engine = services().engine
-    with engine.sessions() as session:
+    tool = services().tool
+    with tool.sessions() as session:
         award = session.get(Award, award_id)
         if award is None:
             raise NotFound("There is no such credential. Check that you copied the whole address.")
@@ -171,12 +171,12 @@ def _credential_page(award_id: str, email: str | None = None) -> AnyResponse:
     page = render_template(
         "public/credential.html",
         award=award,
-        badge=achievement_of(engine, achievement),
+        badge=achievement_of(tool, achievement),
         course=course.title or course.label,
         backend=_backend(award.backend_id),
         credential=row,
-        issuer=documents.issuer_of(engine, award.backend_id),
-        verification=_verification(engine, row),
+        issuer=documents.issuer_of(tool, award.backend_id),
+        verification=_verification(tool, row),
         matches=matches_recipient(row.document, email) if row and email else None,
         asked=email,
         newer=newer if award.revoked_at is None else None,
@@ -188,27 +188,27 @@ def _credential_page(award_id: str, email: str | None = None) -> AnyResponse:
     return response
 
 
-def _verification(engine: Engine, row: IssuedCredential | None) -> Verification | None:
+def _verification(tool: ToolContext, row: IssuedCredential | None) -> Verification | None:
     """From the stored bytes, by the same checks that anyone else would make."""
     if row is None:
         return None
-    return verify_document(row.document, lambda url: documents.resolve(engine, url), clock.now())
+    return verify_document(row.document, lambda url: documents.resolve(tool, url), clock.now())
 
 
 def _baked(row: IssuedCredential, form: str) -> AnyResponse:
-    engine = services().engine
-    image, media_type = picture_of(engine, row.achievement_id, SVG if form == "svg" else PNG)
+    tool = services().tool
+    image, media_type = picture_of(tool, row.achievement_id, SVG if form == "svg" else PNG)
     if form == "svg":
         if media_type != SVG:
             raise NotFound("This badge's picture is a PNG; take the .png.")
         return _picture(bake_svg(image.decode(), row.jwt).encode(), SVG)
-    url = engine.settings.url(f"/credentials/{row.award_id}")
+    url = tool.settings.url(f"/credentials/{row.award_id}")
     baked = bake_png(bake_png(image, row.jwt), ob2.hosted(url), OB2_KEYWORD)
     return _picture(baked, PNG)
 
 
 def _issued(award_id: str) -> IssuedCredential:
-    with services().engine.sessions() as session:
+    with services().tool.sessions() as session:
         row = session.get(IssuedCredential, award_id)
     if row is None:
         raise NotFound("There is no such credential here, or it has not been issued yet.")
@@ -216,7 +216,7 @@ def _issued(award_id: str) -> IssuedCredential:
 
 
 def _achievement(achievement_id: str) -> Achievement:
-    with services().engine.sessions() as session:
+    with services().tool.sessions() as session:
         row = session.get(Achievement, achievement_id)
     if row is None:
         raise NotFound("There is no such badge.")
@@ -224,7 +224,7 @@ def _achievement(achievement_id: str) -> Achievement:
 
 
 def _backend(backend_id: str) -> BackendRow:
-    with services().engine.sessions() as session:
+    with services().tool.sessions() as session:
         return session.get_one(BackendRow, backend_id)
 
 

@@ -1,0 +1,34 @@
+"""One writer at a time for what is stored of a course."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from lti_badges.context import ToolContext
+from lti_badges.core.errors import NotFound
+from lti_badges.store import Course, CourseMember
+
+
+@contextmanager
+def writing(tool: ToolContext, course_id: str) -> Iterator[tuple[Session, Course]]:
+    """One transaction as the only writer of a course. Raises NotFound.
+
+    A learner's launch, the schedule and the instructor's save may meet in one course; on SQLite
+    the transaction itself is exclusive, on PostgreSQL the course's row is locked.
+    """
+    with tool.sessions.begin() as session:
+        course = session.scalar(select(Course).where(Course.id == course_id).with_for_update())
+        if course is None:
+            raise NotFound("There is no such course.")
+        yield session, course
+
+
+def mark_all_dirty(session: Session, course_id: str) -> None:
+    """Everybody in the course is to be judged again."""
+    session.execute(
+        update(CourseMember).where(CourseMember.course_id == course_id).values(dirty=True)
+    )

@@ -1,0 +1,48 @@
+"""The states of an award, and the only ways from one to another; each with its audit event."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lti_badges.core import clock
+from lti_badges.ledger.audit import SYSTEM, record
+from lti_badges.store import Award, State
+
+
+def change_state(
+    session: Session, award: Award, to: State, *, why: str, actor: str = SYSTEM
+) -> None:
+    """Move an award to another state, with its event."""
+    was, award.state = award.state, to.value
+    record(
+        session,
+        "award_state",
+        actor=actor,
+        course_id=award.course_id,
+        member_id=award.member_id,
+        rule_id=award.rule_id,
+        award_id=award.id,
+        was=was,
+        now=to.value,
+        why=why,
+    )
+
+
+def begin_revoking(session: Session, award: Award, *, why: str, actor: str = SYSTEM) -> list[str]:
+    """Order the revocation of an award, if it is issued, and of the same award as it was issued
+    before at another backend. Returns the ids of those that are due at their backends."""
+    earlier = session.scalars(
+        select(Award).where(
+            Award.achievement_id == award.achievement_id,
+            Award.member_id == award.member_id,
+            Award.number < award.number,
+            Award.state == State.ISSUED.value,
+            Award.standing_at(clock.now()),
+        )
+    )
+    revoked = [each for each in (award, *earlier) if each.state == State.ISSUED]
+    for each in revoked:
+        each.revocation_reason, each.next_attempt_at = why, clock.now()
+        change_state(session, each, State.REVOKING, why=why, actor=actor)
+    return [each.id for each in revoked]
