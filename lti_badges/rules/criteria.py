@@ -48,11 +48,9 @@ class ScoreAtLeast:
         return drift or judge_result(self.label, self.share, found, facts, self.key)
 
     def describe(self) -> str:
-        """In words."""
         return f"{self.label} at least {percent(self.share)}"
 
     def to_json(self) -> dict[str, Any]:
-        """Storage form."""
         return {"is": "score", "key": self.key, "label": self.label, "share": str(self.share)}
 
 
@@ -76,11 +74,9 @@ class MarkIsOneOf:
         return drift or judge_mark(self.label, self.marks, found, facts, self.key)
 
     def describe(self) -> str:
-        """In words."""
         return f"{self.label} graded {listed(self.marks, 'or')}"
 
     def to_json(self) -> dict[str, Any]:
-        """Storage form."""
         return {"is": "mark", "key": self.key, "label": self.label, "marks": list(self.marks)}
 
 
@@ -99,11 +95,9 @@ class MemberOf:
         )
 
     def describe(self) -> str:
-        """In words."""
         return f"in {self.label}"
 
     def to_json(self) -> dict[str, Any]:
-        """Storage form."""
         return {"is": "member", "key": self.key, "label": self.label}
 
 
@@ -118,11 +112,9 @@ class CourseGradeAtLeast:
         return judge_result("Course grade", self.share, facts.course_grade, facts, COURSE_GRADE_KEY)
 
     def describe(self) -> str:
-        """In words."""
         return f"Course grade at least {percent(self.share)}"
 
     def to_json(self) -> dict[str, Any]:
-        """Storage form."""
         return {"is": "course_grade", "share": str(self.share)}
 
 
@@ -135,11 +127,9 @@ class CourseCompleted:
         return judge_completion("Course", facts.course_completion, facts, COURSE_COMPLETION)
 
     def describe(self) -> str:
-        """In words."""
         return "Course completed"
 
     def to_json(self) -> dict[str, Any]:
-        """Storage form."""
         return {"is": "course_completed"}
 
 
@@ -157,11 +147,9 @@ class ActivityCompleted:
         return drift or judge_completion(self.label, found, facts, self.key)
 
     def describe(self) -> str:
-        """In words."""
         return f"{self.label} completed"
 
     def to_json(self) -> dict[str, Any]:
-        """Storage form."""
         return {"is": "activity_completed", "key": self.key, "label": self.label}
 
 
@@ -199,11 +187,9 @@ class BadgeHeld:
         )
 
     def describe(self) -> str:
-        """In words."""
         return f"Badge “{self.name}” held"
 
     def to_json(self) -> dict[str, Any]:
-        """Storage form."""
         return {"is": "badge_held", "achievement_id": self.achievement_id, "name": self.name}
 
 

@@ -42,12 +42,10 @@ class AtLeastN:
         )
 
     def describe(self) -> str:
-        """In words."""
         words = listed([_nested(criterion) for criterion in self.criteria], "or")
         return words if self.n == 1 else f"at least {self.n} of: {words}"
 
     def to_json(self) -> dict[str, Any]:
-        """Storage form."""
         return {"is": "at_least_n", "n": self.n, "of": [c.to_json() for c in self.criteria]}
 
 
@@ -73,11 +71,9 @@ class AllOf:
         )
 
     def describe(self) -> str:
-        """In words."""
         return listed([_nested(criterion) for criterion in self.criteria], "and")
 
     def to_json(self) -> dict[str, Any]:
-        """Storage form."""
         return {"is": "all", "of": [criterion.to_json() for criterion in self.criteria]}
 
 
@@ -95,11 +91,9 @@ class AnyOf:
         return AtLeastN(1, self.criteria).judge(facts)
 
     def describe(self) -> str:
-        """In words."""
         return AtLeastN(1, self.criteria).describe()
 
     def to_json(self) -> dict[str, Any]:
-        """Storage form."""
         return {"is": "any", "of": [criterion.to_json() for criterion in self.criteria]}
 
 
