@@ -56,7 +56,7 @@ def photograph(page: Page, lms: str) -> None:
     page.wait_for_timeout(600)
     page.screenshot(path=str(IMAGES / "instructor.png"), full_page=True)
     page.set_viewport_size({"width": 1180, "height": 900})
-    tool.get_by_role("button", name="Put the rule in force").click()
+    tool.get_by_role("button", name="Start awarding").click()
     tool.locator(".pill.issued").wait_for(timeout=30_000)
     tool.get_by_role("button", name="Learners").click()
     tool.get_by_role("button", name=re.compile("Mei Lin")).wait_for()

@@ -23,21 +23,21 @@ from lti_badges.store import LineItem
 
 @dataclass(frozen=True, slots=True)
 class ItemChange:
-    """One condition that waits. `mended` is the item that it would look at after one click; None
+    """One condition that waits. `proposed` is the item that it would look at after one click; None
     when the instructor has to choose."""
 
     rule_id: str
     badge: str
     label: str
     gone: bool
-    mended: str | None
+    proposed: str | None
 
     @property
     def sentence(self) -> str:
         """For the banner."""
         if not self.gone:
-            return f"“{self.label}” is called “{self.mended}” now. Is it still what is meant?"
-        if self.mended:
+            return f"“{self.label}” is called “{self.proposed}” now. Is it still what is meant?"
+        if self.proposed:
             return (
                 f"“{self.label}” was taken out of the course, and there is a new one of that name."
             )
@@ -48,26 +48,28 @@ def item_changes_of(tool: ToolContext, course_id: str) -> list[ItemChange]:
     """All conditions of active rules that wait, in the rules' order."""
     items = _Items.of(tool, course_id)
     return [
-        drift
+        change
         for view in rules_of(tool, course_id)
         if view.active
         for leaf in leaves(view.criterion)
-        if (drift := _drift(items, view, leaf)) is not None
+        if (change := _change_of(items, view, leaf)) is not None
     ]
 
 
 def accept_item_changes(tool: ToolContext, course_id: str, rule_id: str, *, by: str) -> None:
     """Take the new names, and the new items of the old names, as what the rule means. Raises
-    NotFound when nothing can be mended so."""
+    NotFound when nothing can be proposed so."""
     items = _Items.of(tool, course_id)
     view = next((each for each in rules_of(tool, course_id) if each.id == rule_id), None)
-    found = [] if view is None else [_drift(items, view, leaf) for leaf in leaves(view.criterion)]
-    waiting = [drift for drift in found if drift is not None and drift.mended]
+    found = (
+        [] if view is None else [_change_of(items, view, leaf) for leaf in leaves(view.criterion)]
+    )
+    waiting = [change for change in found if change is not None and change.proposed]
     if view is None or not waiting:
-        raise NotFound("There is nothing to accept_item_changes in this rule any more.")
-    moved = [drift.label for drift in waiting if drift.gone]
+        raise NotFound("Nothing in this rule waits for a decision any more.")
+    moved = [change.label for change in waiting if change.gone]
     why = f"“{moved[0]}” is another item than before." if moved else None
-    edit_rule(tool, rule_id, items.mended(view.criterion), view.policy, by=by, suspicion=why)
+    edit_rule(tool, rule_id, items.proposed(view.criterion), view.policy, by=by, suspicion=why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,11 @@ class _Items:
         row = self.by_key.get((kind, leaf.key))
         return row if row is not None and row.present else self.by_name.get((kind, leaf.label))
 
-    def mended(self, criterion: Criterion) -> Criterion:
+    def proposed(self, criterion: Criterion) -> Criterion:
         """The criterion with keys and labels as they are now."""
         if isinstance(criterion, AllOf | AnyOf | AtLeastN):
             return replace(
-                criterion, criteria=tuple(self.mended(part) for part in criterion.criteria)
+                criterion, criteria=tuple(self.proposed(part) for part in criterion.criteria)
             )
         if isinstance(criterion, Named):
             row = self.now(criterion)
@@ -110,7 +112,7 @@ class _Items:
         return criterion
 
 
-def _drift(items: _Items, view: RuleView, leaf: Criterion) -> ItemChange | None:
+def _change_of(items: _Items, view: RuleView, leaf: Criterion) -> ItemChange | None:
     if not isinstance(leaf, Named):
         return None
     row = items.by_key.get((kind_of(leaf).value, leaf.key))

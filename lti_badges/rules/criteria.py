@@ -43,9 +43,9 @@ class ScoreAtLeast:
 
     def judge(self, facts: Facts) -> Judgement:
         """Points are compared exactly: 2.4 of 3 is 80 %. AGS 2.0 §3.3."""
-        drift = judge_item_change(self.label, self.key, facts)
+        change = judge_item_change(self.label, self.key, facts)
         found = facts.results.get(self.key)
-        return drift or judge_result(self.label, self.share, found, facts, self.key)
+        return change or judge_result(self.label, self.share, found, facts, self.key)
 
     def describe(self) -> str:
         return f"{self.label} at least {percent(self.share)}"
@@ -69,9 +69,9 @@ class MarkIsOneOf:
 
     def judge(self, facts: Facts) -> Judgement:
         """Compared word by word."""
-        drift = judge_item_change(self.label, self.key, facts)
+        change = judge_item_change(self.label, self.key, facts)
         found = facts.results.get(self.key)
-        return drift or judge_mark(self.label, self.marks, found, facts, self.key)
+        return change or judge_mark(self.label, self.marks, found, facts, self.key)
 
     def describe(self) -> str:
         return f"{self.label} graded {listed(self.marks, 'or')}"
@@ -89,8 +89,8 @@ class MemberOf:
 
     def judge(self, facts: Facts) -> Judgement:
         """Unknown when never read."""
-        drift = judge_item_change(self.label, self.key, facts)
-        return drift or judge_membership(
+        change = judge_item_change(self.label, self.key, facts)
+        return change or judge_membership(
             self.label, facts.completions.get(self.key), facts, self.key
         )
 
@@ -142,9 +142,9 @@ class ActivityCompleted:
 
     def judge(self, facts: Facts) -> Judgement:
         """Unknown when never read."""
-        drift = judge_item_change(self.label, self.key, facts)
+        change = judge_item_change(self.label, self.key, facts)
         found = facts.completions.get(self.key)
-        return drift or judge_completion(self.label, found, facts, self.key)
+        return change or judge_completion(self.label, found, facts, self.key)
 
     def describe(self) -> str:
         return f"{self.label} completed"

@@ -52,7 +52,7 @@ class Facts:
             results[key] = replace(result, state=state)
         return replace(self, results=results, unsettled=unsettled)
 
-    def drift(self, key: str, label: str) -> str | None:
+    def item_change(self, key: str, label: str) -> str | None:
         """Why an item can't be judged as the rule knows it: it is gone, or has another name."""
         if key in self.gone:
             return "is no longer in the course; the instructor has to choose another"

@@ -33,10 +33,10 @@ _UNKNOWN_STATES = {
 
 def judge_item_change(label: str, key: str, facts: Facts) -> Judgement | None:
     """Unknown while the item is not what the rule was written for; None when it is."""
-    drift = facts.drift(key, label)
-    if drift is None:
+    change = facts.item_change(key, label)
+    if change is None:
         return None
-    return Judgement(Outcome.UNKNOWN, label, f"{label}: {drift}", source=facts.sources.get(key))
+    return Judgement(Outcome.UNKNOWN, label, f"{label}: {change}", source=facts.sources.get(key))
 
 
 def judge_result(

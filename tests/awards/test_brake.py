@@ -136,9 +136,9 @@ def test_a_renamed_item_pauses_its_branch_until_one_click(campus: Campus) -> Non
     campus.grade(BEN, 50)
     campus.sync()
     assert campus.winners() == before
-    (drift,) = item_changes_of(campus.context, campus.course_id())
-    assert drift.mended == "Something else"
-    assert "To accept_item_changes" in campus.enter("3").text
+    (change,) = item_changes_of(campus.context, campus.course_id())
+    assert change.proposed == "Something else"
+    assert "Item changed" in campus.enter("3").text
     accept_item_changes(campus.context, campus.course_id(), rule_id, by="a test")
     campus.sync()
     assert campus.world.user_id(BEN) in campus.winners()
@@ -154,13 +154,13 @@ def test_a_deleted_item_pauses_and_its_namesake_is_offered(lite: Campus) -> None
     course = lite.world.courses[COURSE]
     old = course.items.pop(QUIZ)
     lite.sync()
-    (drift,) = item_changes_of(lite.context, lite.course_id())
-    assert drift.gone
-    assert drift.mended is None
+    (change,) = item_changes_of(lite.context, lite.course_id())
+    assert change.gone
+    assert change.proposed is None
     course.items["99"] = replace(old, id="99", scores={s: Fraction(50) for s in old.scores})
     lite.sync()
-    (drift,) = item_changes_of(lite.context, lite.course_id())
-    assert drift.mended == "Final quiz"
+    (change,) = item_changes_of(lite.context, lite.course_id())
+    assert change.proposed == "Final quiz"
     accept_item_changes(lite.context, lite.course_id(), rule_id, by="a test")
     lite.sync()
     assert lite.winners() == before  # a new item is a jump: it asks first

@@ -94,9 +94,9 @@ def test_groups_are_listed_once_a_day_and_gone_ones_pause_their_condition(
     assert not item_changes_of(lite.context, lite.course_id())
     with time_machine.travel(clock.now() + timedelta(hours=25), tick=True):
         lite.sync()
-    (drift,) = item_changes_of(lite.context, lite.course_id())
-    assert drift.gone
-    assert drift.label == label
+    (change,) = item_changes_of(lite.context, lite.course_id())
+    assert change.gone
+    assert change.label == label
     assert len(asked) == 1  # with the reading of the next day only
 
 

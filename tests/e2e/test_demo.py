@@ -131,7 +131,7 @@ def test_the_main_job_from_the_first_click_to_a_verified_badge(visitor: Visitor)
     tool.locator("select[name=source-1]").select_option(label="Final quiz (of 50)")
     tool.get_by_text("of 29 learners would get the badge now").wait_for()
     tool.locator("svg .threshold").wait_for(state="attached")
-    tool.get_by_role("button", name="Put the rule in force").click()
+    tool.get_by_role("button", name="Start awarding").click()
     tool.locator(".pill.issued", has_text="issued").wait_for(timeout=20_000)
 
     tool.get_by_role("button", name="Learners").click()

@@ -89,7 +89,7 @@ def badges() -> str:
         "instructor/badges.html",
         rules=rules_of(tool, course),
         flagged=flagged(tool, course),
-        item_changes_of=item_changes_of(tool, course),
+        item_changes=item_changes_of(tool, course),
         clock=course_sources(tool, course),
     )
 
@@ -185,11 +185,11 @@ def change_rule(rule_id: str, change: str) -> str:
     return badges()
 
 
-@instructor.post("/rules/<rule_id>/<any(accept_item_changes, release, stand):decision>")
+@instructor.post("/rules/<rule_id>/<any(accept, release, keep):decision>")
 def decide(rule_id: str, decision: str) -> str:
     """What the instructor says to a rule that waits: take its new items, go on, keep the badges."""
     tool, course, by = services().tool, _course(), _access().actor
-    if decision == "accept_item_changes":
+    if decision == "accept":
         accept_item_changes(tool, course, rule_id, by=by)
     elif decision == "release":
         resume_stopped_rule(tool, course, rule_id, by=by)
