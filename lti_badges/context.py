@@ -15,6 +15,7 @@ from lti_badges.lti.keysets import KeySets
 from lti_badges.lti.tokens import ServiceTokens
 from lti_badges.settings import Settings
 from lti_badges.store import Sessions, open_engine, open_sessions
+from lti_badges.store.leases import Heartbeat
 
 Enqueue = Callable[[str, str], None]
 """Tells the background that something is due: ("deliver", award id), ("sync", course id)."""
@@ -36,6 +37,7 @@ class ToolContext:
     http: Http
     tokens: ServiceTokens
     key_sets: KeySets
+    heartbeat: Heartbeat
     enqueue: Enqueue = no_queue
 
     @classmethod
@@ -46,15 +48,17 @@ class ToolContext:
         loopback = settings.base_url.split("://")[1].split("/")[0].rsplit(":", 1)[0]
         http = Http(allow_loopback=loopback.strip("[]") in LOOPBACK_HOSTS)
         database = open_engine(settings.database_url)
+        sessions = open_sessions(database)
         return cls(
             settings=settings,
             database=database,
-            sessions=open_sessions(database),
+            sessions=sessions,
             keys=keys,
             cipher=Cipher(secret),
             http=http,
             tokens=ServiceTokens(http, keys),
             key_sets=KeySets(http),
+            heartbeat=Heartbeat(sessions),
         )
 
     def with_queue(self, enqueue: Enqueue) -> Self:

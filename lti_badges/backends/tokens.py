@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
 
-from sqlalchemy import delete, update
-from sqlalchemy.exc import IntegrityError
-
 from lti_badges.backends.base import BackendConfig
 from lti_badges.core import clock
 from lti_badges.core.errors import Unavailable
-from lti_badges.store import Delivery, new_id
+from lti_badges.store.leases import LeaseTimeout, alone
 
 RENEW_BEFORE = timedelta(seconds=60)
 LOCK_FOR = timedelta(seconds=90)
 WAIT_S = 45.0
-POLL_S = 0.2
 
 _process_locks: dict[str, Lock] = {}
 _process_locks_guard = Lock()
@@ -104,40 +99,14 @@ class TokenStore:
         if not lock.acquire(timeout=WAIT_S):
             raise Unavailable("Another delivery has been logging in to the backend for too long.")
         try:
-            claim = self._claim(key)
-            try:
+            with alone(self._config.sessions, key, LOCK_FOR, WAIT_S):
                 yield
-            finally:
-                with self._config.sessions.begin() as session:
-                    session.execute(
-                        delete(Delivery).where(Delivery.key == key, Delivery.claim == claim)
-                    )
+        except LeaseTimeout:
+            raise Unavailable(
+                "Another worker has been logging in to the backend for too long."
+            ) from None
         finally:
             lock.release()
-
-    def _claim(self, key: str) -> str:
-        claim, give_up = new_id(), time.monotonic() + WAIT_S
-        while not _claimed(self._config, key, claim):
-            if time.monotonic() > give_up:
-                raise Unavailable("Another worker has been logging in to the backend for too long.")
-            time.sleep(POLL_S)
-        return claim
-
-
-def _claimed(config: BackendConfig, key: str, claim: str) -> bool:
-    until = clock.now() + LOCK_FOR
-    try:
-        with config.sessions.begin() as session:
-            session.add(Delivery(key=key, award_id="", claim=claim, lease_until=until))
-    except IntegrityError:
-        with config.sessions.begin() as session:
-            taken_over = session.execute(
-                update(Delivery)
-                .where(Delivery.key == key, Delivery.lease_until < clock.now())
-                .values(claim=claim, lease_until=until)
-            )
-            return bool(getattr(taken_over, "rowcount", 0))
-    return True
 
 
 def _current(secrets: Mapping[str, str]) -> str | None:

@@ -29,9 +29,9 @@ from lti_badges.courses.snapshot import (
     store_readings,
 )
 from lti_badges.ledger.course_lock import writing
-from lti_badges.ledger.leases import is_gone, new_claim
 from lti_badges.ledger.rules_in_force import wanted_gradables
 from lti_badges.store import COMPLETED, Course, CourseMember, LineItem, MemberResult
+from lti_badges.store.leases import free, is_gone, new_claim
 from lti_badges.values.course import Completion, Gradable, Kind, ReadInFull, Reading, Result, Unread
 
 BATCH = 200
@@ -279,16 +279,15 @@ def _now() -> str:
 
 
 def _take(tool: ToolContext, course_id: str) -> str | None:
-    token, now = new_claim(), clock.now()
+    token, now, gone = new_claim(), clock.now(), tool.heartbeat.gone()
     with tool.sessions.begin() as session:
         holder = session.scalar(select(Course.sync_token).where(Course.id == course_id))
         taken = session.execute(
             update(Course)
             .where(
                 Course.id == course_id,
-                (Course.sync_lease_until.is_(None))
-                | (Course.sync_lease_until < now)
-                | ((Course.sync_token == holder) if is_gone(holder) else false()),
+                free(Course.sync_lease_until)
+                | ((Course.sync_token == holder) if is_gone(holder, gone) else false()),
             )
             .values(sync_token=token, sync_lease_until=now + LEASE, sync_started_at=now)
         )

@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lti_badges.backends import KINDS
@@ -19,9 +18,9 @@ from lti_badges.catalogue.issuance import issuance_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.ledger.audit import record
-from lti_badges.ledger.leases import is_gone, new_claim
 from lti_badges.ledger.states import change_state
-from lti_badges.store import Achievement, Award, BackendRow, Delivery, State
+from lti_badges.store import Achievement, Award, BackendRow, State
+from lti_badges.store.leases import free, give_back, is_free, is_gone, new_claim, take
 from lti_badges.values.badge import Issuance
 
 LEASE = timedelta(minutes=5)
@@ -66,7 +65,7 @@ def claim(tool: ToolContext, award_id: str) -> Claimed | None:
         if wait is not None:
             award.next_attempt_at = wait
             return None
-        if not _lock(session, _lock_key(session, award), award.id, token):
+        if not take(session, _lock_key(session, award), token, LEASE, award_id=award.id):
             award.next_attempt_at = clock.now() + BUSY
             return None
         was = State(award.state)
@@ -93,7 +92,7 @@ def held(session: Session, taken: Claimed) -> Award | None:
         .where(Award.id == taken.award_id, Award.claim == taken.claim)
         .with_for_update()
     )
-    session.execute(delete(Delivery).where(Delivery.claim == taken.claim))
+    give_back(session, taken.claim)
     if award is not None:
         award.claim, award.lease_until = None, None
     return award
@@ -102,14 +101,14 @@ def held(session: Session, taken: Claimed) -> Award | None:
 def recover(tool: ToolContext) -> int:
     """Awards whose worker vanished: `sending` becomes `unknown` and rests before its look-up; a
     revocation is simply tried again. Returns how many."""
-    now = clock.now()
+    now, gone = clock.now(), tool.heartbeat.gone()
     with tool.sessions.begin() as session:
         leased = session.scalars(
             select(Award).where(Award.lease_until.is_not(None)).with_for_update(skip_locked=True)
         )
-        lost = [award for award in leased if _is_lost(award, now)]
+        lost = [award for award in leased if _is_lost(award, gone)]
         for award in lost:
-            session.execute(delete(Delivery).where(Delivery.claim == award.claim))
+            give_back(session, award.claim)
             award.claim, award.lease_until = None, None
             local = KINDS[session.get_one(BackendRow, award.backend_id).kind].traits.is_local
             award.next_attempt_at = now if local else now + REST
@@ -129,7 +128,7 @@ def due_awards(tool: ToolContext, limit: int = 500, course_id: str | None = None
         .where(
             Award.state.in_([state.value for state in DUE_STATES]),
             Award.next_attempt_at <= now,
-            (Award.lease_until.is_(None)) | (Award.lease_until < now),
+            free(Award.lease_until),
             (BackendRow.paused_until.is_(None)) | (BackendRow.paused_until <= now),
         )
         .order_by(Award.next_attempt_at)
@@ -141,15 +140,14 @@ def due_awards(tool: ToolContext, limit: int = 500, course_id: str | None = None
         return list(session.scalars(query))
 
 
-def _is_lost(award: Award, now: datetime) -> bool:
-    return (award.lease_until is not None and award.lease_until < now) or is_gone(award.claim)
+def _is_lost(award: Award, gone: frozenset[str]) -> bool:
+    return is_free(award.lease_until) or is_gone(award.claim, gone)
 
 
 def _is_due(award: Award) -> bool:
     now = clock.now()
-    free = award.lease_until is None or award.lease_until < now
     waited = award.next_attempt_at is None or award.next_attempt_at <= now
-    return award.state in DUE_STATES and free and waited
+    return award.state in DUE_STATES and is_free(award.lease_until) and waited
 
 
 def _shadowed(session: Session, award: Award) -> str:
@@ -185,19 +183,3 @@ def _lock_key(session: Session, award: Award) -> str:
     achievement = session.get_one(Achievement, award.achievement_id)
     ref = award.achievement_ref or achievement.ref
     return f"{award.backend_id}:{ref}:{award.recipient_key}"[:500]
-
-
-def _lock(session: Session, key: str, award_id: str, token: str) -> bool:
-    """One delivery at a time per (backend, achievement, recipient), across all workers."""
-    until = clock.now() + LEASE
-    try:
-        with session.begin_nested():
-            session.add(Delivery(key=key, award_id=award_id, claim=token, lease_until=until))
-    except IntegrityError:
-        taken = session.execute(
-            update(Delivery)
-            .where(Delivery.key == key, Delivery.lease_until < clock.now())
-            .values(award_id=award_id, claim=token, lease_until=until)
-        )
-        return bool(getattr(taken, "rowcount", 0))
-    return True

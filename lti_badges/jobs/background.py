@@ -17,9 +17,9 @@ from lti_badges.delivery.deliver import enqueue_due
 from lti_badges.delivery.grade_passback import due_for_pass_back
 from lti_badges.delivery.reconcile import due_for_reconciliation
 from lti_badges.jobs.queue import Queue
-from lti_badges.ledger.leases import is_gone
 from lti_badges.lti.login import forget_expired
 from lti_badges.store import Course
+from lti_badges.store.leases import is_free, is_gone
 
 TICK_S = 2.0
 HOUSEKEEPING = timedelta(minutes=5)
@@ -56,6 +56,7 @@ class Background:
 
     def start(self) -> None:
         """Begin."""
+        self.queue.tool.heartbeat.start()
         self._consumer.start()
         self._ticker.start()
 
@@ -64,6 +65,7 @@ class Background:
         self._stop.set()
         self._consumer.stop(graceful=True)
         self._ticker.join(timeout=5)
+        self.queue.tool.heartbeat.stop()
 
     def _tick(self) -> None:
         cleaned = clock.now()
@@ -108,7 +110,7 @@ def housekeeping(queue: Queue) -> None:
 def due_courses(tool: ToolContext, limit: int = COURSES_A_TICK) -> list[str]:
     """Courses whose time has come and that nobody reads now, longest waiting first. A lease whose
     worker is gone holds nobody up."""
-    now = clock.now()
+    now, gone = clock.now(), tool.heartbeat.gone()
     with tool.sessions() as session:
         rows = session.execute(
             select(Course.id, Course.sync_lease_until, Course.sync_token)
@@ -117,8 +119,6 @@ def due_courses(tool: ToolContext, limit: int = COURSES_A_TICK) -> list[str]:
             .limit(limit * 10)
         )
         free = [
-            row.id
-            for row in rows
-            if row.sync_lease_until is None or row.sync_lease_until < now or is_gone(row.sync_token)
+            row.id for row in rows if is_free(row.sync_lease_until) or is_gone(row.sync_token, gone)
         ]
     return free[:limit]

@@ -21,6 +21,7 @@ from lti_badges.store.courses import (
     MemberResult,
     ResourceLink,
 )
+from lti_badges.store.leases import Process
 from lti_badges.store.migrate import is_current, upgrade
 from lti_badges.store.platforms import Deployment, Invitation, Login, Platform
 from lti_badges.store.session import Sessions, open_engine, open_sessions
@@ -45,6 +46,7 @@ __all__ = [
     "Login",
     "MemberResult",
     "Platform",
+    "Process",
     "ResourceLink",
     "RuleVersion",
     "Sessions",

@@ -9,19 +9,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from datetime import timedelta
 from fractions import Fraction
 
 import pytest
 from sqlalchemy import func, select
 
-from lti_badges.core import clock
-from lti_badges.jobs.background import due_courses
-from lti_badges.ledger.leases import new_claim
 from lti_badges.sandbox import Person
 from lti_badges.sandbox.demo_course import COURSE, QUIZ
 from lti_badges.settings import Settings
-from lti_badges.store import Award, Course, Delivery, IssuedCredential
+from lti_badges.store import Award, Delivery, IssuedCredential
 from tests.support.campus import Campus
 
 LEARNERS = 1000
@@ -83,7 +79,7 @@ def _worker(settings: Settings) -> subprocess.Popen[bytes]:
 def _until_all_issued(campus: Campus, count: int) -> None:
     """Waits as long as there is progress: a slow machine is no failure, a standstill is."""
     done, moved = 0, time.monotonic()
-    while time.monotonic() - moved < 45:
+    while time.monotonic() - moved < 120:
         with campus.context.sessions() as session:
             now = session.scalar(
                 select(func.count()).select_from(Award).where(Award.state == "issued")
@@ -100,20 +96,3 @@ def _until_all_issued(campus: Campus, count: int) -> None:
         ]
         locks = [f"{x.key} {x.claim} {x.lease_until}" for x in session.scalars(select(Delivery))]
     raise AssertionError(f"{done} of {count} were issued; left: {stuck}; locks: {locks[:5]}")
-
-
-def test_a_course_whose_reader_was_killed_is_due_at_once(lite: Campus) -> None:
-    course_id = lite.course_id()
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    host = new_claim().partition("|")[0]
-    with lite.context.sessions.begin() as session:
-        course = session.get_one(Course, course_id)
-        course.next_sync_at = clock.now()
-        course.sync_lease_until = clock.now() + timedelta(minutes=3)
-        course.sync_token = new_claim()
-    assert due_courses(lite.context) == []  # this process lives
-    with lite.context.sessions.begin() as session:
-        session.get_one(Course, course_id).sync_token = f"{host}|{gone.pid}|x"
-    assert due_courses(lite.context) == [course_id]
-    assert not lite.sync().skipped
