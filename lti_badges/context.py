@@ -47,7 +47,7 @@ class ToolContext:
         secret = settings.secret_key.get_secret_value() or keys.secret_key()
         loopback = settings.base_url.split("://")[1].split("/")[0].rsplit(":", 1)[0]
         http = Http(allow_loopback=loopback.strip("[]") in LOOPBACK_HOSTS)
-        database = open_engine(settings.database_url)
+        database = open_engine(settings.database_url, settings.database_connections)
         sessions = open_sessions(database)
         return cls(
             settings=settings,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from lti_badges.core.errors import SettingsError
 from lti_badges.core.links import LOOPBACK_HOSTS
@@ -25,6 +25,9 @@ class Settings(BaseModel):
 
     base_url: str = "http://127.0.0.1:5000"
     database_url: str = "sqlite:///var/lti-badges.db"
+    database_connections: int = Field(default=18, ge=2, le=1000)
+    """At most so many connections of each process to PostgreSQL, whose own default limit is 100:
+    one web process and four workers take 90."""
     queue_url: str = ""
     keys_dir: Path = Path("keys")
     secret_key: SecretStr = SecretStr("")

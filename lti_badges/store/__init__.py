@@ -24,7 +24,7 @@ from lti_badges.store.courses import (
 from lti_badges.store.leases import Process
 from lti_badges.store.migrate import is_current, upgrade
 from lti_badges.store.platforms import Deployment, Invitation, Login, Platform
-from lti_badges.store.session import Sessions, open_engine, open_sessions
+from lti_badges.store.session import Sessions, is_busy, open_engine, open_sessions
 
 __all__ = [
     "COMPLETED",
@@ -52,6 +52,7 @@ __all__ = [
     "Sessions",
     "Standing",
     "State",
+    "is_busy",
     "is_current",
     "new_id",
     "open_engine",

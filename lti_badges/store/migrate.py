@@ -10,10 +10,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
+from lti_badges.store.session import for_writing
+
 
 def upgrade(engine: Engine) -> None:
     """Apply all migrations that are not there yet, in one transaction each."""
-    with engine.begin() as connection:
+    with for_writing(engine).begin() as connection:
         if connection.dialect.name == "postgresql":
             # A migration waits briefly for its locks rather than stopping the whole service.
             connection.exec_driver_sql("SET LOCAL lock_timeout = '10s'")

@@ -16,7 +16,10 @@ from lti_badges.core import clock
 from lti_badges.core.errors import LtiBadgesError
 from lti_badges.lti.ags import with_query
 from lti_badges.queries.roster import state_label
+from lti_badges.store import is_busy
 from lti_badges.values.score import percent
+
+RETRY_BUSY_S = 5
 
 log = structlog.get_logger("lti_badges.web")
 
@@ -126,6 +129,11 @@ def _http(error: HTTPException) -> AnyResponse:
 
 
 def _unforeseen(error: Exception) -> AnyResponse:
+    if is_busy(error):
+        log.warning("database_busy", path=request.path)
+        answer = _error(503, "The tool is busy just now. Wait some seconds and try again.")
+        answer.headers["Retry-After"] = str(RETRY_BUSY_S)
+        return answer
     log.error("unforeseen", path=request.path, exc_info=error)
     return _error(
         500,
