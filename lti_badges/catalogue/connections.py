@@ -18,8 +18,10 @@ from lti_badges.ledger.audit import record
 from lti_badges.lti.service import Service
 from lti_badges.lti.tokens import PlatformEndpoint
 from lti_badges.store import Course, Deployment, Platform, ResourceLink
+from lti_badges.store.leases import LeaseTimeout, alone
 
 CHECK_EVERY = timedelta(days=1)
+ALONE_FOR, ALONE_WAIT_S = timedelta(seconds=90), 45.0
 Holder = Platform | Deployment | Course
 Change = Callable[[Mapping[str, str]], Mapping[str, str]]
 
@@ -179,14 +181,23 @@ def _merged(tool: ToolContext, layers: list[Holder]) -> dict[str, str]:
 
 
 def _update(tool: ToolContext, layers: list[Holder], change: Change) -> Mapping[str, str]:
-    """Change what the innermost holder keeps, as its only writer."""
+    """Change what the innermost holder keeps, as its only writer. `change` may call the LMS, so no
+    transaction is open meanwhile: a named lease keeps the others away. Raises PlatformDown."""
     holder = next((each for each in reversed(layers) if each.connection), layers[0])
-    with tool.sessions.begin() as session:
-        locked = session.get_one(type(holder), holder.id, with_for_update=True)
-        row = cast("Holder", locked)
-        own = tool.cipher.unseal(row.connection)
-        shared = _merged(tool, layers[: layers.index(holder)])
-        changed = change({**shared, **own})
-        kept = {key: v for key, v in changed.items() if key in own or shared.get(key) != v}
-        row.connection = tool.cipher.seal(kept)
+    name = f"connection:{type(holder).__tablename__}:{holder.id}"
+    try:
+        with alone(tool.sessions, name, ALONE_FOR, ALONE_WAIT_S):
+            with tool.sessions() as session:
+                row = cast("Holder", session.get_one(type(holder), holder.id))
+            own = tool.cipher.unseal(row.connection)
+            shared = _merged(tool, layers[: layers.index(holder)])
+            changed = change({**shared, **own})
+            kept = {key: v for key, v in changed.items() if key in own or shared.get(key) != v}
+            with tool.sessions.begin() as session:
+                row = cast("Holder", session.get_one(type(holder), holder.id))
+                row.connection = tool.cipher.seal(kept)
+    except LeaseTimeout:
+        raise PlatformDown(
+            "Another worker has been logging in to the LMS for too long.", code="login_busy"
+        ) from None
     return changed

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from lti_badges.catalogue.connections import lms_of
 from lti_badges.context import ToolContext
 from lti_badges.queries.roster import awards_csv
 from lti_badges.settings import Settings
-from lti_badges.store import Course, is_busy
+from lti_badges.store import Course, Platform, is_busy
 from lti_badges.store.session import CONNECTIONS
 from tests.support.campus import TEACHER, Campus
 
@@ -109,3 +111,20 @@ def test_no_process_takes_more_connections_than_it_may(campus: Campus) -> None:
 
 def test_settings_name_the_connections() -> None:
     assert Settings().database_connections == CONNECTIONS
+
+
+def test_a_slow_token_answer_holds_up_nobody(campus: Campus) -> None:
+    tool, course_id = campus.context, campus.course_id()
+    opened = lms_of(tool, course_id)
+
+    def slow(values: Mapping[str, str]) -> Mapping[str, str]:
+        """What somebody else does while the LMS takes its time."""
+        with tool.sessions.begin() as session:
+            session.get_one(Platform, session.scalars(select(Platform.id)).one()).name = "Renamed"
+        assert campus.enter(TEACHER).status_code == 200
+        return {**values, "token": "renewed"}
+
+    assert opened.course.update_connection(slow)["token"] == "renewed"
+    assert lms_of(tool, course_id).course.connection["token"] == "renewed"
+    with tool.sessions() as session:
+        assert session.scalars(select(Platform)).one().name == "Renamed"
