@@ -2,7 +2,7 @@
 
 from lti_badges.core.errors import InvalidInput
 from lti_badges.lms.base import LMS, Capability, CourseHandle, Push
-from lti_badges.lms.blackboard import Blackboard
+from lti_badges.lms.blackboard.adapter import Blackboard
 from lti_badges.lms.brightspace.adapter import Brightspace
 from lti_badges.lms.canvas.adapter import Canvas
 from lti_badges.lms.moodle.adapter import Moodle

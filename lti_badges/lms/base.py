@@ -3,16 +3,18 @@ platform; a vendor's file overrides what differs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from typing import Any, ClassVar
 
-from lti_badges.core.errors import PlatformDown, PlatformError, Unsupported
+from lti_badges.core.errors import PlatformError, Unsupported
 from lti_badges.core.http import Http
+from lti_badges.lms.reading import Learners, Reader, each, of_kind, read_by
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.lti import ags, nrps
 from lti_badges.lti.service import Service
-from lti_badges.values.course import Gradable, Kind, Member, ReadInFull, Reading, Unread
+from lti_badges.values.course import Gradable, Kind, Member, Reading, Result
 from lti_badges.values.settings import Setting
 
 
@@ -68,7 +70,6 @@ class LMS:
 
     key: ClassVar[str] = "other"
     label: ClassVar[str] = "Other LMS (LTI Advantage)"
-    docs: ClassVar[str] = "docs/lms/other.md"
     connection_settings: ClassVar[tuple[Setting, ...]] = ()
     default_audience: ClassVar[str | None] = None
     """What service-token assertions name as audience, where it is not the token address."""
@@ -96,8 +97,19 @@ class LMS:
     own_user_parameter: ClassVar[str] = ""
     """The custom parameters that carry its own ids, which pushes name."""
 
+    api_tells: ClassVar[tuple[tuple[Kind, str], ...]] = ()
+    """What its own API tells besides LTI, in sentences for instructors."""
+    lti_tells: ClassVar[str] = "Grade items that the LMS shows to this tool."
+    lti_misses: ClassVar[str] = "LTI does not tell this, and this LMS has no other connection here."
+
     def __init__(self, course: CourseHandle) -> None:
         self.course = course
+
+    @classmethod
+    def guide(cls) -> str:
+        """How an admin connects this LMS, in Markdown: `guide.md` beside the adapter."""
+        folder = cls.__module__.rpartition(".")[0]
+        return (resources.files(folder) / "guide.md").read_text("utf-8")
 
     @classmethod
     def read_push(cls, event: Mapping[str, Any]) -> Push | None:
@@ -154,17 +166,13 @@ class LMS:
 
     def capabilities(self) -> tuple[Capability, ...]:
         """What rules can use here, in sentences for the instructor's page."""
+        if self.is_connected and self.api_tells:
+            return tuple(Capability(kind, True, said) for kind, said in self.api_tells)
         return (
-            Capability(Kind.ITEM, True, "Grade items that the LMS shows to this tool."),
-            Capability(
-                Kind.COURSE_GRADE,
-                False,
-                "LTI does not tell course grades, and this LMS has no other connection here.",
-            ),
-            Capability(
-                Kind.COMPLETION,
-                False,
-                "LTI does not tell course completion, and this LMS has no other connection here.",
+            Capability(Kind.ITEM, True, self.lti_tells),
+            *(
+                Capability(kind, False, self.lti_misses)
+                for kind in (Kind.COURSE_GRADE, Kind.COMPLETION)
             ),
         )
 
@@ -175,7 +183,7 @@ class LMS:
     def own_columns(self) -> frozenset[str]:
         """Names of the columns that this tool wrote: other lists don't tell whose they are."""
         try:
-            return frozenset(item.label for item in LMS.gradables(self) if item.is_own)
+            return frozenset(item.label for item in self.lti_gradables() if item.is_own)
         except PlatformError:
             return frozenset()
 
@@ -191,6 +199,10 @@ class LMS:
 
     def gradables(self) -> Iterator[Gradable]:
         """Every item a rule can use, with where it comes from."""
+        return self.api_gradables() if self.is_connected else self.lti_gradables()
+
+    def lti_gradables(self) -> Iterator[Gradable]:
+        """The line items that the platform shows this tool (AGS 2.0 §3.2)."""
         url = self.course.lineitems_url
         if not url:
             raise Unsupported(
@@ -199,10 +211,23 @@ class LMS:
             )
         return ags.line_items(self.course.service, url, self.course.scopes)
 
+    def api_gradables(self) -> Iterator[Gradable]:
+        """What its own API lists in place of AGS, once that is connected."""
+        return self.lti_gradables()
+
     def rare_gradables(self) -> Iterator[Gradable]:
         """What is asked for once a day only, because it seldom changes: sections and groups,
         competencies and the like. None over LTI alone."""
+        return self.rare_api_gradables() if self.is_connected else iter(())
+
+    def rare_api_gradables(self) -> Iterator[Gradable]:
+        """The same from its own API."""
         return iter(())
+
+    def readers(self) -> Sequence[Reader]:
+        """How its own gradables are read, in the order in which that is cheapest. What none of
+        them takes is a line item of AGS."""
+        return ()
 
     def readings(
         self,
@@ -217,53 +242,22 @@ class LMS:
         among them whose completions are not all known to be reached: enough for completions. Each
         gradable ends with `ReadInFull` or `Unread`; one that fails never stops the others.
         """
-        for gradable in wanted:
-            yield from self.read_item(gradable)
+        return self._read(wanted, Learners(None, subs, unfinished or subs))
 
     def readings_of(self, sub: str, wanted: Sequence[Gradable]) -> Iterator[Reading]:
         """The same for one learner, in as few calls as possible: they are waiting for a page.
 
         `ReadInFull` then means that all of this learner was read.
         """
-        for gradable in wanted:
-            yield from self.read_item(gradable, sub)
+        return self._read(wanted, Learners.only(sub))
 
-    def read_item(self, gradable: Gradable, sub: str | None = None) -> Iterator[Reading]:
+    def _read(self, wanted: Sequence[Gradable], learners: Learners) -> Iterator[Reading]:
+        return read_by((*self.readers(), each(of_kind(Kind.ITEM), self._results)), wanted, learners)
+
+    def _results(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
         """One line item's results by AGS."""
-        if gradable.kind is not Kind.ITEM:
-            yield unread(gradable, Unsupported(f"{gradable.label} can't be read over LTI."))
-            return
-        yield from guarded(gradable, ags.results(self.course.service, gradable.key, sub))
+        return ags.results(self.course.service, gradable.key, learners.one)
 
     def score_extensions(self) -> dict[str, Any]:
         """What this platform wants to be told with a score that passes a badge back."""
         return {}
-
-
-def in_parts(*parts: Callable[[], Iterator[Gradable]]) -> Iterator[Gradable]:
-    """One list after the other. A list that can't be read never hides the next; the first such
-    failure is raised at the end."""
-    failure: PlatformError | None = None
-    for part in parts:
-        try:
-            yield from part()
-        except PlatformError as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure
-
-
-def guarded(gradable: Gradable, values: Iterable[Reading]) -> Iterator[Reading]:
-    """The values, then `ReadInFull`, or `Unread` if reading them fails on the way."""
-    try:
-        yield from values
-    except PlatformError as error:
-        yield unread(gradable, error)
-    else:
-        yield ReadInFull(gradable.kind, gradable.key)
-
-
-def unread(gradable: Gradable, error: PlatformError) -> Unread:
-    """The failure as a value, so that it stands beside what could be read."""
-    wait = error.retry_after if isinstance(error, PlatformDown) else None
-    return Unread(gradable.kind, gradable.key, error.message, error.code, wait)

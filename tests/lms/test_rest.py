@@ -20,7 +20,7 @@ from lti_badges.core.crypto import KeyFolder
 from lti_badges.core.errors import NoRight, PlatformDown, PlatformError, Unsupported
 from lti_badges.core.http import Http
 from lti_badges.lms.base import LMS, CourseHandle
-from lti_badges.lms.blackboard import Blackboard
+from lti_badges.lms.blackboard.adapter import Blackboard
 from lti_badges.lms.brightspace.adapter import Brightspace
 from lti_badges.lms.canvas.adapter import Canvas
 from lti_badges.lti.service import Service

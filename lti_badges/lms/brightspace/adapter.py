@@ -8,16 +8,17 @@ grades count once they are released; completion records exist only where somebod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone
 from lti_badges.core.http import Http
-from lti_badges.lms.base import LMS, Capability, guarded
-from lti_badges.lms.brightspace.further_sources import TOPIC, BrightspaceMore
+from lti_badges.lms.base import LMS
+from lti_badges.lms.brightspace.further_sources import RARE, TOPIC, BrightspaceMore
 from lti_badges.lms.oauth import token_request
+from lti_badges.lms.reading import Learners, Reader, each, keyed, of_kind
 from lti_badges.lms.rest import Rest, id_of, number, rows
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.values.course import (
@@ -26,7 +27,6 @@ from lti_badges.values.course import (
     Completion,
     Gradable,
     Kind,
-    Reading,
     Result,
     ResultState,
 )
@@ -47,7 +47,6 @@ class Brightspace(LMS):
 
     key = "brightspace"
     label = "Brightspace"
-    docs = "docs/lms/brightspace.md"
     default_audience = "https://api.brightspace.com/auth/token"
     families = ("desire2learn", "d2l", "brightspace")
     trusts_deployments = True
@@ -118,39 +117,29 @@ class Brightspace(LMS):
         """The issuer is the institution's own host."""
         return f"{issuer}/d2l/home/{custom.get('brightspace_org_unit') or context_id}"
 
-    def capabilities(self) -> tuple[Capability, ...]:
-        """Grades and completion records once connected; own grade items only over LTI."""
-        if self.is_connected:
-            return (
-                Capability(Kind.ITEM, True, "Every grade item, once its grade is released."),
-                Capability(Kind.COURSE_GRADE, True, "The final grade, once it is released."),
-                Capability(
-                    Kind.COMPLETION,
-                    True,
-                    "Completion records, where your institution makes them; who has none counts "
-                    "as not known.",
-                ),
-                Capability(
-                    Kind.GROUP,
-                    True,
-                    "Sections, groups and completed content topics, as far as the connection's "
-                    "scopes allow; they are listed once a day.",
-                ),
-            )
-        rest = "Brightspace does not tell this over LTI; an admin can connect its own API."
-        return (
-            Capability(
-                Kind.ITEM, True, "Over LTI, Brightspace shows this tool its own grade items only."
+    api_tells = (
+        (Kind.ITEM, "Every grade item, once its grade is released."),
+        (Kind.COURSE_GRADE, "The final grade, once it is released."),
+        (
+            Kind.COMPLETION,
+            (
+                "Completion records, where your institution makes them; who has none counts as not "
+                "known."
             ),
-            Capability(Kind.COURSE_GRADE, False, rest),
-            Capability(Kind.COMPLETION, False, rest),
-        )
+        ),
+        (
+            Kind.GROUP,
+            (
+                "Sections, groups and completed content topics, as far as the connection's scopes "
+                "allow; they are listed once a day."
+            ),
+        ),
+    )
+    lti_tells = "Over LTI, Brightspace shows this tool its own grade items only."
+    lti_misses = "Brightspace does not tell this over LTI; an admin can connect its own API."
 
-    def gradables(self) -> Iterator[Gradable]:
-        """All grade items, the final grade and completion; over LTI alone our own items."""
-        if not self.is_connected:
-            yield from super().gradables()
-            return
+    def api_gradables(self) -> Iterator[Gradable]:
+        """All grade items, the final grade and completion."""
         own = self.own_columns()
         for row in rows(self.rest.json(f"{self._path}/grades/")):
             name = str(row.get("Name") or "Untitled grade item")
@@ -167,50 +156,26 @@ class Brightspace(LMS):
         yield Gradable(Kind.COURSE_GRADE, COURSE_GRADE_KEY, "Final grade", None, GRADES)
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, RECORDS)
 
-    def rare_gradables(self) -> Iterator[Gradable]:
+    def rare_api_gradables(self) -> Iterator[Gradable]:
         """Sections, groups, content topics."""
-        return self._more.gradables() if self.is_connected else iter(())
+        return self._more.gradables()
 
     @property
     def _more(self) -> BrightspaceMore:
         return BrightspaceMore(self.rest, quote(self._unit, safe=""), self._path)
 
-    def readings(
-        self,
-        wanted: Sequence[Gradable],
-        subs: Callable[[], Iterator[str]],
-        *,
-        unfinished: Callable[[], Iterator[str]] | None = None,
-    ) -> Iterator[Reading]:
-        """Item by item, all learners in a few pages each."""
-        for gradable in wanted:
-            if gradable.kind is Kind.COMPLETION:
-                yield from guarded(gradable, self._records(self._who(subs())))
-            elif self._is_grade(gradable):
-                yield from guarded(gradable, self._values(gradable, self._who(subs())))
-            elif gradable.is_rare:
-                yield from guarded(gradable, self._rare(gradable, self._who(subs())))
-            else:
-                yield from self.read_item(gradable)
+    def readers(self) -> Sequence[Reader]:
+        """Item by item: all learners in a few pages each, or one learner in one call."""
+        return (
+            each(of_kind(Kind.COMPLETION), self._records),
+            each(of_kind(Kind.COURSE_GRADE), self._values),
+            each(keyed(ITEM_PREFIX), self._values),
+            each(keyed(*RARE), self._rare),
+        )
 
-    def readings_of(self, sub: str, wanted: Sequence[Gradable]) -> Iterator[Reading]:
-        """One call an item."""
-        for gradable in wanted:
-            if gradable.kind is Kind.COMPLETION:
-                yield from guarded(gradable, self._records(self._who(iter((sub,)))))
-            elif self._is_grade(gradable):
-                yield from guarded(gradable, self._value(gradable, sub))
-            elif gradable.is_rare:
-                yield from guarded(gradable, self._rare(gradable, self._who(iter((sub,)))))
-            else:
-                yield from self.read_item(gradable, sub)
-
-    def _rare(self, gradable: Gradable, who: Mapping[str, str]) -> Iterator[Completion]:
+    def _rare(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
         read = self._more.completed if gradable.key.startswith(TOPIC) else self._more.members
-        return read(gradable.key, who)
-
-    def _is_grade(self, gradable: Gradable) -> bool:
-        return gradable.kind is Kind.COURSE_GRADE or gradable.key.startswith(ITEM_PREFIX)
+        return read(gradable.key, self._who(learners.subs()))
 
     @property
     def _path(self) -> str:
@@ -225,7 +190,11 @@ class Brightspace(LMS):
         item = "final" if gradable.kind is Kind.COURSE_GRADE else gradable.key
         return f"{self._path}/grades/{item.removeprefix(ITEM_PREFIX)}/values/"
 
-    def _values(self, gradable: Gradable, who: Mapping[str, str]) -> Iterator[Result]:
+    def _values(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
+        if learners.one is not None:
+            yield from self._value(gradable, learners.one)
+            return
+        who = self._who(learners.subs())
         following: str | None = self._of(gradable)
         query: Mapping[str, str] | None = {"pageSize": "200"}
         seen: set[str] = set()
@@ -247,7 +216,8 @@ class Brightspace(LMS):
         if isinstance(row, dict):
             yield _result(gradable, sub, row)
 
-    def _records(self, who: Mapping[str, str]) -> Iterator[Completion]:
+    def _records(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
+        who = self._who(learners.subs())
         query: dict[str, str] = {"userId": next(iter(who))} if len(who) == 1 else {}
         for _ in range(5_000):
             answer = self.rest.json(f"{self._path}/grades/courseCompletion/", query)

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lti_badges.core import clock
-from lti_badges.lms.base import in_parts
+from lti_badges.lms.reading import in_parts
 from lti_badges.lms.rest import Rest, id_of, rows
 from lti_badges.values.course import Completion, Gradable, Kind
 
 SECTION, GROUP, TOPIC = "brightspace-section:", "brightspace-group:", "brightspace-topic:"
+RARE = (SECTION, GROUP, TOPIC)
 MEMBERSHIP, CONTENT = "Brightspace people", "Brightspace content"
 LP = "/d2l/api/lp/1.31"
 MAX_PAGES = 5_000

@@ -7,7 +7,7 @@ a score makes a new submission unless told not to; concluded courses answer 404.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from fractions import Fraction
@@ -17,11 +17,11 @@ from urllib.parse import quote
 
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, PlatformDown
-from lti_badges.lms.base import LMS, Capability, CourseHandle, Push, guarded
+from lti_badges.lms.base import LMS, CourseHandle, Push
 from lti_badges.lms.canvas.connection import CONNECTION, SIGN_IN, grant
 from lti_badges.lms.canvas.developer_key import developer_key
 from lti_badges.lms.canvas.events import KEY_SET, read_event
-from lti_badges.lms.canvas.further_sources import PERIOD, CanvasMore
+from lti_badges.lms.canvas.further_sources import PERIOD, RARE, CanvasMore
 from lti_badges.lms.canvas.values import (
     completion_of,
     mark_of,
@@ -29,6 +29,7 @@ from lti_badges.lms.canvas.values import (
     state_of,
     words,
 )
+from lti_badges.lms.reading import Learners, Reader, each, keyed, of_kind
 from lti_badges.lms.rest import Rest, id_of, number, rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
@@ -38,7 +39,6 @@ from lti_badges.values.course import (
     Gradable,
     Kind,
     Member,
-    Reading,
     Result,
     ResultState,
 )
@@ -68,7 +68,6 @@ class Canvas(LMS):
 
     key = "canvas"
     label = "Canvas"
-    docs = "docs/lms/canvas.md"
     families = ("canvas",)
     # One per environment, for all institutions: production, beta, test.
     shared_issuers = (
@@ -189,11 +188,8 @@ class Canvas(LMS):
                 self._unmapped.append(member.sub)
             yield member
 
-    def gradables(self) -> Iterator[Gradable]:
-        """Published assignments, course grade and completion; over LTI alone our own columns."""
-        if not self.is_connected:
-            yield from super().gradables()
-            return
+    def api_gradables(self) -> Iterator[Gradable]:
+        """Published assignments, course grade and completion."""
         own = self.own_columns()
         for page in self.rest.linked(f"{self._path}/assignments", {"per_page": "100"}):
             for item in rows(page):
@@ -211,9 +207,9 @@ class Canvas(LMS):
         yield Gradable(Kind.COURSE_GRADE, COURSE_GRADE_KEY, "Course grade", Fraction(100), GRADES)
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, PROGRESS)
 
-    def rare_gradables(self) -> Iterator[Gradable]:
+    def rare_api_gradables(self) -> Iterator[Gradable]:
         """Sections, groups, outcomes, grading periods."""
-        return self.more.gradables() if self.is_connected else iter(())
+        return self.more.gradables()
 
     @property
     def more(self) -> CanvasMore:
@@ -222,34 +218,18 @@ class Canvas(LMS):
             self._more = CanvasMore(self.rest, self._path)
         return self._more
 
-    def readings(
-        self,
-        wanted: Sequence[Gradable],
-        subs: Callable[[], Iterator[str]],
-        *,
-        unfinished: Callable[[], Iterator[str]] | None = None,
-    ) -> Iterator[Reading]:
-        """Submissions item by item, final scores and progress of all in a few pages each."""
-        yield from self._read(wanted, None)
+    def readers(self) -> Sequence[Reader]:
+        """Submissions item by item; final scores and progress of all in a few pages each."""
+        return (
+            each(of_kind(Kind.COURSE_GRADE), self._grades),
+            each(of_kind(Kind.COMPLETION), self._progress),
+            each(keyed(ITEM_PREFIX), self._submissions),
+            each(keyed(PERIOD), self._grades),
+            each(keyed(*RARE), self._further),
+        )
 
-    def readings_of(self, sub: str, wanted: Sequence[Gradable]) -> Iterator[Reading]:
-        """The same of one learner."""
-        yield from self._read(wanted, sub)
-
-    def _read(self, wanted: Sequence[Gradable], sub: str | None) -> Iterator[Reading]:
-        for gradable in wanted:
-            if gradable.kind is Kind.COURSE_GRADE:
-                yield from guarded(gradable, self._grades(COURSE_GRADE_KEY, sub))
-            elif gradable.kind is Kind.COMPLETION:
-                yield from guarded(gradable, self._progress(sub))
-            elif gradable.key.startswith(ITEM_PREFIX):
-                yield from guarded(gradable, self._submissions(gradable, sub))
-            elif gradable.key.startswith(PERIOD):
-                yield from guarded(gradable, self._grades(gradable.key, sub))
-            elif gradable.is_rare:
-                yield from guarded(gradable, self.more.read(gradable, sub, self._who(sub)))
-            else:
-                yield from self.read_item(gradable, sub)
+    def _further(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
+        return self.more.read(gradable, learners.one, self._who(learners.one))
 
     @property
     def _path(self) -> str:
@@ -280,7 +260,8 @@ class Canvas(LMS):
             _IDS[key] = str(found["id"])
         return _IDS[key]
 
-    def _submissions(self, gradable: Gradable, sub: str | None) -> Iterator[Result]:
+    def _submissions(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
+        sub = learners.one
         who = self._who(sub)
         params = {
             "student_ids[]": next(iter(who), "0") if sub else "all",
@@ -302,9 +283,10 @@ class Canvas(LMS):
                         mark_of(row) if gradable.in_words else None,
                     )
 
-    def _grades(self, key: str, sub: str | None) -> Iterator[Result]:
+    def _grades(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
         """The final score counts what is not handed in as zero; an override wins. Two enrolments in
         two sections show the same grade twice."""
+        key, sub = gradable.key, learners.one
         who = self._who(sub)
         params = {"type[]": "StudentEnrollment", "per_page": "100"}
         if sub:
@@ -327,8 +309,9 @@ class Canvas(LMS):
                 letter = grades.get("override_grade") or grades.get("final_grade")
                 yield Result(key, owner, state, score, Fraction(100), clock.now(), words(letter))
 
-    def _progress(self, sub: str | None) -> Iterator[Completion]:
+    def _progress(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
         """Module requirements: the only completion that Canvas knows."""
+        sub = learners.one
         who = self._who(sub)
         path = f"{self._path}/bulk_user_progress"
         if sub:
@@ -342,38 +325,23 @@ class Canvas(LMS):
                 if owner := who.get(str(row.get("id"))):
                     yield from completion_of(owner, row.get("progress"))
 
-    def capabilities(self) -> tuple[Capability, ...]:
-        """All of it once connected; own assignments only over LTI."""
-        if self.is_connected:
-            return (
-                Capability(
-                    Kind.ITEM, True, "Every published assignment, once its grade is posted."
-                ),
-                Capability(
-                    Kind.COURSE_GRADE,
-                    True,
-                    "The final score: what is not handed in counts as zero; an override wins.",
-                ),
-                Capability(
-                    Kind.COMPLETION,
-                    True,
-                    "Module requirements; a course without them can't be completed.",
-                ),
-                Capability(
-                    Kind.GROUP,
-                    True,
-                    "Sections, groups, outcomes and grading periods, as far as the connection's "
-                    "scopes allow; they are listed once a day.",
-                ),
-            )
-        rest = "Canvas does not tell this over LTI; an admin can connect its own interface."
-        return (
-            Capability(
-                Kind.ITEM, True, "Over LTI, Canvas shows this tool its own assignments only."
+    api_tells = (
+        (Kind.ITEM, "Every published assignment, once its grade is posted."),
+        (
+            Kind.COURSE_GRADE,
+            "The final score: what is not handed in counts as zero; an override wins.",
+        ),
+        (Kind.COMPLETION, "Module requirements; a course without them can't be completed."),
+        (
+            Kind.GROUP,
+            (
+                "Sections, groups, outcomes and grading periods, as far as the connection's scopes "
+                "allow; they are listed once a day."
             ),
-            Capability(Kind.COURSE_GRADE, False, rest),
-            Capability(Kind.COMPLETION, False, rest),
-        )
+        ),
+    )
+    lti_tells = "Over LTI, Canvas shows this tool its own assignments only."
+    lti_misses = "Canvas does not tell this over LTI; an admin can connect its own interface."
 
     def score_extensions(self) -> dict[str, Any]:
         """No new submission (it would re-date the learner's), and a teacher's grade stays."""

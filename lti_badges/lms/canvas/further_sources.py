@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from lti_badges.core import clock
-from lti_badges.lms.base import in_parts
+from lti_badges.lms.reading import in_parts
 from lti_badges.lms.rest import Rest, id_of, number, rows
 from lti_badges.values.course import Completion, Gradable, Kind
 
 SECTION, GROUP = "canvas-section:", "canvas-group:"
 OUTCOME, PERIOD = "canvas-outcome:", "canvas-period:"
+RARE = (SECTION, GROUP, OUTCOME)
 MEMBERSHIP, OUTCOMES, GRADES = "Canvas people", "Canvas outcomes", "Canvas gradebook"
 SCOPES = (
     "sections",

@@ -8,7 +8,7 @@ context's id the course id; activities whose capabilities the token's user lacks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from html import unescape
@@ -21,13 +21,13 @@ from lti_badges.core.errors import (
     NoRight,
     NotConnected,
     PlatformDown,
-    PlatformError,
     Unsupported,
 )
 from lti_badges.core.http import host_of
-from lti_badges.lms.base import LMS, Capability, guarded, unread
+from lti_badges.lms.base import LMS, Capability
 from lti_badges.lms.moodle.errors import refusal
 from lti_badges.lms.moodle.further_sources import COMPETENCY, GROUP, MoodleMore
+from lti_badges.lms.reading import Learners, Reader, each, keyed, of_kind, together
 from lti_badges.lms.rest import id_of, number, rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
@@ -36,8 +36,6 @@ from lti_badges.values.course import (
     Completion,
     Gradable,
     Kind,
-    ReadInFull,
-    Reading,
     Result,
     ResultState,
 )
@@ -55,7 +53,6 @@ class Moodle(LMS):
 
     key = "moodle"
     label = "Moodle"
-    docs = "docs/lms/moodle.md"
     families = ("moodle",)
     # A registration belongs to one site, and gets one deployment.
     trusts_deployments = True
@@ -100,102 +97,69 @@ class Moodle(LMS):
         """The context's id is the course's."""
         return f"{issuer}/course/view.php?id={context_id}"
 
+    api_tells = (
+        *(
+            (kind, "Read from Moodle by its web services.")
+            for kind in (Kind.ITEM, Kind.COURSE_GRADE, Kind.COMPLETION, Kind.ACTIVITY)
+        ),
+        (Kind.GROUP, "Groups and competencies, if the token's service has their functions."),
+    )
+    lti_tells = "Without web services Moodle shows this tool its own activities' grades only."
+    lti_misses = "Moodle tells this by its web services only; ask the admin to connect them."
+
     def capabilities(self) -> tuple[Capability, ...]:
-        """All of it with web services; own columns only without."""
+        """Also what Moodle tells by keeping people away from the tool's own links."""
         if self.is_connected:
-            every = "Read from Moodle by its web services."
-            kinds = (Kind.ITEM, Kind.COURSE_GRADE, Kind.COMPLETION, Kind.ACTIVITY)
-            groups = "Groups and competencies, if the token's service has their functions."
-            return (
-                *(Capability(kind, True, every) for kind in kinds),
-                Capability(Kind.GROUP, True, groups),
-            )
-        rest = "Moodle tells this by its web services only; ask the admin to connect them."
-        own = "Without web services Moodle shows this tool its own activities' grades only."
-        return (
-            Capability(Kind.ITEM, True, own),
-            Capability(Kind.COURSE_GRADE, False, rest),
-            Capability(Kind.COMPLETION, False, rest),
-            Capability(
-                Kind.ACTIVITY,
-                True,
-                "Whether a learner may open one of this tool's links: in the activity's “Restrict "
-                "access” a teacher can ask for any grade or completion.",
-            ),
+            return super().capabilities()
+        access = (
+            "Whether a learner may open one of this tool's links: in the activity's “Restrict "
+            "access” a teacher can ask for any grade or completion."
         )
+        return (*super().capabilities(), Capability(Kind.ACTIVITY, True, access))
 
     def check(self) -> str:
         """Which site and user the token belongs to."""
         site = self._call("core_webservice_get_site_info", None)
         return f"{site.get('sitename', 'Moodle')} let us in as {site.get('username', '?')}."
 
-    def gradables(self) -> Iterator[Gradable]:
-        """By web services all grade items, the course grade and completions; else by AGS."""
+    def lti_gradables(self) -> Iterator[Gradable]:
+        """Its own line items, and the access conditions of the tool's links."""
+        yield from super().lti_gradables()
         if not self.is_connected:
-            yield from super().gradables()
             for link, title in self.course.links.items():
                 label = f"Access condition of “{title or link}”"
                 yield Gradable(Kind.ACTIVITY, f"{LINK_PREFIX}{link}", label, None, ACCESS)
-            return
+
+    def api_gradables(self) -> Iterator[Gradable]:
+        """All grade items, the course grade and completions."""
         yield from self._grade_items()
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, COMPLETION)
         yield from self._activities()
 
-    def rare_gradables(self) -> Iterator[Gradable]:
+    def rare_api_gradables(self) -> Iterator[Gradable]:
         """Groups and competencies."""
-        return MoodleMore(self._call).gradables() if self.is_connected else iter(())
+        return self._more.gradables()
 
-    def readings(
-        self,
-        wanted: Sequence[Gradable],
-        subs: Callable[[], Iterator[str]],
-        *,
-        unfinished: Callable[[], Iterator[str]] | None = None,
-    ) -> Iterator[Reading]:
-        """Grade items of all learners in one call; completion learner by learner."""
-        graded = [gradable for gradable in wanted if _by_gradebook(gradable)]
-        yield from self._graded(graded, sub=None)
-        ask = unfinished or subs
-        for gradable in wanted:
-            if gradable.kind is Kind.COMPLETION:
-                yield from guarded(gradable, self._completions(ask()))
-        yield from self._done(wanted, ask)
-        yield from self._by_lti(wanted, None)
+    @property
+    def _more(self) -> MoodleMore:
+        return MoodleMore(self._call)
 
-    def readings_of(self, sub: str, wanted: Sequence[Gradable]) -> Iterator[Reading]:
-        """One call for all grade items, one for each sort of completion."""
-        yield from self._graded([g for g in wanted if _by_gradebook(g)], sub=sub)
-        for gradable in wanted:
-            if gradable.kind is Kind.COMPLETION:
-                yield from guarded(gradable, self._completions(iter((sub,))))
-        yield from self._done(wanted, lambda: iter((sub,)))
-        yield from self._by_lti(wanted, sub)
+    def readers(self) -> Sequence[Reader]:
+        """Grade items of all learners in one call; completions learner by learner."""
+        return (
+            together(_by_gradebook, self._graded),
+            each(of_kind(Kind.COMPLETION), self._completions),
+            each(keyed(GROUP), lambda group, _: self._more.members(group.key)),
+            together(keyed(ACTIVITY_PREFIX), self._activities_of),
+            together(keyed(COMPETENCY), self._competencies_of),
+            each(keyed(LINK_PREFIX), self._access),
+        )
 
-    def _done(
-        self, wanted: Sequence[Gradable], subs: Callable[[], Iterator[str]]
-    ) -> Iterator[Reading]:
-        """Activities, competencies and groups."""
-        more = MoodleMore(self._call)
-        for gradable in wanted:
-            if gradable.key.startswith(GROUP):
-                yield from guarded(gradable, more.members(gradable.key))
-        rated = [each for each in wanted if each.key.startswith(COMPETENCY)]
-        activities = [each for each in wanted if each.key.startswith(ACTIVITY_PREFIX)]
-        for asked, read in ((activities, self._activities_of), (rated, more.proficient)):
-            if asked:
-                yield from _together(asked, read({each.key for each in asked}, subs()))
-
-    def _by_lti(self, wanted: Sequence[Gradable], sub: str | None) -> Iterator[Reading]:
-        for gradable in wanted:
-            if gradable.key.startswith(LINK_PREFIX):
-                yield from guarded(gradable, self._access(gradable.key, sub))
-            elif gradable.kind is Kind.ITEM and not gradable.key.startswith(ITEM_PREFIX):
-                yield from self.read_item(gradable, sub)
-
-    def _access(self, key: str, sub: str | None) -> Iterator[Completion]:
+    def _access(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
         """Who may open one of the tool's links: Moodle's roster of a link leaves out whoever its
         “Restrict access” keeps away, so a grade or completion set there decides, without any token.
         A link that keeps nobody away proves nothing."""
+        key, sub = gradable.key, learners.one
         url = self.course.memberships_url
         if not url:
             raise Unsupported("Moodle does not share the list of members with this tool.")
@@ -207,8 +171,8 @@ class Moodle(LMS):
                 "Every learner may open this link, so its access condition says nothing: set one "
                 "in the activity's “Restrict access”, for example a grade or a completion."
             )
-        for each in everybody if sub is None else {sub} & everybody:
-            yield Completion(each, key, each in listed, None, clock.now())
+        for learner in everybody if sub is None else {sub} & everybody:
+            yield Completion(learner, key, learner in listed, None, clock.now())
 
     def _grade_items(self) -> Iterator[Gradable]:
         """The items as one learner's report names them: Moodle has no call that just lists them."""
@@ -239,25 +203,18 @@ class Moodle(LMS):
         answer = self._call("gradereport_user_get_grade_items", userid=sub)
         return next((rows(report, "gradeitems") for report in rows(answer, "usergrades")), [])
 
-    def _graded(self, graded: Sequence[Gradable], sub: str | None) -> Iterator[Reading]:
-        if not graded:
-            return
-        try:
-            answer = self._call("gradereport_user_get_grade_items", userid=sub or "0")
-            read_at = clock.now()
-            wanted = {gradable.key for gradable in graded}
-            for report in rows(answer, "usergrades"):
-                for item in rows(report, "gradeitems"):
-                    key = _key(item)
-                    if key in wanted:
-                        yield _result(key, str(report.get("userid")), item, read_at)
-        except PlatformError as error:
-            yield from (unread(gradable, error) for gradable in graded)
-            return
-        yield from (ReadInFull(gradable.kind, gradable.key) for gradable in graded)
+    def _graded(self, graded: Sequence[Gradable], learners: Learners) -> Iterator[Result]:
+        answer = self._call("gradereport_user_get_grade_items", userid=learners.one or "0")
+        read_at = clock.now()
+        wanted = {gradable.key for gradable in graded}
+        for report in rows(answer, "usergrades"):
+            for item in rows(report, "gradeitems"):
+                key = _key(item)
+                if key in wanted:
+                    yield _result(key, str(report.get("userid")), item, read_at)
 
-    def _completions(self, subs: Iterator[str]) -> Iterator[Reading]:
-        for sub in subs:
+    def _completions(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
+        for sub in learners.unfinished():
             try:
                 answer = self._call("core_completion_get_course_completion_status", userid=sub)
             except Gone:  # no longer enrolled, or a teacher: they complete nothing
@@ -278,8 +235,11 @@ class Moodle(LMS):
                     key = f"{ACTIVITY_PREFIX}{id_of(module)}"
                     yield Gradable(Kind.ACTIVITY, key, name, None, COMPLETION)
 
-    def _activities_of(self, keys: set[str], subs: Iterator[str]) -> Iterator[Completion]:
-        for sub in subs:
+    def _activities_of(
+        self, activities: Sequence[Gradable], learners: Learners
+    ) -> Iterator[Completion]:
+        keys = {activity.key for activity in activities}
+        for sub in learners.unfinished():
             try:
                 answer = self._call("core_completion_get_activities_completion_status", userid=sub)
             except Gone:
@@ -290,6 +250,11 @@ class Moodle(LMS):
                     done = status.get("state") in COMPLETE_STATES
                     at = _moment(status.get("timecompleted")) if done else None
                     yield Completion(sub, key, done, at, clock.now())
+
+    def _competencies_of(
+        self, rated: Sequence[Gradable], learners: Learners
+    ) -> Iterator[Completion]:
+        return self._more.proficient({each.key for each in rated}, learners.unfinished())
 
     def _call(self, function: str, course: str | None = "courseid", **arguments: str) -> Any:
         """One web-service call; the token travels in the body, where no log keeps it. `course` is
@@ -317,16 +282,6 @@ class Moodle(LMS):
         if isinstance(answer, dict) and "exception" in answer:
             raise refusal(answer)
         return answer
-
-
-def _together(wanted: Sequence[Gradable], values: Iterator[Completion]) -> Iterator[Reading]:
-    """Values that come learner by learner for all of these at once: one failure ends them all."""
-    try:
-        yield from values
-    except PlatformError as error:
-        yield from (unread(gradable, error) for gradable in wanted)
-        return
-    yield from (ReadInFull(gradable.kind, gradable.key) for gradable in wanted)
 
 
 def _by_gradebook(gradable: Gradable) -> bool:

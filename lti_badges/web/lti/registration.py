@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import Any
 
 import structlog
@@ -106,8 +105,7 @@ def setup(kind: str) -> str:
     vendor = lms.LMSES.get(kind)
     if vendor is None:
         raise NotFound("There is no guide for that LMS.")
-    guide = resources.files("lti_badges.lms") / "guides" / f"{kind}.md"
-    text = guide.read_text("utf-8").replace(EXAMPLE, services().tool.settings.base_url)
+    text = vendor.guide().replace(EXAMPLE, services().tool.settings.base_url)
     return render_template("launch/setup.html", vendor=vendor, text=text)
 
 

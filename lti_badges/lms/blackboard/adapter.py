@@ -8,7 +8,7 @@ tells course completion, only how much of the content was marked as reviewed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from typing import Any, ClassVar
@@ -17,8 +17,9 @@ from urllib.parse import quote
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, Unsupported
 from lti_badges.core.http import Http
-from lti_badges.lms.base import LMS, Capability, CourseHandle, guarded
+from lti_badges.lms.base import LMS, CourseHandle
 from lti_badges.lms.oauth import token_request
+from lti_badges.lms.reading import Learners, Reader, each, keyed, of_kind
 from lti_badges.lms.rest import Rest, id_of, number, rows
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.values.course import (
@@ -27,7 +28,6 @@ from lti_badges.values.course import (
     Completion,
     Gradable,
     Kind,
-    Reading,
     Result,
     ResultState,
 )
@@ -46,7 +46,6 @@ class Blackboard(LMS):
 
     key = "blackboard"
     label = "Blackboard"
-    docs = "docs/lms/blackboard.md"
     families = ("blackboardlearn", "blackboard")
     shared_issuers = ("https://blackboard.com",)
     custom_parameters: ClassVar[dict[str, str]] = {
@@ -123,38 +122,26 @@ class Blackboard(LMS):
         version = f"{learn.get('major', '?')}.{learn.get('minor', '?')}"
         return f"{self.course.connection['url']} let us in; Learn {version}."
 
-    def capabilities(self) -> tuple[Capability, ...]:
-        """All but a true completion once connected; own columns only over LTI."""
-        if self.is_connected:
-            return (
-                Capability(Kind.ITEM, True, "Every gradebook column."),
-                Capability(Kind.COURSE_GRADE, True, "The overall grade of the course."),
-                Capability(
-                    Kind.COMPLETION,
-                    True,
-                    "Blackboard knows no course completion; all reviewable content reviewed "
-                    "counts as completed.",
-                ),
-                Capability(
-                    Kind.GROUP,
-                    True,
-                    "Groups, if the connection's role may see them; they are listed once a day.",
-                ),
-            )
-        rest = "Blackboard does not tell this over LTI; an admin can connect its REST API."
-        return (
-            Capability(
-                Kind.ITEM, True, "Over LTI, Blackboard shows this tool its own columns only."
+    api_tells = (
+        (Kind.ITEM, "Every gradebook column."),
+        (Kind.COURSE_GRADE, "The overall grade of the course."),
+        (
+            Kind.COMPLETION,
+            (
+                "Blackboard knows no course completion; all reviewable content reviewed counts as "
+                "completed."
             ),
-            Capability(Kind.COURSE_GRADE, False, rest),
-            Capability(Kind.COMPLETION, False, rest),
-        )
+        ),
+        (
+            Kind.GROUP,
+            "Groups, if the connection's role may see them; they are listed once a day.",
+        ),
+    )
+    lti_tells = "Over LTI, Blackboard shows this tool its own columns only."
+    lti_misses = "Blackboard does not tell this over LTI; an admin can connect its REST API."
 
-    def gradables(self) -> Iterator[Gradable]:
-        """All columns, the overall grade and content review; over LTI alone our own columns."""
-        if not self.is_connected:
-            yield from super().gradables()
-            return
+    def api_gradables(self) -> Iterator[Gradable]:
+        """All columns, the overall grade and content review."""
         own = self.own_columns()
         for row in self._pages(f"{self._path('v2')}/gradebook/columns"):
             name = str(row.get("displayName") or row.get("name") or "Untitled column")
@@ -171,47 +158,21 @@ class Blackboard(LMS):
         label = "All reviewable content reviewed"
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, label, None, REVIEWED)
 
-    def rare_gradables(self) -> Iterator[Gradable]:
+    def rare_api_gradables(self) -> Iterator[Gradable]:
         """Groups."""
-        if not self.is_connected:
-            return
         for row in self._pages(f"{self._path('v2')}/groups"):
             label = f"Group “{row.get('name')}”"
             key = f"{GROUP_PREFIX}{id_of(row)}"
             yield Gradable(Kind.GROUP, key, label, None, GROUPS, is_rare=True)
 
-    def readings(
-        self,
-        wanted: Sequence[Gradable],
-        subs: Callable[[], Iterator[str]],
-        *,
-        unfinished: Callable[[], Iterator[str]] | None = None,
-    ) -> Iterator[Reading]:
-        """Column by column, all learners in a few pages each."""
-        for gradable in wanted:
-            if gradable.kind is Kind.COMPLETION:
-                yield from guarded(gradable, self._reviews(None))
-            elif self._is_column(gradable):
-                yield from guarded(gradable, self._column(gradable, subs))
-            elif gradable.is_rare:
-                yield from guarded(gradable, self._members_of(gradable.key))
-            else:
-                yield from self.read_item(gradable)
-
-    def readings_of(self, sub: str, wanted: Sequence[Gradable]) -> Iterator[Reading]:
-        """One call a column."""
-        for gradable in wanted:
-            if gradable.kind is Kind.COMPLETION:
-                yield from guarded(gradable, self._reviews(sub))
-            elif self._is_column(gradable):
-                yield from guarded(gradable, self._one(gradable, sub))
-            elif gradable.is_rare:
-                yield from guarded(gradable, self._membership(gradable.key, sub))
-            else:
-                yield from self.read_item(gradable, sub)
-
-    def _is_column(self, gradable: Gradable) -> bool:
-        return gradable.kind is Kind.COURSE_GRADE or gradable.key.startswith(ITEM_PREFIX)
+    def readers(self) -> Sequence[Reader]:
+        """Column by column: all learners in a few pages each, or one learner in one call."""
+        return (
+            each(of_kind(Kind.COMPLETION), self._reviews),
+            each(of_kind(Kind.COURSE_GRADE), self._column),
+            each(keyed(ITEM_PREFIX), self._column),
+            each(keyed(GROUP_PREFIX), self._members_of),
+        )
 
     def _path(self, version: str) -> str:
         return f"{API}/{version}/courses/uuid:{quote(self.course.context_id, safe='')}"
@@ -221,10 +182,13 @@ class Blackboard(LMS):
         name = "finalGrade" if gradable.kind is Kind.COURSE_GRADE else column
         return f"{self._path('v2')}/gradebook/columns/{quote(name, safe='')}/users"
 
-    def _column(self, gradable: Gradable, subs: Callable[[], Iterator[str]]) -> Iterator[Result]:
+    def _column(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
+        if learners.one is not None:
+            yield from self._one(gradable, learners.one)
+            return
         who = self._who()
         if not who:  # an older Learn does not expand its users: each is known by the LTI id alone
-            for learner in subs():
+            for learner in learners.subs():
                 yield from self._one(gradable, learner)
             return
         for row in self._pages(self._users(gradable)):
@@ -248,7 +212,11 @@ class Blackboard(LMS):
             self.rest.json(f"{self._group(key)}/uuid:{quote(sub, safe='')}")
             yield Completion(sub, key, True, None, clock.now(), is_group=True)
 
-    def _members_of(self, key: str) -> Iterator[Completion]:
+    def _members_of(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
+        key = gradable.key
+        if learners.one is not None:
+            yield from self._membership(key, learners.one)
+            return
         who = self._who()
         if not who:
             raise Unsupported("This Learn does not tell whose LTI id its course users have.")
@@ -256,7 +224,8 @@ class Blackboard(LMS):
             if sub := who.get(str(row.get("userId"))):
                 yield Completion(sub, key, True, None, clock.now(), is_group=True)
 
-    def _reviews(self, sub: str | None) -> Iterator[Completion]:
+    def _reviews(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
+        sub = learners.one
         who = self._who() if sub is None else {}
         params = {} if sub is None else {"userId": f"uuid:{sub}"}
         path = f"{self._path('v1')}/performance/contentReviewStatus"

@@ -1,0 +1,122 @@
+"""Which reader reads which gradable.
+
+An LMS names its readers. Asking them, saying of each gradable whether it was read in full, and
+keeping one failure from stopping the others is done here, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from lti_badges.core.errors import PlatformDown, PlatformError, Unsupported
+from lti_badges.values.course import (
+    Completion,
+    Gradable,
+    Kind,
+    ReadInFull,
+    Reading,
+    Result,
+    Unread,
+)
+
+Value = Result | Completion
+Takes = Callable[[Gradable], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Learners:
+    """Whose values are wanted: of `one` learner who is waiting for a page, or of everybody."""
+
+    one: str | None
+    everybody: Callable[[], Iterator[str]]
+    not_yet_completed: Callable[[], Iterator[str]]
+
+    @classmethod
+    def only(cls, sub: str) -> Learners:
+        """One learner."""
+        return cls(sub, lambda: iter((sub,)), lambda: iter((sub,)))
+
+    def subs(self) -> Iterator[str]:
+        """LTI ids, page by page, where an LMS answers learner by learner."""
+        return self.everybody()
+
+    def unfinished(self) -> Iterator[str]:
+        """Those whose completions are not all known to be reached: enough for completions."""
+        return self.not_yet_completed()
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How the gradables that it `takes` are read. `read` yields values only, and raises
+    PlatformError where it can't go on: one gradable a call, or all of them `together` where one
+    answer of the LMS tells them all."""
+
+    takes: Takes
+    read: Callable[[Sequence[Gradable], Learners], Iterator[Value]]
+    together: bool = False
+
+
+def each(takes: Takes, read: Callable[[Gradable, Learners], Iterator[Value]]) -> Reader:
+    """A reader of one gradable a call."""
+    return Reader(takes, lambda gradables, learners: read(gradables[0], learners))
+
+
+def together(
+    takes: Takes, read: Callable[[Sequence[Gradable], Learners], Iterator[Value]]
+) -> Reader:
+    """A reader of all its gradables at once; a failure is a failure of all."""
+    return Reader(takes, read, together=True)
+
+
+def keyed(*prefixes: str) -> Takes:
+    """Gradables whose key begins with one of these."""
+    return lambda gradable: gradable.key.startswith(prefixes)
+
+
+def of_kind(*kinds: Kind) -> Takes:
+    """Gradables of these kinds."""
+    return lambda gradable: gradable.kind in kinds
+
+
+def read_by(
+    readers: Sequence[Reader], wanted: Sequence[Gradable], learners: Learners
+) -> Iterator[Reading]:
+    """Values of the wanted gradables. The first reader that takes a gradable reads it; each
+    gradable ends with `ReadInFull` or `Unread`."""
+    left = list(wanted)
+    for reader in readers:
+        taken = [gradable for gradable in left if reader.takes(gradable)]
+        left = [gradable for gradable in left if gradable not in taken]
+        for group in [taken] if reader.together and taken else [[one] for one in taken]:
+            yield from _guarded(reader, group, learners)
+    for gradable in left:
+        yield unread(gradable, Unsupported(f"{gradable.label} can't be read from this LMS."))
+
+
+def in_parts(*parts: Callable[[], Iterator[Gradable]]) -> Iterator[Gradable]:
+    """One list after the other. A list that can't be read never hides the next; the first such
+    failure is raised at the end."""
+    failure: PlatformError | None = None
+    for part in parts:
+        try:
+            yield from part()
+        except PlatformError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+
+
+def unread(gradable: Gradable, error: PlatformError) -> Unread:
+    """The failure as a value, so that it stands beside what could be read."""
+    wait = error.retry_after if isinstance(error, PlatformDown) else None
+    return Unread(gradable.kind, gradable.key, error.message, error.code, wait)
+
+
+def _guarded(reader: Reader, group: Sequence[Gradable], learners: Learners) -> Iterator[Reading]:
+    try:
+        yield from reader.read(group, learners)
+    except PlatformError as error:
+        yield from (unread(gradable, error) for gradable in group)
+    else:
+        yield from (ReadInFull(gradable.kind, gradable.key) for gradable in group)
