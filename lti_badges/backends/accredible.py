@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lti_badges.backends.api import JsonApi, parsed
+from lti_badges.backends.api import JsonApi, parsed, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.core import clock
 from lti_badges.core.errors import (
@@ -23,6 +23,7 @@ from lti_badges.core.errors import (
     Unavailable,
 )
 from lti_badges.core.http import Reply, host_of
+from lti_badges.core.paging import pages
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
 
@@ -120,19 +121,19 @@ class Accredible(Backend):
         return {"credential": credential}
 
     def _all(self, path: str, key: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        page = 1
-        while True:
+
+        def fetch(page: int) -> tuple[list[Any], int | None]:
             params = {**query, "page_size": PAGE_SIZE, "page": str(page)}
             answer = self.api.json("GET", path, params=params)
             rows = answer.get(key) if isinstance(answer, dict) else None
             if not isinstance(rows, list):
                 raise Unavailable(f"{host_of(self._base)} sent a list that can't be read.")
-            yield from (each for each in rows if isinstance(each, dict))
             meta = answer.get("meta")
             after = meta.get("next_page") if isinstance(meta, dict) else None
-            if not isinstance(after, int) or after <= page:
-                return
-            page = after
+            return rows, after if isinstance(after, int) else None
+
+        for rows in pages(1, fetch, unreadable):
+            yield from (each for each in rows if isinstance(each, dict))
 
 
 def explain(reply: Reply) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -18,6 +18,8 @@ from lti_badges.core.errors import (
     Unavailable,
 )
 from lti_badges.core.http import Http, Reply, host_of
+from lti_badges.core.links import same_origin
+from lti_badges.core.paging import linked
 
 DEFAULT_LIFE_S = 3600
 Explain = Callable[[Reply], str]
@@ -53,6 +55,11 @@ def call(http: Http, method: str, url: str, *, writes: bool, **options: Any) -> 
 def lost(message: str, *, writes: bool) -> OutcomeUnknown | Unavailable:
     """The error for an answer that did not come or can't be read."""
     return OutcomeUnknown(message) if writes else Unavailable(message)
+
+
+def unreadable(message: str) -> Unavailable:
+    """The error for a list that can't be read to its end: never taken for a whole one."""
+    return Unavailable(message, code="unreadable_list")
 
 
 def parsed(reply: Reply, *, writes: bool) -> Any:
@@ -128,6 +135,24 @@ class JsonApi:
             raise self._unauthorized(reply)
         return reply
 
+    def url(self, path: str) -> str:
+        """The whole address of a path; an address stays what it is."""
+        return path if path.startswith(("http:", "https:")) else f"{self._base_url}{path}"
+
+    def listed(self, path: str, params: Mapping[str, str]) -> Iterator[Any]:
+        """The parsed answer of each page of a list, by its `Link` header. Raises Refused with the
+        server's words, Unavailable for a list that can't be read to its end."""
+        first = self.url(path)
+
+        def fetch(url: str) -> Reply:
+            reply = self.request("GET", url, params=params if url == first else None)
+            if not reply.ok:
+                raise self.refusal(reply)
+            return reply
+
+        replies = linked(first, fetch, unreadable)
+        return (parsed(reply, writes=False) for reply in replies)
+
     def json(self, method: str, path: str, **options: Any) -> Any:
         """The parsed answer of a call that must succeed. Raises Refused with the server's words."""
         reply = self.request(method, path, **options)
@@ -159,8 +184,8 @@ class JsonApi:
         *,
         writes: bool,
     ) -> Reply:
-        url = path if path.startswith("http") else f"{self._base_url}{path}"
-        if host_of(url) != host_of(self._base_url):
+        url = self.url(path)
+        if not same_origin(url, self._base_url):
             raise Refused("The server names a page on another host; our token does not go there.")
         headers = {"Accept": "application/json"}
         if authorization:

@@ -26,7 +26,6 @@ from lti_badges.core.errors import (
     Unavailable,
 )
 from lti_badges.core.http import Reply, host_of
-from lti_badges.core.links import next_page
 from lti_badges.values.badge import AchievementRef, Issuance, ListedAward, Receipt
 from lti_badges.values.settings import Setting
 
@@ -262,16 +261,8 @@ class Badgr(Backend):
 
     def _all(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
         """Every item of a list, over all pages (`Link: rel="next"`)."""
-        following: str | None = path
-        query = {"num": PAGE_SIZE} if params is None else dict(params)
-        seen = set()
-        while following and following not in seen:
-            seen.add(following)
-            reply = self.api.request("GET", following, params=query)
-            if not reply.ok:
-                raise self.api.refusal(reply)
-            yield from _results(parsed(reply, writes=False))
-            following, query = next_page(reply.headers, reply.url), {}
+        for answer in self.api.listed(path, {"num": PAGE_SIZE} if params is None else params):
+            yield from _results(answer)
 
 
 def explain(reply: Reply) -> str:

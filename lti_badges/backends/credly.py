@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lti_badges.backends.api import JsonApi, parsed
+from lti_badges.backends.api import JsonApi, parsed, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.core import clock
 from lti_badges.core.errors import (
@@ -25,6 +25,7 @@ from lti_badges.core.errors import (
     Unavailable,
 )
 from lti_badges.core.http import Reply, host_of
+from lti_badges.core.paging import addressed
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
 
@@ -135,19 +136,18 @@ class Credly(Backend):
         return order
 
     def _all(self, path: str, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        following: str | None = path
-        query = dict(params)
-        seen: set[str] = set()
-        while following and following not in seen:
-            seen.add(following)
-            answer = self.api.json("GET", following, params=query)
+        first = self.api.url(path)
+
+        def fetch(url: str) -> tuple[list[Any], Any]:
+            answer = self.api.json("GET", url, params=params if url == first else None)
             data = answer.get("data") if isinstance(answer, dict) else None
             if not isinstance(data, list):
                 raise Unavailable(f"{host_of(self._base)} sent a list that can't be read.")
-            yield from (each for each in data if isinstance(each, dict))
             metadata = answer.get("metadata")
-            after = metadata.get("next_page_url") if isinstance(metadata, dict) else None
-            following, query = (after if isinstance(after, str) else None), {}
+            return data, metadata.get("next_page_url") if isinstance(metadata, dict) else None
+
+        for page in addressed(first, fetch, unreadable):
+            yield from (each for each in page if isinstance(each, dict))
 
 
 def explain(reply: Reply) -> str:

@@ -24,7 +24,6 @@ from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
 from lti_badges.backends.tokens import Grant, TokenStore
 from lti_badges.core.errors import Refused, Unauthorized, Unavailable
 from lti_badges.core.http import Reply, host_of
-from lti_badges.core.links import next_page
 from lti_badges.store import Achievement, Award, IssuedCredential, new_id
 from lti_badges.values.badge import AchievementRef, Issuance, ListedAward, Receipt
 from lti_badges.values.settings import Setting
@@ -141,19 +140,11 @@ class OB3Host(Backend):
         """Those of the account's credentials that are of this badge, page by page. One of ours that
         we have no row of is listed too: it is told by its issuer and achievement."""
         signed, achievement = self._signed(achievement_ref)
-        following: str | None = "/credentials"
-        query: dict[str, str] = {"limit": PAGE_SIZE, "offset": "0"}
-        seen = set()
-        while following and following not in seen:
-            seen.add(following)
-            reply = self.api.request("GET", following, params=query)
-            if not reply.ok:
-                raise self.api.refusal(reply)
-            for credential in _credentials(parsed(reply, writes=False)):
+        for answer in self.api.listed("/credentials", {"limit": PAGE_SIZE, "offset": "0"}):
+            for credential in _credentials(answer):
                 ref = str(credential.get("id"))
                 if ref in signed or self._is_ours(credential, achievement):
                     yield ListedAward(ref)
-            following, query = next_page(reply.headers, reply.url), {}
 
     def issue(self, issuance: Issuance) -> Receipt:
         """Signs once, then sends it. Any 2xx is the receipt: a host may echo nothing."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from lti_badges.backends.api import BearerApi, call, granted, parsed, said
+from lti_badges.backends.api import BearerApi, call, granted, parsed, said, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.tokens import Grant, TokenStore
 from lti_badges.core import clock
@@ -26,6 +26,7 @@ from lti_badges.core.errors import (
     Unavailable,
 )
 from lti_badges.core.http import Reply, host_of
+from lti_badges.core.paging import by_offset
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
 
@@ -170,18 +171,17 @@ class OBF(Backend):
         return None
 
     def _pages(self, path: str, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        offset = 0
-        while True:
+        def fetch(offset: int) -> list[Any]:
             query = {**params, "limit": str(PAGE_SIZE), "offset": str(offset)}
             answer = self.api.json("GET", path, params=query)
             # The description says a bare list for recipients, running servers send an object.
             rows = answer.get("result") if isinstance(answer, dict) else answer
             if not isinstance(rows, list):
                 raise Unavailable(f"{host_of(self._base_url)} sent a list that can't be read.")
-            yield from (row for row in rows if isinstance(row, dict))
-            offset += len(rows)
-            if len(rows) < PAGE_SIZE:
-                return
+            return rows
+
+        rows = by_offset(PAGE_SIZE, fetch, unreadable)
+        return (row for row in rows if isinstance(row, dict))
 
     def _grant(self, secrets: Mapping[str, str]) -> Grant:
         return log_in(self.config, f"{self._base_url}/v2/client/oauth2/token", secrets)

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
-from lti_badges.backends.api import BearerApi, JsonApi, call, lost
+from lti_badges.backends.api import BearerApi, JsonApi, call, lost, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.obf import (
     CONSUMER,
@@ -39,12 +39,14 @@ from lti_badges.backends.tokens import TokenStore
 from lti_badges.core import clock
 from lti_badges.core.errors import OutcomeUnknown, Refused, Unauthorized, Unavailable
 from lti_badges.core.http import Reply, host_of
+from lti_badges.core.paging import by_offset
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
 
 PAGE_SIZE = 1000
 KEY_BITS = 2048
 NO_CERTIFICATE = frozenset({495, 496})
+LINES = re.compile(r"\r?\n")  # `splitlines` would also cut at U+2028 and U+0085, inside texts
 MADE_AT = re.compile(r"/v1/(?:badge|event)/\w+/(\w+)/?$")
 
 
@@ -193,23 +195,18 @@ class OBFv1(Backend):
         return None
 
     def _events(self, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        offset = 0
-        while True:
+        def fetch(offset: int) -> list[dict[str, Any]]:
             query = {**params, "limit": str(PAGE_SIZE), "offset": str(offset)}
-            count = 0
-            for event in self._lines(f"/v1/event/{self._client}", query):
-                count += 1
-                yield event
-            offset += count
-            if count < PAGE_SIZE:
-                return
+            return list(self._lines(f"/v1/event/{self._client}", query))
+
+        return by_offset(PAGE_SIZE, fetch, unreadable)
 
     def _lines(self, path: str, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         """A list is one object a line, ended by LF or CRLF; the last may be empty."""
         reply = self.api.request("GET", path, params=params)
         if not reply.ok:
             raise self.api.refusal(reply)
-        for line in reply.text.splitlines():
+        for line in LINES.split(reply.text):
             if not line.strip():
                 continue
             try:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lti_badges.backends.api import BearerApi, call, granted, parsed, said
+from lti_badges.backends.api import BearerApi, call, granted, parsed, said, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
 from lti_badges.backends.tokens import Grant, TokenStore
@@ -28,6 +28,7 @@ from lti_badges.core.errors import (
     Unavailable,
 )
 from lti_badges.core.http import Reply, host_of
+from lti_badges.core.paging import by_offset
 from lti_badges.store import new_id
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
@@ -113,17 +114,17 @@ class Timeback(Backend):
 
     def achievements(self) -> Iterator[AchievementRef]:
         """All definitions, page by page."""
-        offset = 0
-        while True:
+
+        def fetch(offset: int) -> list[Any]:
             params = {"limit": str(PAGE_SIZE), "offset": str(offset)}
             answer = self.api.json("GET", f"{OB}/achievements/", params=params)
             rows = answer.get("achievements") if isinstance(answer, dict) else None
             if not isinstance(rows, list):
                 raise Unavailable(f"{host_of(self._base_url)} sent a list that can't be read.")
-            yield from (_achievement(row) for row in rows if isinstance(row, dict))
-            offset += len(rows)
-            if len(rows) < PAGE_SIZE:
-                return
+            return rows
+
+        rows = by_offset(PAGE_SIZE, fetch, unreadable)
+        return (_achievement(row) for row in rows if isinstance(row, dict))
 
     def create(self, draft: AchievementDraft) -> AchievementRef:
         """Creates a definition under an id of our own; the server may allocate another."""

@@ -1,43 +1,28 @@
-"""`Link` headers (RFC 8288) as servers really write them: where the next page is.
-
-Seen in the wild: curly quotes and `&amp;` (Moodle AGS), `rel=next` without quotes, several links
-in one header, several headers, relative addresses, case-sensitive bookmarks (Canvas).
-"""
+"""Addresses: which hosts are this machine itself, and which addresses lie at the same server."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from html import unescape
-from typing import Protocol
-from urllib.parse import urljoin
+from urllib.parse import urlsplit
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 """Hosts that are this machine itself; they alone may be called without TLS."""
 
-
-class Headers(Protocol):
-    """Header look-up that returns every line of a name."""
-
-    def get_list(self, key: str, split_commas: bool = False) -> list[str]:
-        """All lines."""
+_PORTS = {"http": 80, "https": 443}
 
 
-_LINK = re.compile(r"<([^>]*)>([^<]*)")
-_REL = re.compile(r"""\brel\s*=\s*["'“”„]?([^"'“”„;,]*)""", re.IGNORECASE)
+def origin_of(url: str) -> tuple[str, str, int | None] | None:
+    """Scheme, host and port (a default port is named too); None for what is no usable address."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    scheme = parts.scheme.lower()
+    return (scheme, host, port or _PORTS.get(scheme)) if scheme and host else None
 
 
-def next_page(headers: Headers, base_url: str) -> str | None:
-    """The address of `rel="next"`, its case untouched, or None."""
-    for line in headers.get_list("link"):
-        for target, relations in _links(line):
-            if "next" in relations:
-                return urljoin(base_url, target)
-    return None
-
-
-def _links(line: str) -> Iterator[tuple[str, set[str]]]:
-    for target, parameters in _LINK.findall(line):
-        named = _REL.search(parameters)
-        relations = set(named.group(1).lower().split()) if named else set()
-        yield unescape(target.strip()), relations
+def same_origin(url: str, other: str) -> bool:
+    """Whether both addresses have one scheme, host and port: a token for one may go to the other
+    (RFC 6454 §5)."""
+    origin = origin_of(url)
+    return origin is not None and origin == origin_of(other)

@@ -6,6 +6,7 @@ import random
 from datetime import datetime, timedelta
 
 from lti_badges.core import clock
+from lti_badges.core.backoff import wait_after
 from lti_badges.store import Course
 
 WATCHED, ACTIVE, RECENT = timedelta(minutes=20), timedelta(days=1), timedelta(days=14)
@@ -46,6 +47,5 @@ def plan_after_failure(course: Course, retry_after: float | None) -> datetime:
     """Exponential back-off with jitter, never before the time the LMS named."""
     if course.concluded:
         return clock.now() + EVERY_DORMANT
-    backoff = min(FIRST_RETRY * (1 << min(max(course.sync_failures - 1, 0), 12)), LAST_RETRY)
-    wait = max(backoff * random.uniform(0.8, 1.2), timedelta(seconds=retry_after or 0))  # noqa: S311
-    return clock.now() + wait
+    failures = course.sync_failures
+    return clock.now() + wait_after(failures, FIRST_RETRY, LAST_RETRY, retry_after=retry_after)

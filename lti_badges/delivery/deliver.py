@@ -7,7 +7,6 @@ backend takes an idempotency key, so each delivery looks before it sends.
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +14,7 @@ from lti_badges.backends import Backend
 from lti_badges.catalogue.issuance import backend_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
+from lti_badges.core.backoff import wait_after
 from lti_badges.core.errors import (
     LtiBadgesError,
     NeedsRecipient,
@@ -158,10 +158,8 @@ def _write(award: Award, taken: Claimed, result: DeliveryResult) -> None:
 def _next_attempt(taken: Claimed, result: DeliveryResult) -> datetime | None:
     if result.state not in {State.PENDING, State.UNKNOWN, State.REVOKING}:
         return None
-    wait = FIRST_WAIT * (1 << min(max(taken.attempts - 1, 0), 12))
-    wait = min(wait, LAST_WAIT) * random.uniform(0.7, 1.3)  # noqa: S311
-    if isinstance(result.error, Unavailable) and result.error.retry_after:
-        wait = max(wait, timedelta(seconds=result.error.retry_after))
+    asked = result.error.retry_after if isinstance(result.error, Unavailable) else None
+    wait = wait_after(taken.attempts, FIRST_WAIT, LAST_WAIT, retry_after=asked)
     if result.state is State.UNKNOWN:
         wait = max(wait, REST)
     return clock.now() + wait
@@ -185,5 +183,5 @@ def _note_backend(backend: BackendRow, error: LtiBadgesError | None) -> None:
     if retry_after:
         backend.paused_until = now + timedelta(seconds=retry_after)
     elif backend.failures >= OPEN_CIRCUIT_AFTER:
-        exponent = min(backend.failures - OPEN_CIRCUIT_AFTER, 10)
-        backend.paused_until = now + min(FIRST_PAUSE * (1 << exponent), LAST_PAUSE)
+        times = backend.failures - OPEN_CIRCUIT_AFTER + 1
+        backend.paused_until = now + wait_after(times, FIRST_PAUSE, LAST_PAUSE)

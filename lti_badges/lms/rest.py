@@ -9,12 +9,11 @@ from urllib.parse import urljoin
 
 from lti_badges.core.errors import Gone, HttpError, NoRight, NotConnected, PlatformDown
 from lti_badges.core.http import Http, Reply, host_of
-from lti_badges.core.links import next_page
+from lti_badges.core.links import same_origin
+from lti_badges.core.paging import addressed, linked
 from lti_badges.lms.base import CourseHandle
 from lti_badges.lms.oauth import TOKEN, is_fresh, kept, parsed
 from lti_badges.values.score import exact
-
-MAX_PAGES = 5_000
 
 Grant = Callable[[Http, Mapping[str, str]], Mapping[str, str]]
 """Fetches a token with the connection's values; returns what to keep: token, `expires_in`, and a
@@ -31,9 +30,9 @@ class Rest:
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> Reply:
         """One answer. Raises NotConnected, NoRight, Gone or PlatformDown."""
-        url = urljoin(f"{self._base_url}/", path)
-        if host_of(url) != host_of(self._base_url):
-            raise PlatformDown(f"{host_of(self._base_url)} names a page on another host.")
+        url = self._url(path)
+        if not same_origin(url, self._base_url):
+            raise unreadable(f"{host_of(self._base_url)} names a page on another host or port.")
         token = self._token(renew=None)
         reply = self._once(url, params, token)
         if reply.status == 401 and self._grant is not None:
@@ -48,14 +47,26 @@ class Rest:
 
     def linked(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Any]:
         """Each page of a list, by the `Link` header."""
-        following: str | None = path
-        query = params
-        seen: set[str] = set()
-        while following and following not in seen and len(seen) < MAX_PAGES:
-            seen.add(following)
-            reply = self.get(following, query)
-            yield parsed(reply)
-            following, query = next_page(reply.headers, reply.url), None
+        first = self._url(path)
+        replies = linked(
+            first, lambda url: self.get(url, params if url == first else None), unreadable
+        )
+        return (parsed(reply) for reply in replies)
+
+    def addressed(
+        self, path: str, params: Mapping[str, str] | None, following: Callable[[Any], Any]
+    ) -> Iterator[Any]:
+        """Each page of a list whose answers name the next page's address: `following` finds it."""
+        first = self._url(path)
+
+        def fetch(url: str) -> tuple[Any, Any]:
+            answer = self.json(url, params if url == first else None)
+            return answer, following(answer) if isinstance(answer, dict) else None
+
+        return addressed(first, fetch, unreadable)
+
+    def _url(self, path: str) -> str:
+        return urljoin(f"{self._base_url}/", path)
 
     def _once(self, url: str, params: Mapping[str, str] | None, token: str) -> Reply:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
@@ -86,6 +97,11 @@ class Rest:
         fresh = self._course.update_connection(change)
         self._course.connection = fresh
         return fresh[TOKEN]
+
+
+def unreadable(message: str) -> PlatformDown:
+    """The error for a list that can't be read to its end."""
+    return PlatformDown(message, code="unreadable_list")
 
 
 def rows(answer: Any, name: str | None = None) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import jwt
 
+from lti_badges.core.backoff import Bucket
 from lti_badges.core.errors import HttpError, LaunchError
 from lti_badges.core.http import Http, host_of
 
@@ -27,8 +28,7 @@ MAX_BYTES = 200_000
 class _Cached:
     keys: dict[str, jwt.PyJWK] = field(default_factory=dict)
     fetched_at: float = float("-inf")
-    tickets: float = BURST
-    counted_at: float = 0.0
+    fetches: Bucket = field(default_factory=lambda: Bucket.full(1 / REFILL_S, BURST))
     lock: Lock = field(default_factory=Lock)
 
 
@@ -96,11 +96,6 @@ def _usable(key: Any) -> tuple[str, jwt.PyJWK] | None:
 
 
 def _may_fetch(cached: _Cached) -> bool:
-    now = time.monotonic()
-    refilled = (now - cached.counted_at) / REFILL_S if cached.counted_at else 0.0
-    cached.tickets = min(float(BURST), cached.tickets + refilled)
-    cached.counted_at = now
-    if cached.tickets < 1:
-        return False
-    cached.tickets -= 1
-    return True
+    left = cached.fetches.taken(time.monotonic())
+    cached.fetches = left or cached.fetches
+    return left is not None

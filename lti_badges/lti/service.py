@@ -7,10 +7,8 @@ from typing import Any
 
 from lti_badges.core.errors import Gone, HttpError, NoRight, PlatformDown
 from lti_badges.core.http import Http, Reply, host_of
-from lti_badges.core.links import next_page
+from lti_badges.core.paging import linked
 from lti_badges.lti.tokens import PlatformEndpoint, ServiceTokens
-
-MAX_PAGES = 10_000
 
 __all__ = ["PlatformEndpoint", "Service"]
 
@@ -26,21 +24,14 @@ class Service:
     def pages(self, url: str, *, accept: str, scope: str) -> Iterator[Any]:
         """The parsed JSON of each page, following `rel="next"` to the end; one page in memory.
 
-        Raises NoRight, Gone or PlatformDown. A next page on another host is refused: our token
-        does not go there. A page that names one seen before ends the list.
+        Raises NoRight, Gone or PlatformDown, that also for a next page elsewhere or a list without
+        end.
         """
-        following: str | None = url
-        seen: set[str] = set()
-        while following and following not in seen and len(seen) < MAX_PAGES:
-            if host_of(following) != host_of(url):
-                raise PlatformDown(
-                    f"{host_of(url)} names a next page on another host, {host_of(following)}.",
-                    code="foreign_page",
-                )
-            seen.add(following)
-            reply = self.send("GET", following, accept=accept, scope=scope)
-            yield _json(reply)
-            following = next_page(reply.headers, reply.url)
+
+        def fetch(address: str) -> Reply:
+            return self.send("GET", address, accept=accept, scope=scope)
+
+        return (_json(reply) for reply in linked(url, fetch, _unreadable))
 
     def send(
         self,
@@ -96,6 +87,10 @@ def _headers(accept: str | None, content_type: str | None) -> dict[str, str]:
     if content_type:
         headers["Content-Type"] = content_type
     return headers
+
+
+def _unreadable(message: str) -> PlatformDown:
+    return PlatformDown(message, code="unreadable_list")
 
 
 def _json(reply: Reply) -> Any:

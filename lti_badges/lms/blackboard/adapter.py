@@ -250,16 +250,14 @@ class Blackboard(LMS):
         self, path: str, params: Mapping[str, str] | None = None
     ) -> Iterator[dict[str, Any]]:
         """All rows, by `paging.nextPage`."""
-        following: str | None = path
-        query: Mapping[str, str] | None = {"limit": PAGE_SIZE, **(params or {})}
-        seen: set[str] = set()
-        while following and following not in seen:
-            seen.add(following)
-            answer = self.rest.json(following, query)
+        query = {"limit": PAGE_SIZE, **(params or {})}
+        for answer in self.rest.addressed(path, query, _next_page):
             yield from rows(answer, "results")
-            paging = answer.get("paging")
-            following = paging.get("nextPage") if isinstance(paging, dict) else None
-            query = None
+
+
+def _next_page(answer: Mapping[str, Any]) -> Any:
+    paging = answer.get("paging")
+    return paging.get("nextPage") if isinstance(paging, dict) else None
 
 
 def _grant(http: Http, values: Mapping[str, str]) -> Mapping[str, Any]:

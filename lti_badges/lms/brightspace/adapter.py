@@ -15,11 +15,12 @@ from urllib.parse import quote
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone
 from lti_badges.core.http import Http
+from lti_badges.core.paging import pages
 from lti_badges.lms.base import LMS
-from lti_badges.lms.brightspace.further_sources import RARE, TOPIC, BrightspaceMore
+from lti_badges.lms.brightspace.further_sources import RARE, TOPIC, BrightspaceMore, next_objects
 from lti_badges.lms.oauth import token_request
 from lti_badges.lms.reading import Learners, Reader, each, keyed, of_kind
-from lti_badges.lms.rest import Rest, id_of, number, rows
+from lti_badges.lms.rest import Rest, id_of, number, rows, unreadable
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.values.course import (
     COURSE_COMPLETION,
@@ -195,18 +196,13 @@ class Brightspace(LMS):
             yield from self._value(gradable, learners.one)
             return
         who = self._who(learners.subs())
-        following: str | None = self._of(gradable)
-        query: Mapping[str, str] | None = {"pageSize": "200"}
-        seen: set[str] = set()
-        while following and following not in seen:
-            seen.add(following)
-            answer = self.rest.json(following, query)
+        query = {"pageSize": "200"}
+        for answer in self.rest.addressed(self._of(gradable), query, next_objects):
             for row in rows(answer, "Objects"):
                 user = row.get("User")
                 sub = who.get(str(user.get("Identifier"))) if isinstance(user, dict) else None
                 if sub and isinstance(row.get("GradeValue"), dict):
                     yield _result(gradable, sub, row["GradeValue"])
-            following, query = answer.get("Next"), None
 
     def _value(self, gradable: Gradable, sub: str) -> Iterator[Result]:
         try:
@@ -219,16 +215,20 @@ class Brightspace(LMS):
     def _records(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
         who = self._who(learners.subs())
         query: dict[str, str] = {"userId": next(iter(who))} if len(who) == 1 else {}
-        for _ in range(5_000):
-            answer = self.rest.json(f"{self._path}/grades/courseCompletion/", query)
+
+        def fetch(bookmark: str) -> tuple[Any, str | None]:
+            marked = query | {"bookmark": bookmark} if bookmark else query
+            answer = self.rest.json(f"{self._path}/grades/courseCompletion/", marked)
+            paging = answer.get("PagingInfo") if isinstance(answer, dict) else None
+            if not isinstance(paging, dict) or not paging.get("HasMoreItems"):
+                return answer, None
+            return answer, str(paging.get("Bookmark"))
+
+        for answer in pages("", fetch, unreadable):
             for row in rows(answer, "Items"):
                 if (sub := who.get(str(row.get("UserId")))) and row.get("CompletedDate"):
                     at = clock.parse_iso(str(row["CompletedDate"]))
                     yield Completion(sub, COURSE_COMPLETION, True, at, clock.now())
-            paging = answer.get("PagingInfo")
-            if not isinstance(paging, dict) or not paging.get("HasMoreItems"):
-                return
-            query["bookmark"] = str(paging.get("Bookmark"))
 
     def _who(self, subs: Iterator[str]) -> dict[str, str]:
         """LTI ids by Valence ids."""

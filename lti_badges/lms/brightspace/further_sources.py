@@ -19,7 +19,11 @@ SECTION, GROUP, TOPIC = "brightspace-section:", "brightspace-group:", "brightspa
 RARE = (SECTION, GROUP, TOPIC)
 MEMBERSHIP, CONTENT = "Brightspace people", "Brightspace content"
 LP = "/d2l/api/lp/1.31"
-MAX_PAGES = 5_000
+
+
+def next_objects(answer: Mapping[str, Any]) -> Any:
+    """Where the next page of an `ObjectListPage` is."""
+    return answer.get("Next")
 
 
 class BrightspaceMore:
@@ -51,18 +55,13 @@ class BrightspaceMore:
         asked = {"objectId": key.removeprefix(TOPIC), "pageSize": "200"}
         if len(who) == 1:
             asked["userId"] = next(iter(who))
-        query: Mapping[str, str] | None = asked
-        following: str | None = f"{self._le}/content/userprogress/"
+        path = f"{self._le}/content/userprogress/"
         named: set[str] = set()
-        for _ in range(MAX_PAGES):
-            if not following:
-                break
-            answer = self._rest.json(following, query)
+        for answer in self._rest.addressed(path, asked, next_objects):
             for row in rows(answer, "Objects"):
                 if owner := who.get(str(row.get("UserId"))):
                     named.add(owner)
                     yield _progress(owner, key, row)
-            following, query = answer.get("Next"), None
         for owner in set(who.values()) - named:
             yield Completion(owner, key, False, None, clock.now())
 
