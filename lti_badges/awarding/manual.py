@@ -105,9 +105,9 @@ def retry(tool: ToolContext, award_ids: Sequence[str] | None = None, *, by: str 
         awards = list(session.scalars(query))
         for award in awards:
             _again(session, award, by)
-        for backend_id in {award.backend_id for award in awards}:
-            resume_backend(session.get_one(BackendRow, backend_id))
         ids = [award.id for award in awards]
+        for backend_id in sorted({award.backend_id for award in awards}):
+            resume_backend(session, session.get_one(BackendRow, backend_id, with_for_update=True))
     for award_id in ids:
         tool.enqueue("deliver", award_id)
     return len(ids)
@@ -133,7 +133,9 @@ def keep_after_flag(
 
 
 def _again(session: Session, award: Award, by: str) -> None:
-    award.next_attempt_at, award.error = clock.now(), None
+    now = clock.now()
+    # A send whose answer was lost may still be on its way: a person's wish doesn't end its rest.
+    award.next_attempt_at, award.error = max(now, award.rest_until or now), None
     if award.state in {State.REJECTED, State.NEEDS_RECIPIENT}:
         member = session.get_one(CourseMember, award.member_id)
         award.recipient, award.recipient_key = recipient_of(member), recipient_key(member)

@@ -17,7 +17,7 @@ from lti_badges.ledger.audit import record
 from lti_badges.ledger.backend_pauses import resume_backend
 from lti_badges.lti.launches import APPROVED
 from lti_badges.settings import checked_url
-from lti_badges.store import Achievement, Award, BackendRow, Course, Deployment, Platform, State
+from lti_badges.store import Achievement, Award, BackendRow, Course, Deployment, Platform
 from lti_badges.values.settings import checked
 
 MAX_NAME = 100
@@ -66,17 +66,8 @@ def save_backend(
         sealed |= earned
         row.secrets = tool.cipher.seal(sealed) if sealed else None
         row.listed_at = None
-        resume_backend(row)
         session.flush()
-        session.execute(
-            update(Award)
-            .where(
-                Award.backend_id == row.id,
-                Award.state.in_([State.PENDING.value, State.REVOKING.value]),
-                Award.next_attempt_at > clock.now(),
-            )
-            .values(next_attempt_at=clock.now())
-        )
+        resume_backend(session, row)
         record(session, "backend_saved", actor=by, backend=name)
         if is_default:
             _make_default(session, row)

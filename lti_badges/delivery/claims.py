@@ -1,8 +1,11 @@
 """Who may deliver an award: one worker at a time, by a lease on its row and a lock per recipient.
 
 SQLite knows no SKIP LOCKED, so rows are claimed by a conditional UPDATE on both databases. The
-lease is longer than all calls of a delivery together may take (each call has a total limit), and
-an outcome is written only by whoever still holds the claim.
+lease is renewed between the look-up and the send, so it is longer than either may take (each call
+has a total limit), and an outcome is written only by whoever still holds the claim.
+
+The longest wait after a worker was killed: its lease (two minutes at most, mostly the half minute
+after which a silent process counts as gone), the rest, and the look-up: under four minutes.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from lti_badges.backends import KINDS
@@ -18,17 +21,17 @@ from lti_badges.catalogue.issuance import issuance_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.ledger.audit import record
+from lti_badges.ledger.backend_pauses import DUE_STATES
 from lti_badges.ledger.states import change_state
-from lti_badges.store import Achievement, Award, BackendRow, State
+from lti_badges.store import Achievement, Award, BackendRow, Delivery, State
 from lti_badges.store.leases import free, give_back, is_free, is_gone, new_claim, take
 from lti_badges.values.badge import Issuance
 
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(minutes=2)
 # A request whose answer was lost may still be on its way: look it up only after this rest.
 REST = timedelta(seconds=60)
 BUSY, SOON, MINUTE = timedelta(seconds=5), timedelta(seconds=1), timedelta(minutes=1)
 SHADOW = timedelta(hours=1)
-DUE_STATES = (State.PENDING, State.UNKNOWN, State.REVOKING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,7 @@ def claim(tool: ToolContext, award_id: str) -> Claimed | None:
             return None
         backend = session.get_one(BackendRow, award.backend_id)
         if backend.paused_until and backend.paused_until > clock.now():
-            award.next_attempt_at = backend.paused_until
-            return None
+            return None  # the backend's pause holds it back, until whoever ends it
         if backend.settings.get("shadow") == "yes":
             award.next_attempt_at, award.error = clock.now() + SHADOW, _shadowed(session, award)
             return None
@@ -98,6 +100,22 @@ def held(session: Session, taken: Claimed) -> Award | None:
     return award
 
 
+def renew(tool: ToolContext, taken: Claimed) -> bool:
+    """Whether the claim still holds; then its lease begins anew. False for one that ran out, even
+    if nobody took the award over yet: whoever does may have begun to look."""
+    now = clock.now()
+    with tool.sessions.begin() as session:
+        renewed = session.execute(
+            update(Award)
+            .where(Award.id == taken.award_id, Award.claim == taken.claim, Award.lease_until >= now)
+            .values(lease_until=now + LEASE)
+        )
+        session.execute(
+            update(Delivery).where(Delivery.claim == taken.claim).values(lease_until=now + LEASE)
+        )
+    return bool(getattr(renewed, "rowcount", 0))
+
+
 def recover(tool: ToolContext) -> int:
     """Awards whose worker vanished: `sending` becomes `unknown` and rests before its look-up; a
     revocation is simply tried again. Returns how many."""
@@ -111,7 +129,7 @@ def recover(tool: ToolContext) -> int:
             give_back(session, award.claim)
             award.claim, award.lease_until = None, None
             local = KINDS[session.get_one(BackendRow, award.backend_id).kind].traits.is_local
-            award.next_attempt_at = now if local else now + REST
+            award.rest_until = award.next_attempt_at = now if local else now + REST
             if award.state == State.SENDING:
                 change_state(session, award, State.UNKNOWN, why="The worker that sent it is gone.")
             else:
@@ -146,7 +164,8 @@ def _is_lost(award: Award, gone: frozenset[str]) -> bool:
 
 def _is_due(award: Award) -> bool:
     now = clock.now()
-    waited = award.next_attempt_at is None or award.next_attempt_at <= now
+    rested = award.rest_until is None or award.rest_until <= now
+    waited = rested and (award.next_attempt_at is None or award.next_attempt_at <= now)
     return award.state in DUE_STATES and is_free(award.lease_until) and waited
 
 

@@ -8,7 +8,9 @@ backend takes an idempotency key, so each delivery looks before it sends.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+
+import structlog
 
 from lti_badges.backends import Backend
 from lti_badges.catalogue.issuance import backend_of
@@ -24,16 +26,20 @@ from lti_badges.core.errors import (
     Unauthorized,
     Unavailable,
 )
-from lti_badges.delivery.claims import REST, Claimed, claim, due_awards, held, recover
+from lti_badges.delivery.claims import REST, Claimed, claim, due_awards, held, recover, renew
 from lti_badges.ledger.audit import record
+from lti_badges.ledger.backend_pauses import UNTIL_A_PERSON_ACTS
 from lti_badges.ledger.states import change_state
 from lti_badges.store import Award, BackendRow, State
 from lti_badges.values.badge import Receipt
 
+log = structlog.get_logger("lti_badges.delivery")
+
 FIRST_WAIT, LAST_WAIT = timedelta(seconds=5), timedelta(hours=1)
 OPEN_CIRCUIT_AFTER = 5
 FIRST_PAUSE, LAST_PAUSE = timedelta(seconds=30), timedelta(minutes=15)
-UNTIL_A_PERSON_ACTS = datetime(9999, 1, 1, tzinfo=UTC)
+# A lost answer is cleared up within minutes, however often its worker was killed.
+LAST_WAIT_UNKNOWN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,8 @@ class DeliveryResult:
 def deliver(tool: ToolContext, award_id: str) -> State | None:
     """Send or revoke one award, or learn that it was done before.
 
-    Returns the state reached; None when it is not due or another worker holds it. Anything
-    unforeseen leaves the row to recovery.
+    Returns the state reached; None when it is not due, another worker holds it, or the lease ran
+    out on the way.
     """
     taken = claim(tool, award_id)
     if taken is None:
@@ -58,8 +64,12 @@ def deliver(tool: ToolContext, award_id: str) -> State | None:
         backend = backend_of(tool, taken.backend)
     except LtiBadgesError as error:
         return _settle(tool, taken, DeliveryResult(taken.was, error=Unauthorized(error.message)))
-    result = _revoke(backend, taken) if taken.was is State.REVOKING else _send(backend, taken)
-    return _settle(tool, taken, result)
+    try:
+        result = _revoke(backend, taken) if revokes(taken) else _send(tool, backend, taken)
+    except Exception:
+        log.exception("delivery_unforeseen", award=taken.award_id, backend=taken.backend.name)
+        result = _unforeseen(taken)
+    return _settle(tool, taken, result) if result else None
 
 
 def deliver_due(tool: ToolContext, course_id: str | None = None) -> int:
@@ -82,8 +92,21 @@ def enqueue_due(tool: ToolContext) -> int:
     return len(due)
 
 
-def _send(backend: Backend, taken: Claimed) -> DeliveryResult:
-    """Look first, then send. While only looking, a failure proves nothing about earlier sends."""
+def revokes(taken: Claimed) -> bool:
+    """Whether it is the revocation that is to be delivered."""
+    return taken.was is State.REVOKING
+
+
+def _unforeseen(taken: Claimed) -> DeliveryResult:
+    """A mistake of ours in the middle of it: perhaps stored, so it is looked up."""
+    state = State.REVOKING if revokes(taken) else State.UNKNOWN
+    said = "The backend's answer was of a kind that this tool does not know; it is looked up."
+    return DeliveryResult(state, error=OutcomeUnknown(said, code="unforeseen"))
+
+
+def _send(tool: ToolContext, backend: Backend, taken: Claimed) -> DeliveryResult | None:
+    """Look first, then send, if the lease still holds: None when it does not. While only looking, a
+    failure proves nothing about earlier sends."""
     before = State.UNKNOWN if taken.was is State.UNKNOWN else State.PENDING
     try:
         receipt = backend.find(taken.issuance)
@@ -96,7 +119,7 @@ def _send(backend: Backend, taken: Claimed) -> DeliveryResult:
     except (Unavailable, OutcomeUnknown, SettingsError) as failure:
         return DeliveryResult(before, error=failure)
     if receipt is None:
-        return _issue(backend, taken)
+        return _issue(backend, taken) if renew(tool, taken) else None
     return DeliveryResult(State.REVOKED if receipt.revoked else State.ISSUED, receipt)
 
 
@@ -146,6 +169,7 @@ def _settle(tool: ToolContext, taken: Claimed, result: DeliveryResult) -> State 
 def _write(award: Award, taken: Claimed, result: DeliveryResult) -> None:
     award.error = result.error.message if result.error else None
     award.next_attempt_at = _next_attempt(taken, result)
+    award.rest_until = clock.now() + REST if result.state is State.UNKNOWN else None
     if result.receipt is not None:
         award.backend_ref = result.receipt.ref
         award.backend_url = result.receipt.url
@@ -161,7 +185,7 @@ def _next_attempt(taken: Claimed, result: DeliveryResult) -> datetime | None:
     asked = result.error.retry_after if isinstance(result.error, Unavailable) else None
     wait = wait_after(taken.attempts, FIRST_WAIT, LAST_WAIT, retry_after=asked)
     if result.state is State.UNKNOWN:
-        wait = max(wait, REST)
+        wait = max(min(wait, LAST_WAIT_UNKNOWN), REST)
     return clock.now() + wait
 
 

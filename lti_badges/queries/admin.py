@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from lti_badges.awarding.manual import retry
 from lti_badges.context import ToolContext
+from lti_badges.ledger.backend_pauses import DUE_STATES, UNTIL_A_PERSON_ACTS
 from lti_badges.lti.launches import PENDING
 from lti_badges.store import Award, BackendRow, Course, Deployment, Platform, State
 
 STUCK = (State.REJECTED, State.NEEDS_RECIPIENT, State.UNKNOWN)
+"""Awards in these states wait for a person; the others too, while their backend does."""
 MANY = 200
 
 
@@ -64,13 +66,14 @@ class Overview:
 
 def overview(tool: ToolContext) -> Overview:
     """The state of the whole installation, in a handful of queries."""
+    why = func.coalesce(Award.error, BackendRow.error, "")
     with tool.sessions() as session:
         counts = session.execute(select(Award.state, func.count()).group_by(Award.state))
         troubles = session.execute(
-            select(BackendRow.id, BackendRow.name, Award.state, Award.error, func.count())
+            select(BackendRow.id, BackendRow.name, Award.state, why, func.count())
             .join(Award, Award.backend_id == BackendRow.id)
-            .where(Award.state.in_([state.value for state in STUCK]), Award.error.is_not(None))
-            .group_by(BackendRow.id, BackendRow.name, Award.state, Award.error)
+            .where(_waits())
+            .group_by(BackendRow.id, BackendRow.name, Award.state, why)
             .order_by(func.count().desc())
             .limit(MANY)
         )
@@ -128,12 +131,13 @@ def overview(tool: ToolContext) -> Overview:
 def retry_backend(tool: ToolContext, backend_id: str, *, by: str) -> int:
     """What was wrong at a backend is mended: all its awards that wait go on. Returns how many."""
     with tool.sessions() as session:
-        ids = list(
-            session.scalars(
-                select(Award.id).where(
-                    Award.backend_id == backend_id,
-                    Award.state.in_([state.value for state in STUCK]),
-                )
-            )
-        )
+        ids = list(session.scalars(select(Award.id).where(Award.backend_id == backend_id)))
     return retry(tool, ids, by=by)
+
+
+def _waits() -> ColumnElement[bool]:
+    paused = BackendRow.paused_until >= UNTIL_A_PERSON_ACTS
+    return or_(
+        Award.state.in_([state.value for state in STUCK]),
+        and_(Award.state.in_([state.value for state in DUE_STATES]), paused),
+    )

@@ -53,6 +53,8 @@ class AwardRule(Base):
 
     `suspicion` is why the next awards are counted before they are made; `stopped` what the count
     showed, once the rule waits for the instructor: why, grants, revocations, learners.
+    `pass_back_item` is the gradebook column that its scores go to, `column_drop` that it is to be
+    removed, `column_error` why that failed.
     """
 
     __tablename__ = "award_rules"
@@ -65,6 +67,8 @@ class AwardRule(Base):
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     pass_back_item: Mapped[str | None] = mapped_column(Text)
+    column_drop: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    column_error: Mapped[str | None] = mapped_column(Text)
     suspicion: Mapped[str | None] = mapped_column(Text)
     stopped: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
@@ -77,7 +81,8 @@ class AwardRule(Base):
 
 
 class RuleVersion(Base):
-    """A rule as it stood: never changed once written. `criteria` is `rules.dump`'s form."""
+    """A rule as it stood: never changed once written. `criteria` is `rules.dump`'s form;
+    `builds_on` tells that it asks for other badges."""
 
     __tablename__ = "rule_versions"
 
@@ -97,6 +102,8 @@ class RuleVersion(Base):
     delay_days: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     counts_hidden: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     settle_minutes: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    counts_at: Mapped[str] = mapped_column(String(12), default="graded", server_default="graded")
+    builds_on: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     created_by: Mapped[str] = mapped_column(String(255), default="")
 
@@ -108,7 +115,8 @@ class Standing(Base):
 
     `fallen_at` is when a member who holds the badge was first seen below the threshold again;
     `flagged` asks the instructor for a decision; `kept` is the decision to let the badge stand.
-    `waits` says why a met rule has not led to its badge.
+    `waits` says why a met rule has not led to its badge. `met_by` is whose time `met_since` is;
+    `takes_version` the version whose writer saw that this member loses the badge, and wanted it.
     """
 
     __tablename__ = "standings"
@@ -124,7 +132,9 @@ class Standing(Base):
     judgement: Mapped[dict[str, Any]] = mapped_column(JSON)
     judged_at: Mapped[datetime] = mapped_column(UtcDateTime)
     met_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    met_by: Mapped[str | None] = mapped_column(String(12))
     fallen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    takes_version: Mapped[int | None] = mapped_column(Integer)
     flagged: Mapped[bool] = mapped_column(Boolean, default=False)
     kept: Mapped[bool] = mapped_column(Boolean, default=False)
     waits: Mapped[str | None] = mapped_column(Text)
@@ -137,6 +147,9 @@ class Award(Base):
     granted for is kept for ever: rule version, judgement, recipient. Delivery uses `attempts`,
     `next_attempt_at`, `lease_until` and `claim` (the token of whoever is sending it now).
     `achievement_ref` is the badge's id at this award's backend once the badge moved to another.
+    `achieved_by` says whose time `achieved_at` is. A send whose answer was lost is not looked up
+    before `rest_until`. `passed_back` is how its score in the gradebook stands: none, due, done,
+    refused, withdraw, withdrawn.
     """
 
     __tablename__ = "awards"
@@ -145,6 +158,7 @@ class Award(Base):
         Index(None, "state", "next_attempt_at"),
         Index(None, "course_id", "state"),
         Index(None, "backend_id", "achievement_id", "recipient_key"),
+        Index(None, "passed_back", "pass_back_at"),
         CheckConstraint("number >= 1", name="number_from_one"),
     )
 
@@ -163,6 +177,7 @@ class Award(Base):
     explanation: Mapped[str] = mapped_column(Text)
     granted_by: Mapped[str] = mapped_column(String(255), default="rule")
     achieved_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    achieved_by: Mapped[str | None] = mapped_column(String(12))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     issued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -174,9 +189,12 @@ class Award(Base):
     error: Mapped[str | None] = mapped_column(Text)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=now)
+    rest_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     claim: Mapped[str | None] = mapped_column(String(80))
     passed_back: Mapped[str] = mapped_column(String(10), default="none")
+    pass_back_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    pass_back_attempts: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     passed_back_error: Mapped[str | None] = mapped_column(Text)
 
     def stands_at(self, moment: datetime) -> bool:

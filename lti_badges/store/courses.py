@@ -29,6 +29,9 @@ class Course(Base):
 
     `next_sync_at` is when the schedule reads it again; `sync_error` is the last failure as a
     sentence, standing since `sync_error_since`; `concluded` courses are no longer read.
+    `sync_progress` tells how far a reading under way is, `sync_crashes` counts readings that ended
+    by a mistake of ours. A roster that names too few to be true is refused since
+    `roster_short_since`.
     `connection` holds, sealed, what `connected_by` gave for the LMS's own API in this course.
     """
 
@@ -58,7 +61,10 @@ class Course(Base):
     sync_error_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     sync_failures: Mapped[int] = mapped_column(Integer, default=0)
     sync_seconds: Mapped[float | None] = mapped_column(Float)
+    sync_progress: Mapped[str | None] = mapped_column(String(80))
+    sync_crashes: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     roster_error: Mapped[str | None] = mapped_column(Text)
+    roster_short_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     sync_token: Mapped[str | None] = mapped_column(String(80))
     sync_lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     concluded: Mapped[bool] = mapped_column(Boolean, default=False)
@@ -89,7 +95,8 @@ class CourseMember(Base):
     `seen_in` is the token of the last sync that listed them, so that a roster can be read page
     by page and leavers found at the end without holding it in memory. `dirty` members have facts
     that no rule has judged yet: set with each change, cleared by the evaluation, so that a crash
-    between the two forgets nobody.
+    between the two forgets nobody. `roster_says` is learner, staff or other, by the last roster
+    that named them; `is_tracked` false says that the LMS does not treat them as a learner.
     """
 
     __tablename__ = "members"
@@ -107,6 +114,8 @@ class CourseMember(Base):
     present: Mapped[bool] = mapped_column(Boolean, default=True)
     dirty: Mapped[bool] = mapped_column(Boolean, default=True)
     custom: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    roster_says: Mapped[str | None] = mapped_column(String(10))
+    is_tracked: Mapped[bool | None] = mapped_column(Boolean)
     seen_in: Mapped[str | None] = mapped_column(String(80))
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     last_launch_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -153,7 +162,8 @@ class MemberResult(Base):
     """A member's result in a line item, or completion of an activity or membership of a group
     (`state` completed/not). `mark` is a grade in words.
 
-    `changed_at` moves only when the value does; `read_at` with each reading.
+    `changed_at` moves only when the value does; `read_at` with each reading. The LMS's own times
+    are `completed_at`, `graded_at`, `submitted_at` and `posted_at`, where it tells them.
     """
 
     __tablename__ = "results"
@@ -170,6 +180,9 @@ class MemberResult(Base):
     maximum: Mapped[Fraction | None] = mapped_column(Exact)
     mark: Mapped[str | None] = mapped_column(String(100))
     completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    graded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    submitted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    posted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     read_at: Mapped[datetime] = mapped_column(UtcDateTime)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     seen_in: Mapped[str | None] = mapped_column(String(80))

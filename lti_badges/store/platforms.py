@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from lti_badges.store.base import Base, UtcDateTime, new_id, now
@@ -35,6 +35,8 @@ class Platform(Base):
     connection: Mapped[str | None] = mapped_column(Text)
     connection_error: Mapped[str | None] = mapped_column(Text)
     connection_checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    scores_paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    scores_failures: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
     last_launch_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

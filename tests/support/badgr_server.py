@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +23,7 @@ class BadgrServer(FaultyServer):
     """Issues assertions; `most_at_once` tells how many sends overlapped for one recipient."""
 
     assertions: list[dict[str, Any]] = field(default_factory=list)
+    on_find: Callable[[], object] | None = None
     badges: dict[str, dict[str, Any]] = field(default_factory=dict)
     under_way: Counter[str] = field(default_factory=Counter)
     most_at_once: int = 0
@@ -129,6 +131,8 @@ class BadgrServer(FaultyServer):
         fault = self.fault("find-")
         if fault:
             return fault
+        if self.on_find is not None:
+            self.on_find()
         wanted = request.args.get("recipient", "").lower()
         found = [
             each

@@ -178,7 +178,7 @@ def consent() -> str:
     backend = backend_of(tool, row)
     backend.take_consent(request.args["code"], _consent_address())
     with tool.sessions.begin() as session:
-        resume_backend(backend_named(session, backend_id))
+        resume_backend(session, backend_named(session, backend_id))
     return render_template("admin/consented.html", row=row, sentence=backend.check())
 
 
@@ -201,7 +201,7 @@ def change_backend(backend_id: str, change: str) -> str:
         remove_backend(tool, backend_id)
     else:
         with tool.sessions.begin() as session:
-            resume_backend(backend_named(session, backend_id))
+            resume_backend(session, backend_named(session, backend_id))
     return _backends()
 
 

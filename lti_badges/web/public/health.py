@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lti_badges.core import clock
 from lti_badges.core.errors import SettingsError
-from lti_badges.delivery.claims import DUE_STATES
+from lti_badges.ledger.backend_pauses import DUE_STATES
 from lti_badges.store import Award, BackendRow, Course, State, is_current
 from lti_badges.web.services import services
 
