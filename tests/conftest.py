@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
-import psycopg
+import certifi
 import pytest
 
-from lti_badges.backends import ensure_default
 from lti_badges.context import ToolContext
 from lti_badges.core.crypto import KeyFolder
 from lti_badges.settings import Settings
-from lti_badges.store import upgrade
 from tests.support.campus import Campus
 from tests.support.campus import campus as running_campus
+from tests.support.databases import new_postgres, new_sqlite, postgres_answers
 from tests.support.serving import free_port
 
-POSTGRES = os.environ.get("TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
+# The commands that tests start compile the package once, not each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
-def postgres_answers() -> bool:
-    """Whether a server is there; the tests that need it are skipped otherwise."""
-    try:
-        psycopg.connect(POSTGRES, connect_timeout=2).close()
-    except psycopg.Error:
-        return False
-    return True
+@pytest.fixture(scope="session", autouse=True)
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests never leave this machine: each HTTP client and each command reads one certificate
+    authority, where the machine's 140 take a tenth of a second each time."""
+    if "SSL_CERT_FILE" in os.environ:
+        return
+    end = "-----END CERTIFICATE-----\n"
+    first, _, _ = Path(certifi.where()).read_text().partition(end)
+    path = tmp_path_factory.mktemp("authority") / "one.pem"
+    path.write_text(first + end)
+    os.environ["SSL_CERT_FILE"] = str(path)
 
 
 @pytest.fixture(scope="session")
@@ -42,24 +47,14 @@ def keys_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of each kind."""
+    """An up-to-date database of each kind, with the built-in backend in it."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/test.db"
+        yield new_sqlite(tmp_path)
         return
-    yield from postgres_database()
-
-
-def postgres_database() -> Iterator[str]:
-    """An empty PostgreSQL database, dropped afterwards."""
     if not postgres_answers():
         pytest.skip("no PostgreSQL answers")
-    name = f"lti_badges_{uuid4().hex[:12]}"
-    with psycopg.connect(POSTGRES, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-        try:
-            yield POSTGRES.rpartition("/")[0] + f"/{name}"
-        finally:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_postgres() as url:
+        yield url
 
 
 @pytest.fixture
@@ -75,10 +70,8 @@ def settings(database_url: str, keys_folder: Path, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def context(settings: Settings) -> Iterator[ToolContext]:
-    """An context on an up-to-date schema."""
+    """The tool's collaborators, without a server."""
     context = ToolContext.build(settings)
-    upgrade(context.database)
-    ensure_default(context.sessions)
     yield context
     context.close()
 
@@ -95,7 +88,7 @@ def sqlite_settings(tmp_path: Path, keys_folder: Path) -> Settings:
     """Settings on SQLite, for what does not depend on the database."""
     return Settings(
         base_url=f"http://127.0.0.1:{free_port()}",
-        database_url=f"sqlite:///{tmp_path}/test.db",
+        database_url=new_sqlite(tmp_path),
         keys_dir=keys_folder,
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from fractions import Fraction
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from lti_badges.core import clock
 from lti_badges.sandbox.world import DEMO_FLAVOUR, Course, Item, Link, Person, World
 
@@ -20,9 +22,11 @@ NAMES = (
 FINALS = (46, 31, 44, 39, 47, 22, 50, 36, 41, 28, 45, 33, 48, None, 40, 37)
 
 
-def demo_world(base_url: str, flavour: str = DEMO_FLAVOUR) -> World:
+def demo_world(
+    base_url: str, flavour: str = DEMO_FLAVOUR, key: rsa.RSAPrivateKey | None = None
+) -> World:
     """“Statistics 101”: an instructor, thirty learners, three graded items, completion."""
-    world = World(base_url, flavour)
+    world = World(base_url, flavour, key)
     course = Course(COURSE, "STAT101", "Statistics 101")
     world.courses[course.id] = course
     _people(world, course)

@@ -161,9 +161,12 @@ class Tool:
 
 
 class World:
-    """All of it. `page_size` pages the services; `base_url` is the issuer."""
+    """All of it. `page_size` pages the services; `base_url` is the issuer; `key` signs until it is
+    rotated (RSA 2048, made if none is given)."""
 
-    def __init__(self, base_url: str, flavour: str = DEMO_FLAVOUR) -> None:
+    def __init__(
+        self, base_url: str, flavour: str = DEMO_FLAVOUR, key: rsa.RSAPrivateKey | None = None
+    ) -> None:
         self.base_url = base_url
         self.flavour = FLAVOURS[flavour]
         self.lock = RLock()
@@ -180,17 +183,17 @@ class World:
         self.seen_assertions: set[str] = set()
         self.requests: list[tuple[str, str, int]] = []
         self._next_id = 100
-        self.rotate_key()
+        self.rotate_key(key)
 
     @property
     def issuer(self) -> str:
         """The platform's id."""
         return self.base_url
 
-    def rotate_key(self) -> None:
+    def rotate_key(self, key: rsa.RSAPrivateKey | None = None) -> None:
         """Sign with a new key from now on; the old one leaves the key set at once."""
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.keys = [(secrets.token_hex(8), key)]
+        new = key or rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.keys = [(secrets.token_hex(8), new)]
 
     def user_id(self, account: str) -> str:
         """How this LMS names an account to tools: `sub`, `userId`, `user_id`."""

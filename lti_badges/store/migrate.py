@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -15,6 +16,8 @@ from lti_badges.store.session import for_writing
 
 def upgrade(engine: Engine) -> None:
     """Apply all migrations that are not there yet, in one transaction each."""
+    if is_current(engine):
+        return
     with for_writing(engine).begin() as connection:
         if connection.dialect.name == "postgresql":
             # A migration waits briefly for its locks rather than stopping the whole service.
@@ -28,7 +31,13 @@ def is_current(engine: Engine) -> bool:
     """Whether the schema is the one this version expects."""
     with engine.connect() as connection:
         applied = MigrationContext.configure(connection).get_current_heads()
-    return set(applied) == set(ScriptDirectory.from_config(_config()).get_heads())
+    return set(applied) == _heads()
+
+
+@cache
+def _heads() -> frozenset[str]:
+    # The files of this version do not change while it runs, and /readyz asks at every probe.
+    return frozenset(ScriptDirectory.from_config(_config()).get_heads())
 
 
 def _config() -> Config:

@@ -29,8 +29,9 @@ from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import Unauthorized
 from lti_badges.settings import Settings
-from lti_badges.store import BackendRow, upgrade
+from lti_badges.store import BackendRow
 from tests.backends.test_contract import draft, order
+from tests.support.databases import new_sqlite
 from tests.support.standard_servers import ObfV1Server
 
 PEM = serialization.Encoding.PEM
@@ -155,10 +156,7 @@ def vendor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendor]:
 
 @pytest.fixture
 def context(tmp_path: Path, keys_folder: Path, vendor: Vendor) -> Iterator[ToolContext]:
-    context = ToolContext.build(
-        Settings(database_url=f"sqlite:///{tmp_path}/t.db", keys_dir=keys_folder)
-    )
-    upgrade(context.database)
+    context = ToolContext.build(Settings(database_url=new_sqlite(tmp_path), keys_dir=keys_folder))
     yield context
     context.close()
 
@@ -206,7 +204,7 @@ def test_the_certificate_is_kept_and_a_new_key_makes_a_new_one(
 ) -> None:
     opened(context, vendor, vendor.api_key()).check()
     with context.sessions() as session:
-        row = session.query(BackendRow).one()
+        row = session.query(BackendRow).filter_by(kind="obf-v1").one()
     backend_of(context, row).check()
     assert len(vendor.signed) == 1
     with context.sessions.begin() as session:
@@ -243,7 +241,7 @@ def test_a_certificate_that_no_longer_counts_says_what_to_do(
 def test_workers_that_meet_exchange_a_key_once(context: ToolContext, vendor: Vendor) -> None:
     opened(context, vendor, vendor.api_key())
     with context.sessions() as session:
-        row = session.query(BackendRow).one()
+        row = session.query(BackendRow).filter_by(kind="obf-v1").one()
     with ThreadPoolExecutor(4) as pool:
         said = list(pool.map(lambda _: backend_of(context, row).check(), range(4)))
     assert all("as C1" in each for each in said)

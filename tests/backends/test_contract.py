@@ -31,10 +31,11 @@ from lti_badges.delivery.claims import recover
 from lti_badges.delivery.deliver import deliver_due
 from lti_badges.openbadges.picture import generated_svg, png_from_svg
 from lti_badges.settings import Settings
-from lti_badges.store import Achievement, Award, BackendRow, upgrade
+from lti_badges.store import Achievement, Award, BackendRow
 from lti_badges.values.badge import AchievementRef, Issuance, Measure, Recipient
 from tests.support.badgr_server import TOKENS, BadgrServer, OebServer
 from tests.support.campus import Campus
+from tests.support.databases import new_sqlite
 from tests.support.faulty import FaultyServer
 from tests.support.named_servers import AccredibleServer, CredlyServer
 from tests.support.other_backends import ObfServer, Receiver, TimebackServer
@@ -136,10 +137,7 @@ def server(kind: Kind) -> Iterator[FaultyServer]:
 
 @pytest.fixture
 def tool_context(tmp_path: Path, keys_folder: Path) -> Iterator[ToolContext]:
-    context = ToolContext.build(
-        Settings(database_url=f"sqlite:///{tmp_path}/t.db", keys_dir=keys_folder)
-    )
-    upgrade(context.database)
+    context = ToolContext.build(Settings(database_url=new_sqlite(tmp_path), keys_dir=keys_folder))
     yield context
     context.close()
 

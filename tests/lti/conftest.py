@@ -11,6 +11,7 @@ from lti_badges.app import create_app
 from lti_badges.context import ToolContext
 from lti_badges.jobs import open_queue
 from lti_badges.settings import Settings
+from tests.support.databases import new_sqlite
 from tests.support.platform import Browser, TestPlatform
 from tests.support.serving import free_port, served
 
@@ -30,7 +31,7 @@ def tool_context(
     folder = tmp_path_factory.mktemp("tool")
     settings = Settings(
         base_url=f"http://127.0.0.1:{free_port()}",
-        database_url=f"sqlite:///{folder}/tool.db",
+        database_url=new_sqlite(folder, "tool.db"),
         keys_dir=keys_folder,
     )
     return ToolContext.build(settings)

@@ -27,6 +27,7 @@ from lti_badges.sandbox import World, create_sandbox, demo_world
 from lti_badges.sandbox.demo_course import COURSE, QUIZ
 from lti_badges.settings import Settings
 from lti_badges.store import Award, BackendRow, Course, CourseMember, LineItem
+from tests.support.platform import rsa_key
 from tests.support.serving import free_port, served
 
 TEACHER = "3"
@@ -171,7 +172,7 @@ def hidden(page: str) -> dict[str, str]:
 def campus(settings: Settings, flavour: str = "moodle") -> Iterator[Campus]:
     """Both sides, running."""
     port = free_port()
-    world = demo_world(f"http://localhost:{port}", flavour)
+    world = demo_world(f"http://localhost:{port}", flavour, rsa_key("sandbox"))
     register(settings, world)
     context = ToolContext.build(settings)
     queue = open_queue(context)

@@ -10,6 +10,9 @@ from typing import Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+POLL_S = 0.02
+"""How soon a server notices that it is to stop; the default of half a second is most of a test."""
+
 
 class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
@@ -40,7 +43,7 @@ def free_pair() -> int:
 def served(app: Any, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
     """The address at which `app` answers until the end of the block."""
     server = make_server(host, port, app, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
     thread.start()
     try:
         yield f"http://{host}:{server.server_port}"
