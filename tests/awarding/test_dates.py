@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lti_badges.core import clock
 from lti_badges.rules import Policy
-from tests.awards.test_expiry import later
+from tests.awarding.test_expiry import later
 from tests.support.campus import TEACHER, Campus
 from tests.web.test_course_pages import Pages
 

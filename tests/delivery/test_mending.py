@@ -17,7 +17,7 @@ from lti_badges.delivery.deliver import deliver, deliver_due
 from lti_badges.ledger.backend_pauses import resume_backend
 from lti_badges.queries.admin import overview, retry_backend
 from lti_badges.store import Award, BackendRow, State
-from tests.awards.test_exactly_once import assert_each_has_one, begin
+from tests.delivery.test_exactly_once import assert_each_has_one, begin
 from tests.support.badgr_server import TOKENS, BadgrServer
 from tests.support.campus import Campus
 
