@@ -40,6 +40,7 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
         ensure_default(tool.sessions)
     elif not is_current(tool.database):
         raise SettingsError("The database is not up to date; run: lti-badges db upgrade")
+    tool.keys.open()
     app = Flask("lti_badges.web")
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]

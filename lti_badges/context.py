@@ -16,6 +16,7 @@ from lti_badges.lti.tokens import ServiceTokens
 from lti_badges.settings import Settings
 from lti_badges.store import Sessions, open_engine, open_sessions
 from lti_badges.store.leases import Heartbeat
+from lti_badges.store.signing_keys import SigningKeys
 
 Enqueue = Callable[[str, str], None]
 """Tells the background that something is due: ("deliver", award id), ("sync", course id)."""
@@ -32,7 +33,7 @@ class ToolContext:
     settings: Settings
     database: Engine
     sessions: Sessions
-    keys: KeyFolder
+    keys: SigningKeys
     cipher: Cipher
     http: Http
     tokens: ServiceTokens
@@ -42,19 +43,20 @@ class ToolContext:
 
     @classmethod
     def build(cls, settings: Settings) -> Self:
-        """Open everything; makes the keys folder on first start. Touches no table."""
-        keys = KeyFolder(settings.keys_dir)
-        secret = settings.secret_key.get_secret_value() or keys.secret_key()
+        """Open everything; makes the secret on first start. Touches no table."""
+        folder = KeyFolder(settings.keys_dir)
+        cipher = Cipher(settings.secret_key.get_secret_value() or folder.secret_key())
         loopback = settings.base_url.split("://")[1].split("/")[0].rsplit(":", 1)[0]
         http = Http(allow_loopback=loopback.strip("[]") in LOOPBACK_HOSTS)
         database = open_engine(settings.database_url, settings.database_connections)
         sessions = open_sessions(database)
+        keys = SigningKeys(sessions, cipher, folder)
         return cls(
             settings=settings,
             database=database,
             sessions=sessions,
             keys=keys,
-            cipher=Cipher(secret),
+            cipher=cipher,
             http=http,
             tokens=ServiceTokens(http, keys),
             key_sets=KeySets(http),

@@ -81,7 +81,7 @@ def register(settings: Settings, world: World) -> None:
     tool = ToolContext.build(settings)
     upgrade(tool.database)
     ensure_default(tool.sessions)
-    tool.keys.lti_keys()
+    tool.keys.open()
     with tool.sessions.begin() as session:
         session.add(
             Platform(

@@ -38,10 +38,9 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def keys_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One set of keys for all tests: making RSA keys is slow."""
+    """One secret for all tests."""
     path = tmp_path_factory.mktemp("keys")
-    folder = KeyFolder(path)
-    folder.lti_keys(), folder.issuer_rsa(), folder.issuer_ed25519(), folder.secret_key()
+    KeyFolder(path).secret_key()
     return path
 
 

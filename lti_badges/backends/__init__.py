@@ -18,10 +18,11 @@ from lti_badges.backends.obf_v1 import OBFv1
 from lti_badges.backends.oeb import OEB
 from lti_badges.backends.timeback import Timeback
 from lti_badges.backends.webhook import Webhook
-from lti_badges.core.crypto import Cipher, KeyFolder
+from lti_badges.core.crypto import Cipher
 from lti_badges.core.errors import InvalidInput
 from lti_badges.core.http import Http
 from lti_badges.store import BackendRow, Sessions
+from lti_badges.store.signing_keys import SigningKeys
 
 KINDS: dict[str, type[Backend]] = {
     backend.kind: backend
@@ -55,7 +56,7 @@ def open_backend(
     base_url: str,
     http: Http,
     sessions: Sessions,
-    keys: KeyFolder,
+    keys: SigningKeys,
     cipher: Cipher,
 ) -> Backend:
     """A configured backend, ready for calls. Raises SettingsError when its secrets can't be opened,

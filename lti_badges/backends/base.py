@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from lti_badges.core.crypto import KeyFolder
 from lti_badges.core.errors import Refused
 from lti_badges.core.http import Http
 from lti_badges.store import Sessions
+from lti_badges.store.signing_keys import SigningKeys
 from lti_badges.values.badge import AchievementRef, Issuance, ListedAward, Receipt
 from lti_badges.values.settings import Setting
 
@@ -64,7 +64,7 @@ class BackendConfig:
     base_url: str
     http: Http
     sessions: Sessions
-    keys: KeyFolder
+    keys: SigningKeys
     settings: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     load_secrets: Callable[[], Mapping[str, str]] = field(default=dict)

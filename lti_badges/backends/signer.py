@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 from lti_badges.backends.base import BackendConfig
 from lti_badges.core import clock
 from lti_badges.core.errors import Refused
-from lti_badges.openbadges import keys, ob2, proofs, status
+from lti_badges.openbadges import ob2, proofs, status
 from lti_badges.openbadges.documents import (
     AchievementDocument,
     CredentialDraft,
@@ -29,7 +30,14 @@ from lti_badges.openbadges.documents import (
     new_salt,
 )
 from lti_badges.openbadges.errors import CredentialError
+from lti_badges.openbadges.keys import multikey_document
 from lti_badges.store import IssuedCredential, new_id
+from lti_badges.store.signing_keys import (
+    ISSUER_ED25519,
+    ISSUER_RSA,
+    Ed25519Signer,
+    RsaSigner,
+)
 from lti_badges.values.badge import AchievementRef, Issuance
 from lti_badges.values.settings import Setting
 
@@ -62,11 +70,12 @@ class Signer:
         `roster_id` is put in as the learner's OneRoster sourcedId, readable: for hosts that know
         their learners by it. Raises Refused.
         """
+        rsa, ed25519 = self.config.keys.issuer_rsa(), self.config.keys.issuer_ed25519()
         for _ in range(TRIES):
             try:
                 with self.config.sessions.begin() as session:
                     held = session.get(IssuedCredential, issuance.award_id)
-                    row = held or self._sign(session, issuance, roster_id)
+                    row = held or self._sign(session, issuance, roster_id, rsa, ed25519)
                     session.add(row)
                 return row
             except IntegrityError:
@@ -94,20 +103,29 @@ class Signer:
             description=settings.get("issuer_description"),
         )
 
-    @cached_property
+    @property
     def verification_method(self) -> str:
         """The id of the Ed25519 key: the issuer's address with the key itself as fragment."""
-        return f"{self.profile.id}#{keys.multibase(self.config.keys.issuer_ed25519().public_key())}"
+        return self._method_id(self.config.keys.issuer_ed25519())
 
-    @cached_property
-    def jwk(self) -> dict[str, str]:
-        """The public RSA key of VC-JWT proofs."""
-        return keys.rsa_jwk(self.config.keys.issuer_rsa().public_key())
+    def jwk(self, kid: str) -> dict[str, Any] | None:
+        """The public RSA key of VC-JWT proofs that `kid` names; `exp` is when it was retired."""
+        for key in self.config.keys.issuer_keys(fresh=True):
+            if key.purpose == ISSUER_RSA and key.kid == kid:
+                retired = key.retired_at
+                return key.jwk | ({"exp": int(retired.timestamp())} if retired else {})
+        return None
 
     def profile_document(self) -> dict[str, object]:
-        """What the issuer's address answers."""
-        key = self.config.keys.issuer_ed25519().public_key()
-        return build_profile(self.profile, keys.multikey_document(self.profile.id, key))
+        """What the issuer's address answers: the profile with its keys, retired ones marked."""
+        return build_profile(
+            self.profile,
+            *(
+                multikey_document(self.profile.id, key.kid, key.retired_at)
+                for key in self.config.keys.issuer_keys(fresh=True)
+                if key.purpose == ISSUER_ED25519
+            ),
+        )
 
     def status_list(self, list_id: str, valid_until: datetime) -> dict[str, object]:
         """A status list as of now, signed. Its validity begins with the last revocation in it."""
@@ -125,9 +143,8 @@ class Signer:
             valid_from=clock.now(),
             valid_until=valid_until,
         )
-        return proofs.sign_data_integrity(
-            document, self.config.keys.issuer_ed25519(), self.verification_method, clock.now()
-        )
+        key = self.config.keys.issuer_ed25519()
+        return proofs.sign_data_integrity(document, key.private, self._method_id(key), clock.now())
 
     def achievement_document(self, achievement: AchievementRef) -> AchievementDocument:
         """A badge as it stands in credentials."""
@@ -141,7 +158,12 @@ class Signer:
         )
 
     def _sign(
-        self, session: Session, issuance: Issuance, roster_id: str | None
+        self,
+        session: Session,
+        issuance: Issuance,
+        roster_id: str | None,
+        rsa: RsaSigner,
+        ed25519: Ed25519Signer,
     ) -> IssuedCredential:
         list_id, index = self._place(session)
         now = clock.now()
@@ -166,17 +188,17 @@ class Signer:
         credential = build_credential(draft)
         try:
             document = proofs.sign_data_integrity(
-                credential, self.config.keys.issuer_ed25519(), self.verification_method, now
+                credential, ed25519.private, self._method_id(ed25519), now
             )
         except CredentialError as error:
             raise Refused(f"The credential can't be signed: {error}") from error
-        kid = f"{self.profile.id}/keys/{self.jwk['kid']}"
+        kid = f"{self.profile.id}/keys/{rsa.kid}"
         return IssuedCredential(
             award_id=issuance.award_id,
             backend_id=self.config.id,
             achievement_id=issuance.achievement.id,
             document=document,
-            jwt=proofs.sign_jwt(credential, self.config.keys.issuer_rsa(), kid),
+            jwt=proofs.sign_jwt(credential, rsa.private, kid),
             ob2=ob2.build_assertion(draft, image=f"{issuance.url}.png"),
             status_list=list_id,
             status_index=index,
@@ -193,6 +215,9 @@ class Signer:
         ).all()
         list_id = str(lists[0][0]) if lists else new_id()
         return list_id, secrets.randbelow(status.LENGTH)
+
+    def _method_id(self, key: Ed25519Signer) -> str:
+        return f"{self.profile.id}#{key.kid}"
 
     def _list_url(self, list_id: str) -> str:
         return f"{self.config.base_url}/status/{list_id}"

@@ -29,14 +29,20 @@ def open_queue_and_context() -> Queue:
 
     SQLite is upgraded in passing; PostgreSQL is the admin's to upgrade. Raises ClickException.
     """
-    queue = open_queue(ToolContext.build(Settings.load()))
-    tool = queue.tool
+    queue = open_queue(open_upgraded())
+    queue.tool.keys.open()
+    return queue
+
+
+def open_upgraded() -> ToolContext:
+    """The tool of the settings on a schema that is up to date, its keys not opened yet."""
+    tool = ToolContext.build(Settings.load())
     if tool.database.dialect.name == "sqlite":
         upgrade(tool.database)
     elif not is_current(tool.database):
         raise click.ClickException("The database is not up to date; run: lti-badges db upgrade")
     ensure_default(tool.sessions)
-    return queue
+    return tool
 
 
 def open_context() -> ToolContext:

@@ -45,7 +45,7 @@ def _checks() -> Iterator[Check]:
     yield "settings", lambda: f"the tool is {settings.base_url}"
     tool = ToolContext.build(settings)
     yield "database", lambda: _database(tool)
-    yield "keys", lambda: f"signing with {tool.keys.signing_key().kid} in {tool.keys.path}"
+    yield "keys", lambda: _keys(tool)
     queue = open_queue(tool)
     yield "queue", lambda: _queue(queue)
     try:
@@ -73,6 +73,11 @@ def _database(tool: ToolContext) -> str:
     if not is_current(tool.database):
         raise LtiBadgesError("The schema is not up to date; run: lti-badges db upgrade")
     return f"{tool.database.dialect.name}, up to date"
+
+
+def _keys(tool: ToolContext) -> str:
+    tool.keys.open()
+    return f"in the database; LTI requests are signed with {tool.keys.signing_key().kid}"
 
 
 def _queue(queue: Queue) -> str:

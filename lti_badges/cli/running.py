@@ -10,16 +10,21 @@ from typing import Any
 import click
 
 from lti_badges.backends import ensure_default
-from lti_badges.cli.common import json_option, open_queue_and_context, show
+from lti_badges.cli.common import (
+    json_option,
+    open_context,
+    open_queue_and_context,
+    open_upgraded,
+    show,
+)
 from lti_badges.context import ToolContext
-from lti_badges.core import clock
-from lti_badges.core.crypto import PUBLISH_BEFORE_USE
 from lti_badges.demo import run_demo
 from lti_badges.jobs import start_background
 from lti_badges.sandbox import DEMO_FLAVOUR, FLAVOURS
 from lti_badges.server import serve_forever
 from lti_badges.settings import Settings
 from lti_badges.store import upgrade
+from lti_badges.store.signing_keys import LTI, PUBLISH_BEFORE_USE
 from lti_badges.web.access import AdminTokens
 
 
@@ -74,35 +79,47 @@ def upgrade_schema() -> None:
     tool = ToolContext.build(Settings.load())
     upgrade(tool.database)
     ensure_default(tool.sessions)
+    tool.keys.open()
     click.echo("The schema is up to date.")
 
 
 @click.group()
 def keys() -> None:
-    """The tool's own LTI keys."""
+    """The tool's signing keys: for LTI and for the credentials it issues itself."""
 
 
 @keys.command("list")
 @json_option
 def list_keys(as_json: bool) -> None:
-    """All published keys; the one in use signs."""
-    folder = ToolContext.build(Settings.load()).keys
-    in_use = folder.signing_key().kid
+    """All keys, oldest first; of each kind one signs. Replaced ones stay published."""
+    known = open_context().keys
+    signing = {known.signing_key().kid, known.issuer_rsa().kid, known.issuer_ed25519().kid}
     rows: list[dict[str, Any]] = [
         {
+            "kind": key.purpose,
             "kid": key.kid,
             "made_at": key.made_at,
-            "signs": key.kid == in_use,
-            "signs_from": key.made_at + PUBLISH_BEFORE_USE,
+            "signs": key.kid in signing,
+            "signs_from": key.made_at + (PUBLISH_BEFORE_USE if key.purpose == LTI else timedelta()),
+            "retired_at": key.retired_at,
         }
-        for key in folder.lti_keys()
+        for key in [*known.lti_keys(), *known.issuer_keys(fresh=True)]
     ]
-    show(rows, ["kid", "made_at", "signs"], as_json=as_json)
+    show(rows, ["kind", "kid", "made_at", "signs", "retired_at"], as_json=as_json)
 
 
 @keys.command()
-def rotate() -> None:
-    """Publish a new key. It signs once platforms have had a day to fetch it."""
-    key = ToolContext.build(Settings.load()).keys.rotate()
-    hours = int(PUBLISH_BEFORE_USE / timedelta(hours=1))
-    click.echo(f"{key.kid} is published; it signs in {hours} hours ({clock.iso(clock.now())}).")
+@click.option(
+    "--secret-lost",
+    is_flag=True,
+    help="The secret that sealed the keys is gone: go on with new ones. Credentials issued so far "
+    "still verify; other stored secrets (LMS and backend logins) must be entered anew.",
+)
+def rotate(secret_lost: bool) -> None:
+    """Make new keys. The LTI key signs once platforms have had a day to fetch it; the issuer's sign
+    at once, and what the old ones signed verifies as before."""
+    tool = open_upgraded() if secret_lost else open_context()
+    hours = 0 if secret_lost else int(PUBLISH_BEFORE_USE / timedelta(hours=1))
+    for key in tool.keys.rotate(secret_lost=secret_lost):
+        when = f"signs in {hours} hours" if key.purpose == LTI and hours else "signs from now on"
+        click.echo(f"{key.purpose} {key.kid} is published; it {when}.")

@@ -10,9 +10,9 @@ from typing import Any
 
 import jwt
 
-from lti_badges.core.crypto import KeyFolder
 from lti_badges.lti import pylti
 from lti_badges.lti.claims import CLAIM, DL, DeepLinkingSettings
+from lti_badges.store.signing_keys import SigningKeys
 
 LIFE_S = 300
 BACKDATED_S = 5
@@ -35,7 +35,7 @@ class Chosen:
 
 
 def answer(
-    keys: KeyFolder,
+    keys: SigningKeys,
     settings: DeepLinkingSettings,
     chosen: Sequence[Chosen],
     *,

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import jwt
 
-from lti_badges.core.crypto import KeyFolder
 from lti_badges.core.errors import HttpError, NoRight, PlatformDown
 from lti_badges.core.http import Http, Reply, host_of
+from lti_badges.store.signing_keys import SigningKeys
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 DEPLOYMENT_CLAIM = "https://purl.imsglobal.org/spec/lti/claim/deployment_id"
@@ -47,7 +47,7 @@ class ServiceTokens:
     Kept until shortly before they end; while one thread fetches, the others of the same key wait.
     """
 
-    def __init__(self, http: Http, keys: KeyFolder) -> None:
+    def __init__(self, http: Http, keys: SigningKeys) -> None:
         self._http = http
         self._keys = keys
         self._held: dict[tuple[str, ...], _Held] = {}

@@ -152,13 +152,14 @@ def build_achievement(
     return document
 
 
-def build_profile(issuer: IssuerProfile, verification_method: dict[str, Any]) -> dict[str, Any]:
-    """The issuer's own document: profile and controller of its key, at its id."""
+def build_profile(issuer: IssuerProfile, *verification_methods: dict[str, Any]) -> dict[str, Any]:
+    """The issuer's own document: profile and controller of its keys, at its id. Retired keys stay
+    among those that made assertions: what they signed verifies for ever."""
     return {
         "@context": [*CONTEXTS, "https://w3id.org/security/multikey/v1", SECURITY_TERMS],
         **profile_fields(issuer),
-        "verificationMethod": [verification_method],
-        "assertionMethod": [verification_method["id"]],
+        "verificationMethod": list(verification_methods),
+        "assertionMethod": [method["id"] for method in verification_methods],
     }
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from datetime import datetime
 from typing import Any
 
 import base58
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from lti_badges.core import clock
 from lti_badges.openbadges.errors import CredentialError
 
 ED25519_HEADER = b"\xed\x01"
@@ -42,15 +44,18 @@ def rsa_jwk(key: rsa.RSAPublicKey) -> dict[str, str]:
     return {**members, "kid": kid, "alg": "RS256", "use": "sig"}
 
 
-def multikey_document(issuer_id: str, key: ed25519.Ed25519PublicKey) -> dict[str, Any]:
-    """A Multikey verification method of the issuer."""
-    public = multibase(key)
-    return {
+def multikey_document(
+    issuer_id: str, public: str, expires: datetime | None = None
+) -> dict[str, Any]:
+    """A Multikey verification method of the issuer, from what `multibase` wrote; with `expires` it
+    was retired then (W3C CID 1.0 §2.2)."""
+    method = {
         "id": f"{issuer_id}#{public}",
         "type": "Multikey",
         "controller": issuer_id,
         "publicKeyMultibase": public,
     }
+    return method if expires is None else {**method, "expires": clock.iso(expires)}
 
 
 def _b64(number: int) -> str:

@@ -95,10 +95,21 @@ def _checked(name: str, find: Callable[[], str]) -> Check:
 
 
 def _embedded_signature(document: dict[str, Any], resolve: Resolve) -> str:
-    method_id = str(the_proof(document)["verificationMethod"])
-    key = from_multibase(str(_method(document, method_id, resolve)["publicKeyMultibase"]))
+    proof = the_proof(document)
+    method = _method(document, str(proof["verificationMethod"]), resolve)
+    key = from_multibase(str(method["publicKeyMultibase"]))
+    _refuse_retired(method, proof)
     verify_data_integrity(document, key)
     return "The content is exactly what the issuer signed (eddsa-rdfc-2022)."
+
+
+def _refuse_retired(method: dict[str, Any], proof: dict[str, Any]) -> None:
+    """What a key signed before it was retired stays good (W3C CID 1.0 §2.2 `expires`)."""
+    expires = method.get("expires")
+    if expires is None:
+        return
+    if datetime.fromisoformat(proof["created"]) > datetime.fromisoformat(expires):
+        raise CredentialError("The signature was made after its key had been retired.")
 
 
 def _method(document: dict[str, Any], method_id: str, resolve: Resolve) -> dict[str, Any]:

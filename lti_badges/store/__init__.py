@@ -25,6 +25,7 @@ from lti_badges.store.leases import Process
 from lti_badges.store.migrate import is_current, upgrade
 from lti_badges.store.platforms import Deployment, Invitation, Login, Platform
 from lti_badges.store.session import Sessions, is_busy, open_engine, open_sessions
+from lti_badges.store.signing_keys import KeyRow, SigningKeys
 
 __all__ = [
     "COMPLETED",
@@ -42,6 +43,7 @@ __all__ = [
     "Deployment",
     "Invitation",
     "IssuedCredential",
+    "KeyRow",
     "LineItem",
     "Login",
     "MemberResult",
@@ -50,6 +52,7 @@ __all__ = [
     "ResourceLink",
     "RuleVersion",
     "Sessions",
+    "SigningKeys",
     "Standing",
     "State",
     "is_busy",

@@ -153,18 +153,6 @@ def test_a_settings_file_may_hold_the_same(tool: Tool) -> None:
     assert "https://badges.example" in tool.run("doctor", **environment)
 
 
-def test_keys_are_listed_and_rotated_without_a_gap(tmp_path: Path) -> None:
-    settings = Settings(keys_dir=tmp_path / "keys", database_url=f"sqlite:///{tmp_path}/t.db")
-    tool = Tool(settings, tmp_path)
-    (first,) = tool.json("keys", "list")
-    tool.run("keys", "rotate")
-    keys = tool.json("keys", "list")
-    assert len(keys) == 2
-    assert [each["kid"] for each in keys if each["signs"]] == [first["kid"]]
-    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o700
-    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "keys").glob("*.pem")} == {0o600}
-
-
 def test_the_main_job_by_commands(lite: Campus, sqlite_settings: Settings, tmp_path: Path) -> None:
     tool = Tool(sqlite_settings, tmp_path)
     lite.enter("3")

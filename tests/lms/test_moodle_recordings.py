@@ -13,7 +13,6 @@ import pytest
 import time_machine
 from flask import Flask, Response, request
 
-from lti_badges.core.crypto import KeyFolder
 from lti_badges.core.errors import Gone, LaunchError, NoRight, Unsupported
 from lti_badges.core.http import Http
 from lti_badges.lms.base import CourseHandle
@@ -36,6 +35,7 @@ from lti_badges.values.course import (
     Role,
     Unread,
 )
+from tests.support.keys import keys_at
 from tests.support.serving import served
 
 FOLDER = Path(__file__).parent / "moodle"
@@ -131,7 +131,7 @@ def course(replay: Replay, keys: Path, token: str | None = "WSTOKEN") -> Moodle:
             memberships_url=f"{base}/mod/lti/services.php/CourseSection/2/bindings/1/memberships",
             scopes=frozenset(),
             custom={},
-            service=Service(http, ServiceTokens(http, KeyFolder(keys)), endpoint),
+            service=Service(http, ServiceTokens(http, keys_at(keys)), endpoint),
             http=http,
             connection={"token": token} if token else {},
         )

@@ -16,7 +16,6 @@ import time_machine
 from flask import Flask, Response, jsonify, request
 
 from lti_badges.core import clock
-from lti_badges.core.crypto import KeyFolder
 from lti_badges.core.errors import NoRight, PlatformDown, PlatformError, Unsupported
 from lti_badges.core.http import Http
 from lti_badges.lms.base import LMS, CourseHandle
@@ -35,6 +34,7 @@ from lti_badges.values.course import (
     ResultState,
     Unread,
 )
+from tests.support.keys import keys_at
 from tests.support.serving import served
 
 # The same learners everywhere: LTI id, the API's own id, and how they stand in the quiz of 50.
@@ -541,7 +541,7 @@ def opened(server: Any, keys: Path, **changes: str) -> LMS:
 
     service = Service(
         http,
-        ServiceTokens(http, KeyFolder(keys)),
+        ServiceTokens(http, keys_at(keys)),
         PlatformEndpoint("p", "https://lms", "client", f"{server.base}/services/token"),
     )
     made: LMS = server.vendor(

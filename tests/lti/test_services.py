@@ -17,7 +17,6 @@ from flask import Flask, Response, request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lti_badges.core.crypto import KeyFolder
 from lti_badges.core.errors import Gone, NoRight, PlatformDown
 from lti_badges.core.http import Http
 from lti_badges.core.paging import next_page
@@ -25,6 +24,7 @@ from lti_badges.lti import ags, nrps
 from lti_badges.lti.service import Service
 from lti_badges.lti.tokens import PlatformEndpoint, ServiceTokens
 from lti_badges.values.course import ResultState
+from tests.support.keys import keys_at
 from tests.support.serving import served
 
 
@@ -67,7 +67,7 @@ class Scripted:
     def service(self, keys: Path) -> Service:
         http = Http(allow_loopback=True)
         endpoint = PlatformEndpoint("p", "https://lms", "client", f"{self.base}/token")
-        return Service(http, ServiceTokens(http, KeyFolder(keys)), endpoint)
+        return Service(http, ServiceTokens(http, keys_at(keys)), endpoint)
 
 
 @pytest.fixture

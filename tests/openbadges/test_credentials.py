@@ -78,7 +78,9 @@ def world(*revoked: int, **changes: Any) -> dict[str, dict[str, Any]]:
     jwk = keys.rsa_jwk(RSA.public_key())
     status = build_status_list(LIST, ISSUER.id, revoked, NOW, NOW + timedelta(days=1))
     found = {
-        ISSUER.id: build_profile(ISSUER, keys.multikey_document(ISSUER.id, ED.public_key())),
+        ISSUER.id: build_profile(
+            ISSUER, keys.multikey_document(ISSUER.id, keys.multibase(ED.public_key()))
+        ),
         f"{ISSUER.id}/keys/{jwk['kid']}": dict(jwk),
         LIST: signed(status),
     }

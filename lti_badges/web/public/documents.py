@@ -57,7 +57,7 @@ def profile(tool: ToolContext, backend_id: str) -> dict[str, Any] | None:
 def jwk(tool: ToolContext, backend_id: str, kid: str) -> dict[str, Any] | None:
     """The key that `kid` of a VC-JWT names."""
     issuer = issuer_of(tool, backend_id)
-    return dict(issuer.jwk) if issuer and issuer.jwk["kid"] == kid else None
+    return issuer.jwk(kid) if issuer else None
 
 
 def achievement(tool: ToolContext, achievement_id: str) -> dict[str, Any] | None:
