@@ -39,13 +39,13 @@ class _Quiet(WSGIRequestHandler):
         """The demo's screen is for people."""
 
 
-def run_demo(port: int, flavour: str) -> None:
+def run_demo(port: int, lms: str) -> None:
     """Run until Ctrl-C. Raises SettingsError when a port is taken."""
     for each in (port, port + 1):
         _must_be_free(each)
     with tempfile.TemporaryDirectory(prefix="lti-badges-demo-") as folder:
         # Two names of this machine are two sites for a browser, like a real LMS and a real tool.
-        world = demo_world(f"http://localhost:{port + 1}", flavour)
+        world = demo_world(f"http://localhost:{port + 1}", lms)
         settings = demo_settings(Path(folder), port)
         register(settings, world)
         server = make_server(
@@ -82,22 +82,19 @@ def register(settings: Settings, world: World) -> None:
     upgrade(tool.database)
     ensure_default(tool.sessions)
     tool.keys.open()
+    connection = world.vendor.connection(world)
     with tool.sessions.begin() as session:
         session.add(
             Platform(
-                lms=world.flavour.key,
+                lms=world.vendor.key,
                 name="Sandbox campus",
                 issuer=world.issuer,
                 client_id=CLIENT_ID,
                 auth_login_url=f"{world.base_url}/lti/auth",
                 auth_token_url=f"{world.base_url}/lti/token",
                 key_set_url=f"{world.base_url}/lti/jwks.json",
-                auth_audience=world.flavour.token_audience,
-                connection=tool.cipher.seal(
-                    {"url": world.base_url, "token": world.web_service_token}
-                )
-                if world.flavour.has_web_services
-                else None,
+                auth_audience=world.vendor.token_audience,
+                connection=tool.cipher.seal(connection) if connection else None,
                 deployments=[Deployment(deployment_id=DEPLOYMENT, state="approved")],
             )
         )

@@ -20,7 +20,8 @@ from lti_badges.cli.common import (
 from lti_badges.context import ToolContext
 from lti_badges.demo import run_demo
 from lti_badges.jobs import start_background
-from lti_badges.sandbox import DEMO_FLAVOUR, FLAVOURS
+from lti_badges.lms import LMSES
+from lti_badges.sandbox import DEMO_LMS
 from lti_badges.server import serve_forever
 from lti_badges.settings import Settings
 from lti_badges.store import upgrade
@@ -30,12 +31,10 @@ from lti_badges.web.access import AdminTokens
 
 @click.command()
 @click.option("--port", default=5000, show_default=True, help="The tool's; the LMS takes the next.")
-@click.option(
-    "--lms", "flavour", default=DEMO_FLAVOUR, show_default=True, type=click.Choice(list(FLAVOURS))
-)
-def demo(port: int, flavour: str) -> None:
+@click.option("--lms", "kind", default=DEMO_LMS, show_default=True, type=click.Choice(list(LMSES)))
+def demo(port: int, kind: str) -> None:
     """An LMS with a course, the tool and the built-in issuer, on this machine."""
-    run_demo(port, flavour)
+    run_demo(port, kind)
 
 
 @click.command()

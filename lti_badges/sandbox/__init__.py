@@ -5,27 +5,20 @@ LMS trusts a tool.
 """
 
 from lti_badges.sandbox.app import create_sandbox
-from lti_badges.sandbox.demo_course import demo_world
-from lti_badges.sandbox.world import (
-    DEMO_FLAVOUR,
-    FLAVOURS,
-    Course,
-    Flavour,
-    Item,
-    Person,
-    Tool,
-    World,
-)
+from lti_badges.sandbox.demo_course import DEMO_LMS, demo_world
+from lti_badges.sandbox.model import Course, Item, Person, Tool
+from lti_badges.sandbox.vendors import vendor_of
+from lti_badges.sandbox.world import Vendor, World
 
 __all__ = [
-    "DEMO_FLAVOUR",
-    "FLAVOURS",
+    "DEMO_LMS",
     "Course",
-    "Flavour",
     "Item",
     "Person",
     "Tool",
+    "Vendor",
     "World",
     "create_sandbox",
     "demo_world",
+    "vendor_of",
 ]

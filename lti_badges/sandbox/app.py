@@ -12,7 +12,6 @@ from lti_badges.sandbox.oidc import oidc
 from lti_badges.sandbox.registration import registration
 from lti_badges.sandbox.services import services
 from lti_badges.sandbox.state import EXTENSION, world
-from lti_badges.sandbox.web_services import web_services
 from lti_badges.sandbox.world import World
 from lti_badges.values.score import exact
 
@@ -26,7 +25,8 @@ def create_sandbox(world: World) -> Flask:
     app.extensions[EXTENSION] = world
     app.before_request(_faulty)
     app.after_request(_logged)
-    for blueprint in (oidc, registration, services, web_services, campus, control):
+    own = (oidc, registration, services, campus, control)
+    for blueprint in (*own, *world.vendor.blueprints()):
         app.register_blueprint(blueprint)
     return app
 

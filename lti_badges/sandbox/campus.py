@@ -11,9 +11,9 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from lti_badges.sandbox.claims import CLAIM, DL
+from lti_badges.sandbox.model import Course, Link, Person
 from lti_badges.sandbox.oidc import tool_key
 from lti_badges.sandbox.state import world
-from lti_badges.sandbox.world import Course, Link, Person
 from lti_badges.values.score import exact, plain
 
 campus = Blueprint("campus", __name__)

@@ -1,11 +1,12 @@
-"""What the sandbox says in its id_tokens, in the manner of its flavour."""
+"""What the sandbox says in its id_tokens, in the manner of its LMS."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from lti_badges.sandbox.world import TEST_USER, Link, Person, Tool, World
+from lti_badges.sandbox.model import TEST_USER, Course, Link, Person, Tool
+from lti_badges.sandbox.world import World
 
 CLAIM = "https://purl.imsglobal.org/spec/lti/claim/"
 DL = "https://purl.imsglobal.org/spec/lti-dl/claim/"
@@ -18,13 +19,13 @@ INSTITUTION = "http://purl.imsglobal.org/vocab/lis/v2/institution/person#"
 def id_token_claims(world: World, tool: Tool, hint: dict[str, Any], nonce: str) -> dict[str, Any]:
     """The launch that was begun under this hint."""
     course, person = world.courses[hint["course"]], world.people[hint["person"]]
-    now = int(time.time())
+    now = int(time.time()) + world.vendor.skew_s
     claims: dict[str, Any] = {
         "iss": world.issuer,
         "aud": tool.client_id,
         "sub": world.user_id(person.sub),
         "iat": now,
-        "exp": now + world.flavour.token_life_s,
+        "exp": now + world.vendor.token_life_s,
         "nonce": nonce,
         "name": person.name,
         "given_name": person.given,
@@ -40,7 +41,7 @@ def id_token_claims(world: World, tool: Tool, hint: dict[str, Any], nonce: str) 
             "type": ["CourseSection"],
         },
         f"{CLAIM}tool_platform": {
-            "product_family_code": world.flavour.key,
+            "product_family_code": world.vendor.family,
             "guid": "sandbox",
             "name": "Sandbox campus",
         },
@@ -60,16 +61,15 @@ def id_token_claims(world: World, tool: Tool, hint: dict[str, Any], nonce: str) 
     }
     if person.email:
         claims["email"] = person.email
-    claims |= _particular(world, tool, person, course.id)
+    claims |= world.vendor.claims(world, tool, person, course)
     if hint["deep"]:
         return claims | _deep_linking(world, course.id, person)
     return claims | _resource_link(world, tool, hint, course.links[hint["link"]])
 
 
 def line_items_url(world: World, course_id: str) -> str:
-    """The collection's address; Moodle's has a query."""
-    query = "?type_id=1" if world.flavour.type_query else ""
-    return f"{world.base_url}/api/{course_id}/lineitems{query}"
+    """The collection's address; that of some has a query."""
+    return f"{world.base_url}/api/{course_id}/lineitems{world.vendor.service_query}"
 
 
 def roles(person: Person) -> list[str]:
@@ -80,47 +80,25 @@ def roles(person: Person) -> list[str]:
     return [*found, TEST_USER] if person.is_test else found
 
 
-def _particular(world: World, tool: Tool, person: Person, course_id: str) -> dict[str, Any]:
-    """What only this LMS says, or says differently."""
-    kind = world.flavour.key
-    if kind == "canvas":
-        return {
-            "azp": tool.client_id,
-            "locale": "en",
-            "https://www.instructure.com/placement": "course_navigation",
-            f"{CLAIM}lti11_legacy_user_id": person.sub * 8,
-            f"{CLAIM}lti1p1": {"user_id": person.sub * 8, "validation_context": None},
-            "errors": {"errors": {}},
-        }
-    if kind == "moodle":
-        return {
-            f"{CLAIM}lis": {"person_sourcedid": "", "course_section_sourcedid": ""},
-            f"{CLAIM}ext": {"user_username": person.given.lower(), "lms": "moodle-2"},
-        }
-    if kind == "brightspace":
-        return {
-            "http://www.brightspace.com": {"tenant_id": "sandbox", "org_id": int(course_id)},
-            f"{CLAIM}lis": {"person_sourcedid": person.sub},
-        }
-    if kind == "blackboard":
-        return {"locale": "en_US", f"{CLAIM}lis": {"course_section_sourcedid": ""}}
-    return {}
+def custom_parameters(
+    world: World, tool: Tool, person: Person, course: Course, link: Link | None = None
+) -> dict[str, str]:
+    """The tool's and the link's, with the variables that this LMS knows filled in."""
+    values = world.vendor.variables(world, person, course)
+    given = {**tool.custom, **(link.custom if link else {})}
+    return {name: values.get(value, value) for name, value in given.items()}
 
 
 def _resource_link(world: World, tool: Tool, hint: dict[str, Any], link: Link) -> dict[str, Any]:
-    custom = {**tool.custom, **link.custom}
-    values = {"$User.id": world.user_id(hint["person"]), "$Context.id": hint["course"]}
+    course, person = world.courses[hint["course"]], world.people[hint["person"]]
     claims: dict[str, Any] = {
         f"{CLAIM}message_type": "LtiResourceLinkRequest",
         f"{CLAIM}resource_link": {
-            # A navigation launch of Canvas has the course's own id here.
-            "id": hint["course"]
-            if world.flavour.key == "canvas" and link.id == "main"
-            else link.id,
+            "id": world.vendor.link_id(course, link),
             "title": link.title,
             "description": None,
         },
-        f"{CLAIM}custom": {name: values.get(value, value) for name, value in custom.items()},
+        f"{CLAIM}custom": custom_parameters(world, tool, person, course, link),
     }
     if hint["review"]:
         claims[f"{CLAIM}message_type"] = "LtiSubmissionReviewRequest"

@@ -8,8 +8,11 @@ from fractions import Fraction
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from lti_badges.core import clock
-from lti_badges.sandbox.world import DEMO_FLAVOUR, Course, Item, Link, Person, World
+from lti_badges.sandbox.model import Course, Item, Link, Person
+from lti_badges.sandbox.vendors import vendor_of
+from lti_badges.sandbox.world import World
 
+DEMO_LMS = "moodle"
 COURSE, HOMEWORK, MIDTERM, QUIZ = "2", "11", "12", "13"
 
 NAMES = (
@@ -22,11 +25,9 @@ NAMES = (
 FINALS = (46, 31, 44, 39, 47, 22, 50, 36, 41, 28, 45, 33, 48, None, 40, 37)
 
 
-def demo_world(
-    base_url: str, flavour: str = DEMO_FLAVOUR, key: rsa.RSAPrivateKey | None = None
-) -> World:
+def demo_world(base_url: str, lms: str = DEMO_LMS, key: rsa.RSAPrivateKey | None = None) -> World:
     """“Statistics 101”: an instructor, thirty learners, three graded items, completion."""
-    world = World(base_url, flavour, key)
+    world = World(base_url, vendor_of(lms), key)
     course = Course(COURSE, "STAT101", "Statistics 101")
     world.courses[course.id] = course
     _people(world, course)
@@ -44,6 +45,7 @@ def demo_world(
     }
     _grades(world, course)
     course.links["main"] = Link("main", "Badges", "")
+    world.vendor.prepare(world, course)
     return world
 
 
@@ -55,8 +57,6 @@ def _people(world: World, course: Course) -> None:
         # One learner's address is not shared, one enrolment is suspended: both happen everywhere.
         email = None if given == "Dara" else f"{_ascii(local)}@example.org"
         everybody.append(Person(str(number), given, family, email, active=given != "Clara"))
-    if world.flavour.key == "canvas":
-        everybody.append(Person("99", "Test", "Student", None, is_test=True))
     for person in everybody:
         world.people[person.sub] = person
         course.members.append(person.sub)

@@ -18,8 +18,8 @@ from lti_badges.core import clock
 from lti_badges.core.errors import HttpError
 from lti_badges.core.http import Http
 from lti_badges.sandbox.claims import id_token_claims
+from lti_badges.sandbox.model import Tool
 from lti_badges.sandbox.state import world
-from lti_badges.sandbox.world import Tool
 
 oidc = Blueprint("oidc", __name__)
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -55,7 +55,7 @@ def launch() -> AnyResponse:
         "client_id": tool.client_id,
         "lti_deployment_id": tool.deployment_ids[0],
     }
-    if here.flavour.offers_storage:
+    if here.vendor.offers_storage:
         asked["lti_storage_target"] = "post_message_forwarding"
     return redirect(f"{tool.login_url}?{urlencode(asked)}")
 
@@ -156,7 +156,7 @@ def _asserted(assertion: str) -> tuple[Tool | None, str]:
             assertion,
             key,
             algorithms=["RS256"],
-            audience=here.flavour.token_audience or f"{here.base_url}/lti/token",
+            audience=here.vendor.audiences(here),
             issuer=tool.client_id,
             options={"require": ["exp", "iat", "jti", "sub", "iss", "aud"]},
         )

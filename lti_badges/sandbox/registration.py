@@ -8,8 +8,8 @@ from urllib.parse import quote
 from flask import Blueprint, Response, jsonify, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from lti_badges.sandbox.model import Tool
 from lti_badges.sandbox.state import world
-from lti_badges.sandbox.world import Tool
 
 registration = Blueprint("registration", __name__)
 PLATFORM = "https://purl.imsglobal.org/spec/lti-platform-configuration"
@@ -21,7 +21,6 @@ SCOPES = (
     "https://purl.imsglobal.org/spec/lti-ags/scope/score",
     "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly",
 )
-FAMILIES = {"blackboard": "BlackboardLearn", "brightspace": "desire2learn", "other": "sandbox"}
 
 
 @registration.get("/register-tool")
@@ -51,14 +50,16 @@ def configuration() -> Response:
             "scopes_supported": ["openid", *SCOPES],
             "response_types_supported": ["id_token"],
             PLATFORM: {
-                "product_family_code": FAMILIES.get(here.flavour.key, here.flavour.key),
+                "product_family_code": here.vendor.family,
                 "version": "1",
                 "messages_supported": [
                     {"type": "LtiResourceLinkRequest"},
                     {"type": "LtiDeepLinkingRequest"},
                 ],
                 "variables": ["User.id", "Context.id"],
+                **here.vendor.platform(here),
             },
+            **here.vendor.openid(here),
         }
     )
 
@@ -94,7 +95,7 @@ def register() -> tuple[Response, int]:
         )
     )
     answer = {**body, "client_id": client_id, "scope": " ".join(granted)}
-    if here.flavour.key == "moodle":  # the others tell their deployments with the first launch
+    if here.vendor.tells_deployment:
         deployment = here.tools[client_id].deployment_ids[0]
         answer[TOOL] = {**tool, "deployment_id": deployment}
     return jsonify(answer), 200

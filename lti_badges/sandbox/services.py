@@ -13,8 +13,8 @@ from flask import Blueprint, Response, abort, request
 
 from lti_badges.core import clock
 from lti_badges.sandbox.claims import MEMBERSHIP, roles
+from lti_badges.sandbox.model import Course, Item, Person
 from lti_badges.sandbox.state import world
-from lti_badges.sandbox.world import Course, Item, Person
 from lti_badges.values.score import exact
 
 services = Blueprint("services", __name__, url_prefix="/api/<course_id>")
@@ -37,7 +37,7 @@ def line_items(course_id: str) -> Response:
     for name in ("resource_link_id", "resource_id", "tag"):
         if wanted := request.args.get(name):
             found = [item for item in found if getattr(item, name) == wanted]
-    return _paged([_item_json(course_id, item) for item in found], CONTAINER)
+    return _paged([_item_json(course_id, item) for item in found], CONTAINER, "line_items")
 
 
 @services.post("/lineitems")
@@ -101,7 +101,7 @@ def results(course_id: str, item_id: str) -> Response:
         for sub, score in sorted(item.scores.items(), key=lambda pair: int(pair[0]))
         if wanted in {None, world().user_id(sub)}
     ]
-    return _paged(found, RESULTS)
+    return _paged(found, RESULTS, "results")
 
 
 @services.post("/lineitems/<item_id>/lineitem/scores")
@@ -114,7 +114,7 @@ def score(course_id: str, item_id: str) -> Response:
     if any(not body.get(name) for name in needed):
         abort(400)
     if sub is None or all(person.sub != sub for person in world().learners_of(course_id)):
-        abort(world().flavour.refuses_staff_scores)
+        abort(world().vendor.refuses_staff_scores)
     moment = clock.parse_iso(str(body["timestamp"])).replace(microsecond=0)
     with world().lock:
         if sub in item.scored_at and item.scored_at[sub] >= moment:
@@ -134,25 +134,25 @@ def memberships(course_id: str) -> Response:
     _accepts(MEMBERS)
     course, here = _course(course_id), world()
     people = here.members_of(course_id)
-    if not here.flavour.lists_suspended:
+    if not here.vendor.lists_suspended:
         people = [person for person in people if person.active]
     if link := course.links.get(request.args.get("rlid", "")):
         people = [person for person in people if person.sub not in link.kept_from]
-    start, following = _page(len(people))
+    start, end, following = _page(len(people), "members")
     body = {
         "id": request.url,
         "context": {"id": course.id, "label": course.label, "title": course.title},
-        "members": [_member_json(p) for p in people[start : start + here.page_size]],
+        "members": [_member_json(p) for p in people[start:end]],
     }
     return _json(body, MEMBERS, link=following)
 
 
 def _member_json(person: Person) -> dict[str, Any]:
-    flavour = world().flavour
+    vendor = world().vendor
     shown = roles(person)
-    if flavour.short_roles:
+    if vendor.short_roles:
         shown = [role.removeprefix(MEMBERSHIP) for role in shown if role.startswith(MEMBERSHIP)]
-    name = escape(person.name) if flavour.key == "moodle" else person.name
+    name = escape(person.name) if vendor.escapes_names else person.name
     member: dict[str, Any] = {
         "status": "Active" if person.active else "Inactive",
         "user_id": world().user_id(person.sub),
@@ -196,7 +196,7 @@ def _course(course_id: str) -> Course:
 
 
 def _visible(item: Item, client: str) -> bool:
-    return item.owner == client or (item.owner is None and not world().flavour.only_own_columns)
+    return item.owner == client or (item.owner is None and not world().vendor.only_own_columns)
 
 
 def _item(course_id: str, item_id: str, client: str) -> Item:
@@ -212,7 +212,7 @@ def _fill(item: Item, body: dict[str, Any]) -> None:
 
 
 def _item_url(course_id: str, item: Item) -> str:
-    query = "?type_id=1" if world().flavour.type_query else ""
+    query = world().vendor.service_query
     return f"{world().base_url}/api/{course_id}/lineitems/{item.id}/lineitem{query}"
 
 
@@ -228,24 +228,27 @@ def _item_json(course_id: str, item: Item) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _paged(rows: Sequence[dict[str, Any]], media_type: str) -> Response:
-    start, following = _page(len(rows))
-    return _json(list(rows[start : start + world().page_size]), media_type, link=following)
+def _paged(rows: Sequence[dict[str, Any]], media_type: str, service: str) -> Response:
+    start, end, following = _page(len(rows), service)
+    return _json(list(rows[start:end]), media_type, link=following)
 
 
-def _page(total: int) -> tuple[int, str | None]:
-    """Where this page begins, and the address of the next."""
-    page, size = _unmarked(request.args.get("page", "")), world().page_size
-    if (page + 1) * size >= total:
-        return page * size, None
+def _page(total: int, service: str) -> tuple[int, int, str | None]:
+    """Where this page begins and ends, and the address of the next."""
+    size = world().vendor.page_size(service, request.args.get("limit"))
+    size = min(size, world().page_size or size)
+    page = _unmarked(request.args.get("page", ""))
+    start, end = page * size, (page + 1) * size
+    if end >= total:
+        return start, end, None
     query = {**request.args, "page": _marked(page + 1)}
     following = "&".join(f"{name}={value}" for name, value in query.items())
-    return page * size, f"{world().base_url}{request.path}?{following}"
+    return start, end, f"{world().base_url}{request.path}?{following}"
 
 
 def _marked(page: int) -> str:
     """A page's name: a number, or a bookmark whose letter case matters."""
-    if not world().flavour.bookmarks:
+    if not world().vendor.bookmarks:
         return str(page)
     return "bookmark:" + base64.urlsafe_b64encode(f'["{page}","Aa"]'.encode()).decode().rstrip("=")
 

@@ -1,181 +1,115 @@
-"""What the sandbox knows: people, courses, grades, registered tools. In memory, behind one lock."""
+"""What the sandbox knows, behind one lock; and in what an LMS differs from plain LTI."""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
 from threading import RLock
-from typing import Any
-from uuid import NAMESPACE_URL, uuid5
+from typing import Any, ClassVar
 
 from cryptography.hazmat.primitives.asymmetric import rsa
+from flask import Blueprint
 
 from lti_badges.core import clock
 from lti_badges.sandbox.faults import Faults
-
-TEST_USER = "http://purl.imsglobal.org/vocab/lti/system/person#TestUser"
-
-
-@dataclass(frozen=True, slots=True)
-class Flavour:
-    """In what one LMS differs from plain LTI Advantage, as far as the sandbox plays it."""
-
-    key: str
-    label: str
-    offers_storage: bool = False
-    short_roles: bool = False
-    only_own_columns: bool = True
-    type_query: bool = False
-    has_web_services: bool = False
-    user_ids: str = "number"
-    bookmarks: bool = False
-    token_audience: str | None = None
-    refuses_staff_scores: int = 400
-    lists_suspended: bool = True
-    token_life_s: int = 300
+from lti_badges.sandbox.model import Course, Link, Person, Tool
 
 
-FLAVOURS = {
-    flavour.key: flavour
-    for flavour in (
-        Flavour("other", "Plain LTI Advantage", only_own_columns=False),
-        Flavour(
-            "canvas",
-            "Canvas-like",
-            offers_storage=True,
-            user_ids="uuid",
-            bookmarks=True,
-            refuses_staff_scores=422,
-            token_life_s=3600,
-        ),
-        Flavour(
-            "moodle",
-            "Moodle-like",
-            short_roles=True,
-            type_query=True,
-            has_web_services=True,
-            lists_suspended=False,
-            token_life_s=60,
-        ),
-        Flavour("blackboard", "Blackboard-like", offers_storage=True, user_ids="hex"),
-        Flavour(
-            "brightspace",
-            "Brightspace-like",
-            offers_storage=True,
-            user_ids="prefixed",
-            token_audience="https://api.brightspace.com/auth/token",  # noqa: S106 - an address
-        ),
-    )
-}
+class Vendor:
+    """Plain LTI Advantage. An LMS overrides what it does in another way, and brings its own API.
+    Each world has an instance of its own, which may keep state."""
 
-DEMO_FLAVOUR = "moodle"
+    key: ClassVar[str] = "other"
+    label: ClassVar[str] = "Plain LTI Advantage"
+    family: ClassVar[str] = "sandbox"
+    """The product code by which it introduces itself."""
+    offers_storage: ClassVar[bool] = False
+    short_roles: ClassVar[bool] = False
+    escapes_names: ClassVar[bool] = False
+    only_own_columns: ClassVar[bool] = True
+    service_query: ClassVar[str] = ""
+    """What its line item addresses end in."""
+    bookmarks: ClassVar[bool] = False
+    token_audience: ClassVar[str | None] = None
+    """What service-token assertions must name, where it is not the token address."""
+    refuses_staff_scores: ClassVar[int] = 400
+    refuses_scope: ClassVar[int] = 403
+    refuses_foreign_item: ClassVar[int] = 404
+    lists_suspended: ClassVar[bool] = True
+    token_life_s: ClassVar[int] = 300
+    tells_deployment: ClassVar[bool] = False
+    """Whether dynamic registration answers with the deployment."""
+    skew_s: ClassVar[int] = 0
+    """How far its clock is ahead of ours, in what it signs."""
 
+    def user_id(self, account: str) -> str:
+        """How it names an account to tools: `sub`, `userId`, `user_id`."""
+        return account
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody with an account."""
+    def audiences(self, world: World) -> tuple[str, ...]:
+        """What a service-token assertion may name as audience."""
+        return (self.token_audience or f"{world.base_url}/lti/token",)
 
-    sub: str
-    given: str
-    family: str
-    email: str | None
-    role: str = "Learner"
-    active: bool = True
-    is_test: bool = False
+    def page_size(self, service: str, asked: str | None) -> int:
+        """Rows a page of `line_items`, `results` or `members`, if `limit` asks for so many."""
+        return 10
 
-    @property
-    def name(self) -> str:
-        """Given and family name."""
-        return f"{self.given} {self.family}"
+    def openid(self, world: World) -> dict[str, Any]:
+        """What its OpenID configuration says in another way, or besides."""
+        return {}
 
+    def platform(self, world: World) -> dict[str, Any]:
+        """The same of the LTI part of that configuration."""
+        return {}
 
-@dataclass(slots=True)
-class Item:
-    """A gradebook column. `owner` is the client id of the tool that made it, None for the LMS's
-    own; `scores` are points by person."""
+    def claims(self, world: World, tool: Tool, person: Person, course: Course) -> dict[str, Any]:
+        """What its launches say besides."""
+        return {}
 
-    id: str
-    label: str
-    maximum: Fraction
-    owner: str | None = None
-    resource_link_id: str | None = None
-    resource_id: str | None = None
-    tag: str | None = None
-    scores: dict[str, Fraction] = field(default_factory=dict)
-    comments: dict[str, str] = field(default_factory=dict)
-    scored_at: dict[str, datetime] = field(default_factory=dict)
+    def variables(self, world: World, person: Person, course: Course) -> dict[str, str]:
+        """What custom parameters are replaced by; others stay as they were written."""
+        return {"$User.id": self.user_id(person.sub), "$Context.id": course.id}
 
+    def link_id(self, course: Course, link: Link) -> str:
+        """The resource link id of a launch."""
+        return link.id
 
-@dataclass(slots=True)
-class Link:
-    """A placed resource link."""
+    def member(self, world: World, tool: Tool, person: Person, course: Course) -> dict[str, Any]:
+        """What the roster of a link says of each member besides."""
+        return {}
 
-    id: str
-    title: str
-    url: str
-    custom: dict[str, str] = field(default_factory=dict)
-    text: str = ""
-    kept_from: set[str] = field(default_factory=set)
+    def refusal(self, status: int, message: str) -> dict[str, Any] | None:
+        """The body of a service's refusal."""
+        return None
 
+    def blueprints(self) -> Sequence[Blueprint]:
+        """Its own API."""
+        return ()
 
-@dataclass(slots=True)
-class Course:
-    """A course with its members, columns, links and completions."""
+    def connection(self, world: World) -> dict[str, str]:
+        """What an admin enters so that its own API can be read; empty when it has none."""
+        return {}
 
-    id: str
-    label: str
-    title: str
-    members: list[str] = field(default_factory=list)
-    items: dict[str, Item] = field(default_factory=dict)
-    links: dict[str, Link] = field(default_factory=dict)
-    completed: dict[str, datetime] = field(default_factory=dict)
-    activities: dict[str, str] = field(default_factory=dict)
-    done: dict[str, set[str]] = field(default_factory=dict)
-    concluded: bool = False
-
-    def total(self, sub: str) -> tuple[Fraction | None, Fraction]:
-        """Points and maximum over the LMS's own columns; None where nothing is graded."""
-        own = [item for item in self.items.values() if item.owner is None]
-        scored = [item.scores[sub] for item in own if sub in item.scores]
-        return (
-            sum(scored, Fraction(0)) if scored else None,
-            sum((item.maximum for item in own), Fraction(0)),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """A registered tool."""
-
-    client_id: str
-    name: str
-    login_url: str
-    redirect_uris: tuple[str, ...]
-    jwks_url: str
-    target_link_uri: str
-    deployment_ids: tuple[str, ...] = ("1",)
-    scopes: frozenset[str] = frozenset()
-    custom: dict[str, str] = field(default_factory=dict)
+    def prepare(self, world: World, course: Course) -> None:
+        """Add to the demo's course what courses have in this LMS."""
 
 
 class World:
-    """All of it. `page_size` pages the services; `base_url` is the issuer; `key` signs until it is
-    rotated (RSA 2048, made if none is given)."""
+    """All of it. `page_size` makes the services' pages smaller than the vendor's; `base_url` is
+    the issuer; `key` signs until it is rotated (RSA 2048, made if none is given)."""
 
-    def __init__(
-        self, base_url: str, flavour: str = DEMO_FLAVOUR, key: rsa.RSAPrivateKey | None = None
-    ) -> None:
+    def __init__(self, base_url: str, vendor: Vendor, key: rsa.RSAPrivateKey | None = None) -> None:
         self.base_url = base_url
-        self.flavour = FLAVOURS[flavour]
+        self.vendor = vendor
         self.lock = RLock()
         self.people: dict[str, Person] = {}
         self.courses: dict[str, Course] = {}
         self.tools: dict[str, Tool] = {}
         self.faults = Faults()
-        self.page_size = 10
-        self.web_service_token = secrets.token_hex(16)
+        self.page_size: int | None = None
+        self.api_token = secrets.token_hex(16)
         self.keys: list[tuple[str, rsa.RSAPrivateKey]] = []
         self.hints: dict[str, dict[str, Any]] = {}
         self.picks: dict[str, dict[str, str]] = {}
@@ -197,13 +131,7 @@ class World:
 
     def user_id(self, account: str) -> str:
         """How this LMS names an account to tools: `sub`, `userId`, `user_id`."""
-        made = uuid5(NAMESPACE_URL, f"sandbox {account}")
-        kind = self.flavour.user_ids
-        if kind == "uuid":
-            return str(made)
-        if kind == "hex":
-            return made.hex
-        return f"{uuid5(NAMESPACE_URL, 'sandbox')}_{account}" if kind == "prefixed" else account
+        return self.vendor.user_id(account)
 
     def account(self, user_id: str) -> str | None:
         """The account that a tool names, or None."""

@@ -53,7 +53,7 @@ def test_the_roster_is_read_to_its_last_page_once_each(campus: Campus) -> None:
     report = campus.sync()
     assert not report.errors
     people = campus.world.members_of(COURSE)
-    listed = [p for p in people if p.active or campus.world.flavour.lists_suspended]
+    listed = [p for p in people if p.active or campus.world.vendor.lists_suspended]
     assert report.members == len(listed)
     with campus.context.sessions() as session:
         rows = list(session.scalars(select(CourseMember)))

@@ -17,6 +17,7 @@ from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import HttpError
 from lti_badges.core.http import Http
+from lti_badges.lms import LMSES
 from lti_badges.lti.registration import PLATFORM_CONFIGURATION, TOOL_CONFIGURATION, invite
 from lti_badges.settings import Settings
 from lti_badges.store import AuditEvent, Course, Deployment, Invitation, Platform
@@ -26,11 +27,11 @@ from tests.support.platform import Browser, TestPlatform
 from tests.support.serving import served
 
 
-@pytest.mark.parametrize("flavour", ["moodle", "canvas", "brightspace", "blackboard", "other"])
+@pytest.mark.parametrize("kind", list(LMSES))
 def test_an_invitation_registers_each_lms_and_its_first_launch_opens(
-    sqlite_settings: Settings, flavour: str
+    sqlite_settings: Settings, kind: str
 ) -> None:
-    with running_campus(sqlite_settings, flavour) as campus:
+    with running_campus(sqlite_settings, kind) as campus:
         campus.world.tools.clear()
         with campus.context.sessions.begin() as session:
             session.delete(session.scalars(select(Platform)).one())
@@ -43,9 +44,9 @@ def test_an_invitation_registers_each_lms_and_its_first_launch_opens(
         assert f'data-origin="{campus.world.base_url}"' in page.text
         with campus.context.sessions() as session:
             row = session.scalars(select(Platform)).one()
-            assert row.lms == flavour
+            assert row.lms == kind
         launch = campus.enter(TEACHER)
-        if flavour in {
+        if kind in {
             "other",
             "blackboard",
         }:  # one client id, many institutions: an admin approves

@@ -169,10 +169,10 @@ def hidden(page: str) -> dict[str, str]:
 
 
 @contextmanager
-def campus(settings: Settings, flavour: str = "moodle") -> Iterator[Campus]:
+def campus(settings: Settings, lms: str = "moodle") -> Iterator[Campus]:
     """Both sides, running."""
     port = free_port()
-    world = demo_world(f"http://localhost:{port}", flavour, rsa_key("sandbox"))
+    world = demo_world(f"http://localhost:{port}", lms, rsa_key("sandbox"))
     register(settings, world)
     context = ToolContext.build(settings)
     queue = open_queue(context)
