@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+# At the ends of the calendar a change of time zone leaves it.
+FIRST_YEAR, LAST_YEAR = 1000, 9998
+
 
 def now() -> datetime:
     """The present moment, UTC-aware."""
@@ -21,6 +24,9 @@ def iso(moment: datetime) -> str:
 
 
 def parse_iso(text: str) -> datetime:
-    """The moment an RFC 3339 text names; a text without zone counts as UTC. Raises ValueError."""
+    """The moment an RFC 3339 text names; a text without zone counts as UTC. Raises ValueError, also
+    for moments that a database can't keep in every time zone."""
     moment = datetime.fromisoformat(text)
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"the year must be from {FIRST_YEAR} to {LAST_YEAR}")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

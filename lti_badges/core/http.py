@@ -7,7 +7,6 @@ No other module imports httpx. A call either returns a `Reply` of any status, or
 from __future__ import annotations
 
 import ipaddress
-import json
 import socket
 import ssl
 import time
@@ -25,6 +24,7 @@ import httpx
 from lti_badges.core import clock
 from lti_badges.core.errors import HttpError, NotSent, ReplyLost
 from lti_badges.core.links import LOOPBACK_HOSTS
+from lti_badges.core.text import read_json
 
 USER_AGENT = "lti-badges/1 (LTI 1.3 tool; +https://pypi.org/project/lti-badges/)"
 CONNECT_S = 5.0
@@ -57,8 +57,8 @@ class Reply:
     def json(self) -> Any:
         """The body as JSON whatever its media type. Raises ReplyLost when it is not JSON."""
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
+            return read_json(self.body)
+        except ValueError:
             raise ReplyLost(
                 f"{host_of(self.url)} answered {self.status} with something that is not JSON.",
                 code="not_json",
