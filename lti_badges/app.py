@@ -14,7 +14,7 @@ from lti_badges.settings import Settings
 from lti_badges.store import is_current, upgrade
 from lti_badges.web import common
 from lti_badges.web.admin.pages import admin
-from lti_badges.web.instructor.pages import instructor
+from lti_badges.web.instructor import instructor
 from lti_badges.web.instructor.sign_in import sign_in
 from lti_badges.web.learner.pages import learner
 from lti_badges.web.lti.deep_linking import picker

@@ -10,10 +10,8 @@ from lti_badges.awarding.rulebook import RuleView, edit_rule, rules_of
 from lti_badges.context import ToolContext
 from lti_badges.core.errors import NotFound
 from lti_badges.rules import (
-    AllOf,
-    AnyOf,
-    AtLeastN,
     Criterion,
+    Joined,
     Named,
     kind_of,
     leaves,
@@ -102,7 +100,7 @@ class _Items:
 
     def proposed(self, criterion: Criterion) -> Criterion:
         """The criterion with keys and labels as they are now."""
-        if isinstance(criterion, AllOf | AnyOf | AtLeastN):
+        if isinstance(criterion, Joined):
             return replace(
                 criterion, criteria=tuple(self.proposed(part) for part in criterion.criteria)
             )

@@ -18,10 +18,8 @@ from lti_badges.ledger.course_lock import writing
 from lti_badges.ledger.rules_in_force import current_versions
 from lti_badges.lti.launches import APPROVED
 from lti_badges.rules import (
-    AllOf,
-    AnyOf,
-    AtLeastN,
     Criterion,
+    Joined,
     Named,
     dump,
     kind_of,
@@ -162,7 +160,7 @@ def _moved(criterion: Criterion, items: dict[tuple[str, str], str]) -> Criterion
     if isinstance(criterion, Named):
         key = items.get((kind_of(criterion).value, criterion.label))
         return replace(criterion, key=key) if key else None
-    if isinstance(criterion, AllOf | AnyOf | AtLeastN):
+    if isinstance(criterion, Joined):
         parts = [_moved(part, items) for part in criterion.criteria]
         if any(part is None for part in parts):
             return None

@@ -22,6 +22,8 @@ from lti_badges.store import (
 )
 from lti_badges.values.badge import AchievementRef
 
+MOVING = frozenset({State.PENDING, State.SENDING, State.UNKNOWN, State.REVOKING})
+
 
 @dataclass(frozen=True, slots=True)
 class Earned:
@@ -59,6 +61,11 @@ class LearnerBadges:
 
     earned: tuple[Earned, ...]
     toward: tuple[InProgress, ...]
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether something is on its way, so that the page should be asked for again soon."""
+        return any(each.state in MOVING for each in self.earned)
 
 
 def learner_badges(

@@ -14,7 +14,7 @@ from lti_badges.rules.criteria import (
 )
 from lti_badges.rules.evaluate import evaluate
 from lti_badges.rules.facts import Facts
-from lti_badges.rules.joining import AllOf, AnyOf, AtLeastN, leaves
+from lti_badges.rules.joining import AllOf, AnyOf, AtLeastN, Joined, NoneOf, leaves
 from lti_badges.rules.policy import OnFall, Policy
 from lti_badges.rules.storage import dump, load
 from lti_badges.rules.verdict import Judgement, Outcome
@@ -29,10 +29,12 @@ __all__ = [
     "CourseGradeAtLeast",
     "Criterion",
     "Facts",
+    "Joined",
     "Judgement",
     "MarkIsOneOf",
     "MemberOf",
     "Named",
+    "NoneOf",
     "OnFall",
     "Outcome",
     "Policy",

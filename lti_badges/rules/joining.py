@@ -1,4 +1,4 @@
-"""Conditions joined by all, any, or N of."""
+"""Conditions joined by all, any, N of, or none of."""
 
 from __future__ import annotations
 
@@ -97,9 +97,47 @@ class AnyOf:
         return {"is": "any", "of": [criterion.to_json() for criterion in self.criteria]}
 
 
+@dataclass(frozen=True, slots=True)
+class NoneOf:
+    """Not one of the criteria is met."""
+
+    criteria: tuple[Criterion, ...]
+
+    def __post_init__(self) -> None:
+        _need_some(self.criteria)
+
+    def judge(self, facts: Facts) -> Judgement:
+        """Met only when every part is known not to be met: what was never read proves nothing."""
+        parts = tuple(criterion.judge(facts) for criterion in self.criteria)
+        greatest = max(part.outcome for part in parts)
+        outcome = {Outcome.MET: Outcome.NOT_YET, Outcome.NOT_YET: Outcome.MET}.get(
+            greatest, Outcome.UNKNOWN
+        )
+        return Judgement(
+            outcome,
+            self.describe(),
+            "; ".join(part.text for part in parts),
+            value=str(sum(part.outcome is Outcome.MET for part in parts)),
+            needed="0",
+            progress=Fraction(int(outcome is Outcome.MET)),
+            parts=parts,
+        )
+
+    def describe(self) -> str:
+        words = listed([_nested(criterion) for criterion in self.criteria], "or")
+        return f"not {words}" if len(self.criteria) == 1 else f"none of: {words}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"is": "none", "of": [criterion.to_json() for criterion in self.criteria]}
+
+
+Joined = AllOf | AnyOf | AtLeastN | NoneOf
+"""A criterion that holds others in its `criteria`."""
+
+
 def leaves(criterion: Criterion) -> Iterator[Criterion]:
     """The single conditions of a rule, without the all/any around them, in their order."""
-    if isinstance(criterion, (AllOf, AnyOf, AtLeastN)):
+    if isinstance(criterion, Joined):
         for part in criterion.criteria:
             yield from leaves(part)
     else:
@@ -112,7 +150,7 @@ def _need_some(criteria: Sequence[Criterion]) -> None:
 
 
 def _nested(criterion: Criterion) -> str:
-    compound = isinstance(criterion, (AllOf, AnyOf, AtLeastN)) and len(criterion.criteria) > 1
+    compound = isinstance(criterion, Joined) and len(criterion.criteria) > 1
     return f"({criterion.describe()})" if compound else criterion.describe()
 
 

@@ -17,7 +17,7 @@ from lti_badges.rules.criteria import (
     MemberOf,
     ScoreAtLeast,
 )
-from lti_badges.rules.joining import AllOf, AnyOf, AtLeastN
+from lti_badges.rules.joining import AllOf, AnyOf, AtLeastN, NoneOf
 from lti_badges.values.score import exact
 
 MAX_DEPTH = 5
@@ -92,5 +92,6 @@ _LEAVES: dict[str, Callable[[dict[str, Any]], Criterion]] = {
 _JOINS: dict[str, Callable[[tuple[Criterion, ...], dict[str, Any]], Criterion]] = {
     "all": lambda criteria, _: AllOf(criteria),
     "any": lambda criteria, _: AnyOf(criteria),
+    "none": lambda criteria, _: NoneOf(criteria),
     "at_least_n": lambda criteria, at: AtLeastN(_count(at), criteria),
 }

@@ -18,6 +18,7 @@ from lti_badges.lti.ags import with_query
 from lti_badges.queries.roster import state_label
 from lti_badges.store import is_busy
 from lti_badges.values.score import percent
+from lti_badges.web.assets import prepare_assets
 
 RETRY_BUSY_S = 5
 
@@ -29,6 +30,7 @@ CSP = (
 )
 # A launch page is shown inside the LMS, whose address may be any of its customers' own.
 FRAMED = "frame-ancestors https: http://localhost:* http://127.0.0.1:*"
+MINUTE_S = 60
 UNFRAMED = "frame-ancestors 'self'; form-action 'self'"
 
 _markdown = MarkdownIt("js-default", {"html": False, "linkify": False})
@@ -47,6 +49,7 @@ def prepare(app: Flask) -> None:
         state=state_label,
     )
     app.jinja_env.globals.update(now=clock.now)
+    prepare_assets(app)
     app.after_request(_headers)
     app.register_error_handler(LtiBadgesError, _known)
     app.register_error_handler(HTTPException, _http)
@@ -73,9 +76,9 @@ def ago(moment: datetime | None) -> str:
         return "never"
     seconds = (clock.now() - moment).total_seconds()
     distance = abs(seconds)
-    if distance < 5:
+    if distance < MINUTE_S:  # finer, a page that is asked for again would change all the time
         return "just now" if seconds >= 0 else "in a moment"
-    for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
+    for size, word in ((86_400, "day"), (3_600, "hour"), (MINUTE_S, "minute")):
         if distance >= size:
             count = int(distance // size)
             text = f"{count} {word}{'s' if count != 1 else ''}"

@@ -24,6 +24,7 @@ from lti_badges.rules import (
     Judgement,
     MarkIsOneOf,
     MemberOf,
+    NoneOf,
     Outcome,
     ScoreAtLeast,
     dump,
@@ -55,6 +56,24 @@ def quizzes(count: int) -> tuple[ScoreAtLeast, ...]:
 def test_all_is_the_least_and_any_the_greatest_of_the_parts(outcomes):
     assert AllOf(quizzes(3)).judge(facts(outcomes)).outcome is min(outcomes)
     assert AnyOf(quizzes(3)).judge(facts(outcomes)).outcome is max(outcomes)
+
+
+@pytest.mark.parametrize("outcomes", list(product(Outcome, repeat=3)))
+def test_none_of_is_met_only_when_every_part_is_known_not_to_be(outcomes):
+    expected = Outcome.UNKNOWN
+    if Outcome.MET in outcomes:
+        expected = Outcome.NOT_YET
+    elif set(outcomes) == {Outcome.NOT_YET}:
+        expected = Outcome.MET
+    rule = NoneOf(quizzes(3))
+
+    assert rule.judge(facts(outcomes)).outcome is expected
+    assert load(dump(rule)) == rule
+
+
+def test_none_of_says_so_in_words():
+    assert NoneOf(quizzes(1)).describe() == "not Quiz a at least 50 %"
+    assert NoneOf(quizzes(2)).describe() == "none of: Quiz a at least 50 % or Quiz b at least 50 %"
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])

@@ -1,15 +1,19 @@
-"""The form of a rule: from its fields to a criterion, and from a criterion to its fields."""
+"""The conditions of a rule's form: from its fields to a criterion, and from a criterion to its
+fields.
+
+The form is a list of numbered nodes in reading order. A node stands in a group (`parent-N`, 0 is
+the outermost) and is a condition (`source-N`, `percent-N`, `marks-N`) or a group (`join-N`, `n-N`).
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
 
-from lti_badges.core import clock
+from werkzeug.datastructures import MultiDict
+
 from lti_badges.core.errors import InvalidInput
-from lti_badges.queries.sources import Source
 from lti_badges.rules import (
     ActivityCompleted,
     AllOf,
@@ -19,159 +23,198 @@ from lti_badges.rules import (
     CourseCompleted,
     CourseGradeAtLeast,
     Criterion,
+    Joined,
     MarkIsOneOf,
     MemberOf,
-    OnFall,
+    NoneOf,
     Policy,
     ScoreAtLeast,
 )
-from lti_badges.rules.policy import MAX_GRACE_DAYS, MAX_SETTLE_MINUTES, MAX_VALID_DAYS
-from lti_badges.values.badge import AchievementRef
-from lti_badges.values.course import Kind
+from lti_badges.rules.storage import MAX_CRITERIA, MAX_DEPTH
 from lti_badges.values.score import parse_percent, plain
+from lti_badges.web.instructor.options import Option
+from lti_badges.web.instructor.policy_form import read_policy
 
-MAX_ROWS = 20
+MAX_MARKS = 20
 MAX_MARK = 100
 DEFAULT_PERCENT = "80"
-GROUPS = GRADED, COURSE, COMPLETED, PEOPLE, HELD = (
-    "Grade items",
-    "Course",
-    "Activities completed",
-    "Sections and groups",
-    "Badges held",
-)
+ALL, ANY, N, NONE = "all", "any", "n", "none"
+OUTERMOST = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
-    """One thing a condition can look at, called `name` in the course. `graded` ones take a
-    percentage, `worded` ones a list of marks."""
-
-    value: str
-    label: str
-    group: str
-    graded: bool = False
-    worded: bool = False
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One condition as the form shows it."""
+class Node:
+    """One row of the form: a condition (`value` names an option, empty while nothing is chosen),
+    or a group when `join` is set. `depth` counts the groups around it."""
 
     number: int
-    value: str
+    parent: int = OUTERMOST
+    value: str = ""
     percent: str = DEFAULT_PERCENT
     marks: str = ""
+    join: str = ""
+    n: str = "2"
+    depth: int = 0
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it holds other nodes."""
+        return bool(self.join)
 
 
 @dataclass(frozen=True, slots=True)
 class RuleFields:
-    """The form's whole content. `join` is all, any or n."""
+    """The form's whole content; `join` and `n` are the outermost group's."""
 
     achievement_id: str = ""
-    lines: tuple[Line, ...] = (Line(1, ""),)
-    join: str = "all"
+    nodes: tuple[Node, ...] = (Node(1),)
+    join: str = ALL
     n: str = "2"
     policy: Policy = field(default_factory=Policy)
 
+    @property
+    def is_simple(self) -> bool:
+        """One condition and no group: the form needs no word about how they are joined."""
+        return len(self.nodes) <= 1 and not any(node.is_group for node in self.nodes)
 
-def options_for(sources: Sequence[Source], badges: Sequence[AchievementRef]) -> list[Option]:
-    """What the form offers, grouped, in the order people look for it."""
-    found = []
-    for source in sources:
-        if not source.present or source.is_own:
-            continue
-        if source.kind is Kind.ITEM:
-            maximum = f" (of {source.maximum})" if source.maximum else ""
-            found.append(
-                Option(
-                    f"item:{source.key}",
-                    source.label + maximum,
-                    GRADED,
-                    graded=True,
-                    name=source.label,
-                )
-            )
-            if source.in_words:
-                label = f"{source.label}, graded in words"
-                found.append(
-                    Option(f"mark:{source.key}", label, GRADED, worded=True, name=source.label)
-                )
-        elif source.kind is Kind.GROUP:
-            found.append(Option(f"group:{source.key}", source.label, PEOPLE, name=source.label))
-        elif source.kind is Kind.COURSE_GRADE:
-            found.append(Option("course_grade:", "Course grade", COURSE, graded=True))
-            if source.in_words:
-                label = "Course grade, in words"
-                found.append(
-                    Option(f"mark:{source.key}", label, COURSE, worded=True, name=source.label)
-                )
-        elif source.kind is Kind.COMPLETION:
-            found.append(Option("completion:", "Course completed", COURSE))
-        else:
-            found.append(
-                Option(f"activity:{source.key}", source.label, COMPLETED, name=source.label)
-            )
-    found += [Option(f"badge:{each.id}", each.name, HELD, name=each.name) for each in badges]
-    return sorted(found, key=lambda option: GROUPS.index(option.group))
+    def children(self, parent: int) -> list[Node]:
+        """The nodes right inside a group, in order."""
+        return [node for node in self.nodes if node.parent == parent]
 
 
-def read_fields(form: Mapping[str, str]) -> RuleFields:
-    """The fields as they were sent; nothing is judged yet."""
-    lines = [
-        Line(
+def read_fields(form: MultiDict[str, str]) -> RuleFields:
+    """The fields as they were sent; nothing is judged yet. Raises InvalidInput for a policy that
+    can't be, and for a tree that is none."""
+    numbers = _numbers(form)
+    nodes = [
+        Node(
             number,
-            form[f"source-{number}"],
-            form.get(f"percent-{number}", ""),
+            _whole(form.get(f"parent-{number}", "0")),
+            form.get(f"source-{number}", ""),
+            form.get(f"percent-{number}", DEFAULT_PERCENT),
             form.get(f"marks-{number}", ""),
+            _join(form.get(f"join-{number}", "")) if f"join-{number}" in form else "",
+            form.get(f"n-{number}", "2"),
         )
-        for number in range(1, MAX_ROWS + 1)
-        if f"source-{number}" in form
+        for number in numbers
     ]
     return RuleFields(
         achievement_id=form.get("achievement", ""),
-        lines=tuple(lines) or (Line(1, ""),),
-        join=form.get("join", "all"),
+        nodes=in_order(nodes) or (Node(1),),
+        join=_join(form.get("join", ALL)),
         n=form.get("n", "1"),
-        policy=_policy(form),
+        policy=read_policy(form),
     )
+
+
+def in_order(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes as they read from top to bottom, with their depths. Raises InvalidInput when one
+    stands in no group or too deep."""
+    groups = {node.number for node in nodes if node.is_group}
+    found: list[Node] = []
+
+    def walk(parent: int, depth: int) -> None:
+        if depth >= MAX_DEPTH:
+            raise InvalidInput(f"Groups can be nested {MAX_DEPTH - 1} deep; move a group out.")
+        for node in nodes:
+            if node.parent == parent:
+                found.append(replace(node, depth=depth))
+                if node.is_group:
+                    walk(node.number, depth + 1)
+
+    walk(OUTERMOST, 0)
+    if len(found) != len(nodes) or any(n.parent not in groups | {OUTERMOST} for n in nodes):
+        raise InvalidInput("This form is not whole any more; go back and open it again.")
+    return tuple(found)
 
 
 def criterion_of(fields: RuleFields, options: Sequence[Option]) -> Criterion:
     """The criterion that the fields mean. Raises InvalidInput naming the field."""
     known = {option.value: option for option in options}
-    parts = [_leaf(line, known) for line in fields.lines if line.value]
-    if not parts:
+    criterion = _group(fields, OUTERMOST, fields.join, fields.n, known)
+    if criterion is None:
         raise InvalidInput("Choose what the badge is for.", field="source-1")
+    return criterion
+
+
+def fields_of(achievement_id: str, criterion: Criterion, policy: Policy) -> RuleFields:
+    """The fields that show a criterion."""
+    join, n, parts = _opened(criterion)
+    nodes: list[Node] = []
+
+    def add(part: Criterion, parent: int) -> None:
+        number = len(nodes) + 1
+        if isinstance(part, Joined):
+            inner, inner_n, inside = _opened(part)
+            nodes.append(Node(number, parent, join=inner, n=inner_n))
+            for each in inside:
+                add(each, number)
+        else:
+            nodes.append(replace(_node(part), number=number, parent=parent))
+
+    for part in parts:
+        add(part, OUTERMOST)
+    return RuleFields(achievement_id, in_order(nodes), join, n, policy)
+
+
+def _numbers(form: MultiDict[str, str]) -> list[int]:
+    named = [_whole(text) for text in form.getlist("node")]
+    if not named:  # a plain list of conditions
+        named = [number for number in range(1, MAX_CRITERIA + 1) if f"source-{number}" in form]
+    if len(named) > MAX_CRITERIA or len(set(named)) < len(named) or OUTERMOST in named:
+        raise InvalidInput(f"A rule can hold at most {MAX_CRITERIA} conditions.")
+    return named
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 4):
+        raise InvalidInput("This form is not whole any more; go back and open it again.")
+    return int(text)
+
+
+def _join(text: str) -> str:
+    if text not in {ALL, ANY, N, NONE}:
+        raise InvalidInput("Choose how many of the conditions must be met.", field="join")
+    return text
+
+
+def _group(
+    fields: RuleFields, number: int, join: str, n: str, known: Mapping[str, Option]
+) -> Criterion | None:
+    parts = []
+    for node in fields.children(number):
+        if node.is_group:
+            part = _group(fields, node.number, node.join, node.n, known)
+        else:
+            part = _leaf(node, known) if node.value else None
+        if part is not None:
+            parts.append(part)
+    if not parts:
+        return None
     if len(set(parts)) < len(parts):
         raise InvalidInput("Two of the conditions are the same; remove one.")
+    if join == NONE:
+        return NoneOf(tuple(parts))
     if len(parts) == 1:
         return parts[0]
-    if fields.join == "any":
+    if join == ANY:
         return AnyOf(tuple(parts))
-    if fields.join == "n":
-        return _at_least_n(fields.n, parts)
-    return AllOf(tuple(parts))
+    return _at_least_n(n, parts, number) if join == N else AllOf(tuple(parts))
 
 
-def fields_of(achievement_id: str, criterion: Criterion, policy: Policy) -> RuleFields | None:
-    """The fields that show a criterion; None for a nested one that the form can't show."""
-    join, n = "all", "1"
-    parts: tuple[Criterion, ...] = (criterion,)
-    if isinstance(criterion, (AllOf, AnyOf, AtLeastN)):
-        parts = criterion.criteria
-        join = "any" if isinstance(criterion, AnyOf) else "all"
-        if isinstance(criterion, AtLeastN):
-            join, n = "n", str(criterion.n)
-    lines = [_line(number, part) for number, part in enumerate(parts, 1)]
-    shown = tuple(line for line in lines if line is not None)
-    if len(shown) < len(parts):
-        return None
-    return RuleFields(achievement_id, shown, join, n, policy)
+def _opened(criterion: Criterion) -> tuple[str, str, tuple[Criterion, ...]]:
+    if isinstance(criterion, AtLeastN):
+        return N, str(criterion.n), criterion.criteria
+    if isinstance(criterion, NoneOf):
+        return NONE, "2", criterion.criteria
+    if isinstance(criterion, AnyOf):
+        return ANY, "2", criterion.criteria
+    if isinstance(criterion, AllOf):
+        return ALL, "2", criterion.criteria
+    return ALL, "2", (criterion,)
 
 
-def _leaf(line: Line, known: Mapping[str, Option]) -> Criterion:
+def _leaf(line: Node, known: Mapping[str, Option]) -> Criterion:
     kind, _, key = line.value.partition(":")
     option = known.get(line.value)
     if option is None:
@@ -200,10 +243,10 @@ def _leaf(line: Line, known: Mapping[str, Option]) -> Criterion:
     return ScoreAtLeast(key, option.name, share)
 
 
-def _marks(line: Line) -> tuple[str, ...]:
+def _marks(line: Node) -> tuple[str, ...]:
     marks = [mark.strip() for mark in re.split(r"[,;\n]", line.marks)]
     named = tuple(dict.fromkeys(mark for mark in marks if mark))
-    if not named or len(named) > MAX_ROWS or any(len(mark) > MAX_MARK for mark in named):
+    if not named or len(named) > MAX_MARKS or any(len(mark) > MAX_MARK for mark in named):
         raise InvalidInput(
             "Name the grades that count, with commas between them, as the LMS shows them.",
             field=f"marks-{line.number}",
@@ -211,97 +254,28 @@ def _marks(line: Line) -> tuple[str, ...]:
     return named
 
 
-def _line(number: int, part: Criterion) -> Line | None:
+def _node(part: Criterion) -> Node:
     if isinstance(part, ScoreAtLeast):
-        return Line(number, f"item:{part.key}", plain(part.share * 100))
+        return Node(0, value=f"item:{part.key}", percent=plain(part.share * 100))
     if isinstance(part, MarkIsOneOf):
-        return Line(number, f"mark:{part.key}", DEFAULT_PERCENT, ", ".join(part.marks))
+        return Node(0, value=f"mark:{part.key}", marks=", ".join(part.marks))
     if isinstance(part, MemberOf):
-        return Line(number, f"group:{part.key}")
+        return Node(0, value=f"group:{part.key}")
     if isinstance(part, CourseGradeAtLeast):
-        return Line(number, "course_grade:", plain(part.share * 100))
+        return Node(0, value="course_grade:", percent=plain(part.share * 100))
     if isinstance(part, CourseCompleted):
-        return Line(number, "completion:")
+        return Node(0, value="completion:")
     if isinstance(part, ActivityCompleted):
-        return Line(number, f"activity:{part.key}")
+        return Node(0, value=f"activity:{part.key}")
     if isinstance(part, BadgeHeld):
-        return Line(number, f"badge:{part.achievement_id}")
-    return None
+        return Node(0, value=f"badge:{part.achievement_id}")
+    raise InvalidInput("This rule holds a condition that this page can't show.")
 
 
-def _at_least_n(n: str, parts: list[Criterion]) -> Criterion:
+def _at_least_n(n: str, parts: list[Criterion], number: int) -> Criterion:
     if not n.isdecimal() or not 1 <= int(n) <= len(parts):
         raise InvalidInput(
             f"“At least” needs a number from 1 to {len(parts)}, as many as there are conditions.",
-            field="n",
+            field=f"n-{number}" if number else "n",
         )
     return AtLeastN(int(n), tuple(parts))
-
-
-def _policy(form: Mapping[str, str]) -> Policy:
-    try:
-        on_fall = OnFall(form.get("on_fall", OnFall.KEEP.value))
-    except ValueError:
-        raise InvalidInput("Choose what happens when a grade falls.", field="on_fall") from None
-    days = form.get("grace_days", "").strip() or "7"
-    if not days.isdecimal() or int(days) > MAX_GRACE_DAYS:
-        raise InvalidInput(
-            f"The days of grace must be a whole number up to {MAX_GRACE_DAYS}.", field="grace_days"
-        )
-    valid_days, valid_until = _validity(form)
-    first, last = _day(form, "not_before"), _day(form, "not_after")
-    if first and last and first > last:
-        raise InvalidInput("The rule would end before it begins.", field="not_after")
-    delay = form.get("delay_days", "").strip() or "0"
-    if not delay.isdecimal() or int(delay) > MAX_GRACE_DAYS:
-        raise InvalidInput(
-            f"A badge can wait up to {MAX_GRACE_DAYS} whole days.", field="delay_days"
-        )
-    settle = form.get("settle_minutes", "").strip() or "0"
-    if not settle.isdecimal() or int(settle) > MAX_SETTLE_MINUTES:
-        raise InvalidInput(
-            f"A grade can be waited for up to {MAX_SETTLE_MINUTES} whole minutes.",
-            field="settle_minutes",
-        )
-    return Policy(
-        on_fall,
-        int(days),
-        form.get("pass_back") == "on",
-        valid_days,
-        valid_until,
-        first,
-        last,
-        int(delay),
-        form.get("counts_hidden") == "on",
-        int(settle),
-    )
-
-
-def _day(form: Mapping[str, str], name: str) -> date | None:
-    given = form.get(name, "").strip()
-    if not given:
-        return None
-    try:
-        return date.fromisoformat(given)
-    except ValueError:
-        raise InvalidInput(f"“{given[:40]}” is not a date.", field=name) from None
-
-
-def _validity(form: Mapping[str, str]) -> tuple[int | None, date | None]:
-    days = form.get("valid_days", "").strip()
-    if form.get("valid") == "days":
-        if not days.isdecimal() or not 1 <= int(days) <= MAX_VALID_DAYS:
-            raise InvalidInput(
-                f"The badge can be valid for 1 to {MAX_VALID_DAYS} days.", field="valid_days"
-            )
-        return int(days), None
-    if form.get("valid") == "until":
-        day = _day(form, "valid_until")
-        if day is None:
-            raise InvalidInput(
-                "Choose the last day on which the badge is valid.", field="valid_until"
-            )
-        if day < clock.now().date():
-            raise InvalidInput("The last day of validity is over already.", field="valid_until")
-        return None, day
-    return None, None

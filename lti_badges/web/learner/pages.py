@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, Response, render_template, request
 
 from lti_badges.core.errors import NotAllowed
 from lti_badges.courses.launch_intake import LaunchedMember
 from lti_badges.queries.learner import Earned, learner_badges
 from lti_badges.web.access import Access
+from lti_badges.web.polling import polled, unless_seen
 from lti_badges.web.services import services
 
 learner = Blueprint("learner", __name__, url_prefix="/me", template_folder="templates")
@@ -26,19 +27,19 @@ def page(access: Access, arrival: LaunchedMember) -> str:
 
 
 @learner.get("")
-def refresh() -> str:
+def refresh() -> str | Response:
     """The same, asked for again while the page is open: a badge on its way arrives by itself."""
     access = services().access.read(request)
     if not access.member_id:
         raise NotAllowed("Open this page from your course in the LMS.")
-    return _badges(access)
+    return unless_seen(_badges(access))
 
 
 def _badges(access: Access) -> str:
     found = learner_badges(
         services().tool, access.course_id, access.member_id, access.achievement_id or None
     )
-    return render_template("learner/_badges.html", learner_badges=found, linkedin=linkedin_url)
+    return polled("learner/_badges.html", learner_badges=found, linkedin=linkedin_url)
 
 
 def linkedin_url(earned: Earned) -> str:
