@@ -11,11 +11,10 @@ import certifi
 import pytest
 
 from lti_badges.context import ToolContext
-from lti_badges.core.crypto import KeyFolder
 from lti_badges.settings import Settings
 from tests.support.campus import Campus
 from tests.support.campus import campus as running_campus
-from tests.support.databases import new_postgres, new_sqlite, postgres_answers
+from tests.support.databases import SECRET, new_postgres, new_sqlite, postgres_answers
 from tests.support.serving import free_port
 
 # The commands that tests start compile the package once, not each time.
@@ -40,7 +39,7 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> None:
 def keys_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One secret for all tests."""
     path = tmp_path_factory.mktemp("keys")
-    KeyFolder(path).secret_key()
+    (path / "secret.key").write_text(SECRET)
     return path
 
 

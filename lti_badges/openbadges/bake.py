@@ -2,86 +2,148 @@
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from collections.abc import Iterator
 
+from lxml import etree
+
 from lti_badges.openbadges.errors import CredentialError
+from lti_badges.openbadges.svg import local_name, parse
 
 KEYWORD = "openbadgecredential"
 OB2_KEYWORD = "openbadges"
 PNG = b"\x89PNG\r\n\x1a\n"
 OB_NAMESPACE = "https://purl.imsglobal.org/ob/v3p0"
-_SVG_OPEN = re.compile(r"<svg\b[^>]*?(/?)>", re.DOTALL)
-_BAKED = re.compile(r"<openbadges:credential\b.*?</openbadges:credential>", re.DOTALL)
-_VERIFY = re.compile(r"""<openbadges:credential\b[^>]*\bverify=["']([^"']*)["']""")
-_CDATA = re.compile(
-    r"<openbadges:credential\b[^>]*>\s*<!\[CDATA\[(.*?)\]\]>\s*</openbadges:credential>",
-    re.DOTALL,
-)
+OB2_NAMESPACE = "http://openbadges.org"
+MAX_TEXT = 2_000_000
+"""Bytes of a credential that is read out of a picture."""
+_TEXT_CHUNKS = frozenset({b"iTXt", b"tEXt", b"zTXt"})
+_ELEMENTS = (f"{{{OB_NAMESPACE}}}credential", f"{{{OB2_NAMESPACE}}}assertion")
 
 
-def bake_png(png: bytes, text: str, keyword: str = KEYWORD) -> bytes:
-    """The picture with the text in an uncompressed iTXt chunk; an older one is replaced. The
-    pixels are not touched. Raises CredentialError for what is no PNG."""
+def bake_png(png: bytes, text: str, ob2: str | None = None) -> bytes:
+    """The picture with the credential, and the address of its 2.0 form, in uncompressed iTXt
+    chunks. Older ones go, of either version and of every text kind; the pixels are not touched.
+    Raises CredentialError for what is no whole PNG."""
     kept = [
-        (kind, body)
-        for kind, body in _chunks(png)
-        if not (kind == b"iTXt" and body.split(b"\0", 1)[0].decode("latin-1") == keyword)
+        whole
+        for kind, body, whole in _chunks(png)
+        if not (kind in _TEXT_CHUNKS and _keyword(body) in {KEYWORD, OB2_KEYWORD})
     ]
-    if not kept or kept[0][0] != b"IHDR":
-        raise CredentialError("The picture is not a whole PNG.")
-    baked = (b"iTXt", keyword.encode() + b"\0\0\0\0\0" + text.encode())
-    return PNG + b"".join(_chunk(*part) for part in (kept[0], baked, *kept[1:]))
+    baked = [_text_chunk(KEYWORD, text)]
+    if ob2 is not None:
+        baked.append(_text_chunk(OB2_KEYWORD, ob2))
+    return b"".join((PNG, kept[0], *baked, *kept[1:]))
 
 
 def unbake_png(png: bytes, keyword: str = KEYWORD) -> str | None:
-    """The text that was baked in, or None."""
-    for kind, body in _chunks(png):
-        name, _, rest = body.partition(b"\0")
-        if kind == b"iTXt" and name.decode("latin-1") == keyword and len(rest) > 2:
-            compressed, _, after = rest[0], rest[1], rest[2:]
-            _, _, after = after.partition(b"\0")
-            _, _, text = after.partition(b"\0")
-            return (zlib.decompress(text) if compressed else text).decode("utf-8", "replace")
+    """The text that was baked in, or None. Raises CredentialError."""
+    for kind, body, _ in _chunks(png):
+        if kind in _TEXT_CHUNKS and _keyword(body) == keyword:
+            return _text(kind, body.partition(b"\0")[2])
     return None
 
 
 def bake_svg(svg: str, text: str) -> str:
-    """The picture with the credential as first child: a JWT in `verify`, JSON in CDATA."""
-    clean = _BAKED.sub("", svg)
-    opening = _SVG_OPEN.search(clean)
-    if opening is None or opening.group(1):
+    """The picture with the credential as first child, in place of older ones: a JWT in `verify`,
+    JSON as text. Raises CredentialError."""
+    old = parse(svg.encode())
+    if local_name(old) != "svg" or not len(old):
         raise CredentialError("The picture is not a usable SVG.")
-    tag = opening.group(0)
-    if "xmlns:openbadges=" not in tag:
-        tag = f'{tag[:-1]} xmlns:openbadges="{OB_NAMESPACE}">'
-    is_json = text.lstrip().startswith("{")
-    safe = text.replace("]]>", "]]]]><![CDATA[>")
-    element = (
-        f"<openbadges:credential><![CDATA[{safe}]]></openbadges:credential>"
-        if is_json
-        else f'<openbadges:credential verify="{text}"></openbadges:credential>'
-    )
-    return clean[: opening.start()] + tag + element + clean[opening.end() :]
+    for element in list(old.iter(*_ELEMENTS)):
+        above = element.getparent()
+        if above is None:
+            raise CredentialError("The picture is not a usable SVG.")
+        _remove(above, element)
+    # The specification wants the namespace declared on the <svg> tag itself.
+    names = {prefix: uri for prefix, uri in old.nsmap.items() if prefix != "openbadges"}
+    root = etree.Element(old.tag, dict(old.attrib), {**names, "openbadges": OB_NAMESPACE})
+    root.text = old.text
+    try:
+        root.append(_credential(text))
+    except ValueError:
+        raise CredentialError("The credential holds characters that no SVG can hold.") from None
+    root.extend(list(old))
+    return str(etree.tostring(root, encoding="unicode"))
 
 
 def unbake_svg(svg: str) -> str | None:
-    """The credential that was baked in, or None."""
-    found = _VERIFY.search(svg) or _CDATA.search(svg)
-    return found.group(1).replace("]]]]><![CDATA[>", "]]>") if found else None
+    """The credential that was baked in, or None. Raises CredentialError."""
+    for element in parse(svg.encode()).iter(*_ELEMENTS):
+        found = element.get("verify") or (element.text or "").strip()
+        if found:
+            return found
+    return None
 
 
-def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _credential(text: str) -> etree._Element:
+    element = etree.Element(_ELEMENTS[0])
+    if not text.lstrip().startswith("{"):
+        element.set("verify", text)
+    elif "]]>" in text:
+        element.text = text
+    else:
+        element.text = etree.CDATA(text)
+    return element
+
+
+def _remove(above: etree._Element, element: etree._Element) -> None:
+    """Without the text behind it, which lxml counts as the element's."""
+    before, tail = element.getprevious(), element.tail or ""
+    if before is not None:
+        before.tail = (before.tail or "") + tail
+    else:
+        above.text = (above.text or "") + tail
+    above.remove(element)
+
+
+def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """(kind, body, all bytes) of each chunk from IHDR to IEND. Raises CredentialError."""
     if not png.startswith(PNG):
         raise CredentialError("The picture is not a PNG.")
-    at = len(PNG)
-    while at + 12 <= len(png):
+    at, kind = len(PNG), b""
+    while at + 12 <= len(png) and kind != b"IEND":
         (length,) = struct.unpack(">I", png[at : at + 4])
-        yield png[at + 4 : at + 8], png[at + 8 : at + 8 + length]
-        at += 12 + length
+        end = at + 12 + length
+        first, kind = not kind, png[at + 4 : at + 8]
+        if end > len(png) or (first and kind != b"IHDR"):
+            break
+        yield kind, png[at + 8 : end - 4], png[at:end]
+        at = end
+    if kind != b"IEND" or at > len(png):
+        raise CredentialError("The picture is not a whole PNG.")
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+def _keyword(body: bytes) -> str:
+    return body.partition(b"\0")[0].decode("latin-1")
+
+
+def _text(kind: bytes, rest: bytes) -> str | None:
+    """What stands behind the keyword."""
+    if kind == b"tEXt":
+        return rest.decode("latin-1")
+    if len(rest) < 2:
+        return None
+    if kind == b"zTXt":
+        return _inflated(rest[1:]).decode("latin-1")
+    compressed = rest[0]
+    text = rest[2:].split(b"\0", 2)[-1]
+    return (_inflated(text) if compressed else text).decode("utf-8", "replace")
+
+
+def _inflated(packed: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    try:
+        text = unpacker.decompress(packed, MAX_TEXT)
+    except zlib.error:
+        raise CredentialError("The credential in the picture can't be read.") from None
+    if unpacker.unconsumed_tail:
+        raise CredentialError("The credential in the picture is too large.")
+    return text
+
+
+def _text_chunk(keyword: str, text: str) -> bytes:
+    body = keyword.encode() + b"\0\0\0\0\0" + text.encode()
+    crc = zlib.crc32(body, zlib.crc32(b"iTXt"))
+    return struct.pack(">I", len(body)) + b"iTXt" + body + struct.pack(">I", crc)

@@ -16,7 +16,7 @@ import jwt
 import pytest
 import time_machine
 from pydantic import SecretStr
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from lti_badges.app import create_app
 from lti_badges.context import ToolContext
@@ -26,7 +26,7 @@ from lti_badges.core.errors import SettingsError
 from lti_badges.openbadges.keys import multibase, rsa_jwk
 from lti_badges.openbadges.verify import Verification, verify_document, verify_jwt
 from lti_badges.settings import Settings
-from lti_badges.store import KeyRow, upgrade
+from lti_badges.store import KeyRow, open_engine, upgrade
 from lti_badges.store.signing_keys import NOTICED_WITHIN_S
 from tests.support.campus import Campus
 from tests.support.serving import free_port
@@ -68,15 +68,25 @@ def command(settings: Settings, *arguments: str, **more: str) -> subprocess.Comp
     )
 
 
+@pytest.fixture
+def keyless_url(database_url: str) -> str:
+    """A database in which nobody has made keys yet."""
+    engine = open_engine(Settings(database_url=database_url).database_url)
+    with engine.begin() as connection:
+        connection.execute(delete(KeyRow))
+    engine.dispose()
+    return database_url
+
+
 def rows(tool: ToolContext) -> int:
     with tool.sessions() as session:
         return session.scalar(select(func.count()).select_from(KeyRow)) or 0
 
 
 def test_processes_with_folders_of_their_own_that_start_at_once_agree_on_one_set_of_keys(
-    database_url: str, tmp_path: Path
+    keyless_url: str, tmp_path: Path
 ) -> None:
-    settings = Settings(database_url=database_url, keys_dir=tmp_path / "none")
+    settings = Settings(database_url=keyless_url, keys_dir=tmp_path / "none")
     secret = {"LTI_BADGES_SECRET_KEY": "one secret for all of them"}
     tool = ToolContext.build(settings.model_copy(update={"keys_dir": tmp_path / "first"}))
     upgrade(tool.database)
@@ -109,8 +119,8 @@ def started(settings: Settings) -> ToolContext:
     return tool
 
 
-def test_another_secret_stops_the_start_with_one_line(database_url: str, tmp_path: Path) -> None:
-    first = Settings(database_url=database_url, secret_key="the first secret")
+def test_another_secret_stops_the_start_with_one_line(keyless_url: str, tmp_path: Path) -> None:
+    first = Settings(database_url=keyless_url, secret_key="the first secret")
     started(first).close()
     done = command(
         first.model_copy(update={"keys_dir": tmp_path / "keys"}),
@@ -142,9 +152,9 @@ def old_folder(path: Path) -> dict[str, str]:
     }
 
 
-def test_key_files_of_earlier_versions_are_taken_over(database_url: str, tmp_path: Path) -> None:
+def test_key_files_of_earlier_versions_are_taken_over(keyless_url: str, tmp_path: Path) -> None:
     old = old_folder(tmp_path / "keys")
-    settings = Settings(database_url=database_url, keys_dir=tmp_path / "keys")
+    settings = Settings(database_url=keyless_url, keys_dir=tmp_path / "keys")
     tool = started(settings)
     assert tool.keys.signing_key().kid == old["lti"]
     assert tool.keys.issuer_rsa().kid == old["rsa"]
@@ -157,16 +167,16 @@ def test_key_files_of_earlier_versions_are_taken_over(database_url: str, tmp_pat
 
 
 def test_issuer_keys_that_another_process_made_for_itself_go_on_verifying(
-    database_url: str, tmp_path: Path
+    keyless_url: str, tmp_path: Path
 ) -> None:
     kids = {}
     for name in ("web", "worker"):
         kids[name] = old_folder(tmp_path / name)
         settings = Settings(
-            database_url=database_url, keys_dir=tmp_path / name, secret_key="one secret"
+            database_url=keyless_url, keys_dir=tmp_path / name, secret_key="one secret"
         )
         started(settings).close()
-    tool = ToolContext.build(Settings(database_url=database_url, secret_key="one secret"))
+    tool = ToolContext.build(Settings(database_url=keyless_url, secret_key="one secret"))
     assert tool.keys.issuer_ed25519().kid == kids["web"]["ed25519"]
     retired = {key.kid for key in tool.keys.issuer_keys() if key.retired_at}
     assert retired == {kids["worker"]["ed25519"], kids["worker"]["rsa"]}

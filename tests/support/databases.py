@@ -15,10 +15,14 @@ from uuid import uuid4
 import psycopg
 
 from lti_badges.backends import ensure_default
+from lti_badges.core.crypto import Cipher, KeyFolder
 from lti_badges.settings import Settings
-from lti_badges.store import open_engine, open_sessions, upgrade
+from lti_badges.store import SigningKeys, open_engine, open_sessions, upgrade
 
 POSTGRES = os.environ.get("TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
+
+
+SECRET = "sealed the signing keys of every copy"
 
 
 @cache
@@ -81,9 +85,11 @@ def _postgres_template() -> str:
 
 
 def _fill(address: str) -> None:
+    """The schema, the built-in backend, and signing keys: making RSA keys is slow."""
     engine = open_engine(Settings(database_url=address).database_url)
     upgrade(engine)
     ensure_default(open_sessions(engine))
+    SigningKeys(open_sessions(engine), Cipher(SECRET), KeyFolder(Path("none"))).open()
     if engine.dialect.name == "sqlite":
         with engine.connect() as connection:
             # The file alone is copied: nothing may be left in the write-ahead log.

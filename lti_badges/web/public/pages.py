@@ -14,7 +14,7 @@ from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import NotFound
 from lti_badges.openbadges import ob2
-from lti_badges.openbadges.bake import OB2_KEYWORD, bake_png, bake_svg
+from lti_badges.openbadges.bake import bake_png, bake_svg
 from lti_badges.openbadges.verify import Verification, matches_recipient, verify_document
 from lti_badges.store import Achievement, Award, BackendRow, Course, IssuedCredential, State
 from lti_badges.web.public import documents
@@ -203,8 +203,7 @@ def _baked(row: IssuedCredential, form: str) -> AnyResponse:
             raise NotFound("This badge's picture is a PNG; take the .png.")
         return _picture(bake_svg(image.decode(), row.jwt).encode(), SVG)
     url = tool.settings.url(f"/credentials/{row.award_id}")
-    baked = bake_png(bake_png(image, row.jwt), ob2.hosted(url), OB2_KEYWORD)
-    return _picture(baked, PNG)
+    return _picture(bake_png(image, row.jwt, ob2.hosted(url)), PNG)
 
 
 def _issued(award_id: str) -> IssuedCredential:
