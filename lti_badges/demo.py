@@ -31,7 +31,7 @@ DEPLOYMENT = "1"
 SCOPES = frozenset(
     {ags.LINEITEM, ags.LINEITEM_READONLY, ags.RESULT_READONLY, ags.SCORE, nrps.SCOPE}
 )
-STARTING_S = 30.0
+STARTING_S = 120.0
 
 
 class _Quiet(WSGIRequestHandler):

@@ -8,18 +8,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import certifi
+import hypothesis
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
 from lti_badges.context import ToolContext
 from lti_badges.settings import Settings
 from tests.support.campus import Campus
 from tests.support.campus import campus as running_campus
 from tests.support.databases import SECRET, new_postgres, new_sqlite, postgres_answers
-from tests.support.serving import free_port
+from tests.support.serving import PATIENCE_S, free_port
 
 # The commands that tests start compile the package once, not each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+
+# A busy machine is slow, not wrong: neither hypothesis nor an HTTP call gives up early.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
+for phase in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, phase, PATIENCE_S)
 
 
 @pytest.fixture(scope="session", autouse=True)

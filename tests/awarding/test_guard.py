@@ -170,7 +170,8 @@ def test_a_deleted_item_pauses_and_its_namesake_is_offered(lite: Campus) -> None
 
 
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(first=st.integers(0, 60), more=st.integers(0, 60))
 def test_a_higher_score_never_loses_a_badge(lite: Campus, first: int, more: int) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from lti_badges.settings import Settings
 from tests.support.campus import Campus
-from tests.support.serving import free_port
+from tests.support.serving import PATIENCE_S, free_port
 
 PLATFORM = (
     *("--lms", "moodle", "--issuer", "https://lms.example", "--client-id", "abc"),
@@ -46,7 +46,7 @@ class Tool:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         assert done.returncode == code, (arguments, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,6 +21,7 @@ from tests.support.platform import (
     INSTITUTION,
     MEMBERSHIP,
     Browser,
+    FromNow,
     TestPlatform,
     deep_linking,
     ec_key,
@@ -118,11 +118,11 @@ GOOD: dict[str, tuple[dict[str, Any], str]] = {
         TEACHER_PAGE,
     ),
     "a clock that is 60 s ahead": (
-        {"iat": int(time.time()) + 60, "exp": int(time.time()) + 360},
+        {"iat": FromNow(60), "exp": FromNow(360)},
         TEACHER_PAGE,
     ),
     "a token of 60 s that took its time": (
-        {"iat": int(time.time()) - 75, "exp": int(time.time()) - 15},
+        {"iat": FromNow(-75), "exp": FromNow(-15)},
         TEACHER_PAGE,
     ),
     "a target with a path and query of ours": (
@@ -177,13 +177,14 @@ BAD: dict[str, dict[str, Any]] = {
     "exp as a text": {"exp": "tomorrow"},
     "iat as true": {"iat": True},
     "times from long ago": {"iat": 11111, "exp": 22222},
-    "expired": {"iat": int(time.time()) - HOUR, "exp": int(time.time()) - HOUR + 300},
+    "expired": {"iat": FromNow(-HOUR), "exp": FromNow(300 - HOUR)},
+    "fresh, but ended": {"iat": FromNow(-120), "exp": FromNow(-100)},
     "a week old with a far end": {
-        "iat": int(time.time()) - 7 * 24 * HOUR,
-        "exp": int(time.time()) + HOUR,
+        "iat": FromNow(-7 * 24 * HOUR),
+        "exp": FromNow(HOUR),
     },
-    "from tomorrow": {"iat": int(time.time()) + 24 * HOUR, "exp": int(time.time()) + 25 * HOUR},
-    "not before tomorrow": {"nbf": int(time.time()) + 24 * HOUR},
+    "from tomorrow": {"iat": FromNow(24 * HOUR), "exp": FromNow(25 * HOUR)},
+    "not before tomorrow": {"nbf": FromNow(24 * HOUR)},
     "another issuer": {"iss": "https://other.example"},
     "no issuer": {"iss": None},
     "another audience": {"aud": "client-2"},

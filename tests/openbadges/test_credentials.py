@@ -103,6 +103,9 @@ def test_documents_fit_the_published_schema() -> None:
     validator = jsonschema.Draft201909Validator(schema, format_checker=jsonschema.FormatChecker())
     for each in (draft(), draft(email=None), draft(valid_until=NOW, results=())):
         validator.validate(signed(build_credential(each)))
+    bent = signed(build_credential(draft()))
+    del bent["validFrom"]
+    assert [error.validator for error in validator.iter_errors(bent)] == ["required"]
 
 
 def test_a_vc_jwt_says_who_whom_and_when() -> None:
@@ -189,6 +192,48 @@ def test_a_good_credential_passes_every_check_in_both_forms() -> None:
     kid = next(url for url in found if "/keys/" in url)
     token = proofs.sign_jwt(build_credential(draft()), RSA, kid)
     assert verify_jwt(token, found.get, NOW).passed
+
+
+def failed_as_jwt(
+    token: str, found: dict[str, dict[str, Any]], at: datetime = NOW
+) -> dict[str, str]:
+    return {c.name: c.sentence for c in verify_jwt(token, found.get, at).checks if not c.passed}
+
+
+def test_a_jwt_proves_nothing_unless_the_issuers_key_signed_all_of_it() -> None:
+    found = world()
+    kid = next(url for url in found if "/keys/" in url)
+    credential = build_credential(draft(valid_until=NOW + timedelta(days=9)))
+    token = proofs.sign_jwt(credential, RSA, kid)
+    assert failed_as_jwt(token, found) == {}
+    thief = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    forged = {"Signature": "The signature does not fit the content."}
+    assert failed_as_jwt(proofs.sign_jwt(credential, thief, kid), found) == forged
+    header, _, signature = token.split(".")
+    bent = proofs.sign_jwt(credential | {"name": "More"}, RSA, kid).split(".")[1]
+    assert failed_as_jwt(f"{header}.{bent}.{signature}", found) == forged
+    assert failed_as_jwt(f"{header}.{token.split('.')[1]}.AAAA{signature[4:]}", found) == forged
+    secret = jwt.encode(credential, "s" * 32, "HS256", headers={"kid": kid})
+    assert failed_as_jwt(secret, found) == forged
+    foreign = proofs.sign_jwt(credential, RSA, "https://other.example/i/keys/1")
+    assert failed_as_jwt(foreign, found) == {"Signature": "The key is not one of the issuer's."}
+    unknown = proofs.sign_jwt(credential, RSA, f"{ISSUER.id}/keys/other")
+    assert failed_as_jwt(unknown, found) == {"Signature": "The issuer's key can't be found."}
+    assert failed_as_jwt("x.y.z", found)["Signature"] == "This is not a VC-JWT."
+
+
+def test_a_jwt_is_judged_by_the_dates_of_the_credential_in_words() -> None:
+    found = world()
+    kid = next(url for url in found if "/keys/" in url)
+    ends = NOW + timedelta(days=9)
+    token = proofs.sign_jwt(build_credential(draft(valid_until=ends)), RSA, kid)
+    assert failed_as_jwt(token, found, ends - timedelta(seconds=1)) == {}
+    assert failed_as_jwt(token, found, ends) == {"Dates": "Expired on 12 May 2026."}
+    early = NOW - timedelta(seconds=1)
+    assert failed_as_jwt(token, found, early) == {"Dates": "Not valid before 3 May 2026."}
+    assert failed_as_jwt(token, world(94_567)) == {
+        "Status": "The issuer has revoked this credential."
+    }
 
 
 def failed(

@@ -14,6 +14,7 @@ import pytest
 from lti_badges.awarding.manual import revoke
 from lti_badges.openbadges.canonical import load_context
 from tests.support.campus import Campus
+from tests.support.serving import PATIENCE_S
 
 FOLDER = Path(__file__).parent / "verifiers"
 pytestmark = pytest.mark.skipif(
@@ -40,7 +41,7 @@ def verified(credential: dict[str, Any]) -> tuple[bool, str]:
         input=json.dumps({"credential": credential, "documents": documents}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import product
@@ -89,6 +90,48 @@ def test_more_than_the_set_can_not_be_asked_for():
     for n in (0, 4, -1):
         with pytest.raises(ValueError, match="can't be asked for"):
             AtLeastN(n, quizzes(3))
+
+
+@pytest.mark.parametrize("join", [AllOf, AnyOf])
+def test_all_and_any_of_nothing_is_no_rule(join):
+    with pytest.raises(ValueError, match="at least one criterion"):
+        join(())
+
+
+NAMED = (
+    ScoreAtLeast("a", "Quiz", Fraction(1, 2)),
+    MarkIsOneOf("a", "Quiz", ("A",)),
+    ActivityCompleted("a", "Quiz"),
+    MemberOf("a", "Quiz"),
+)
+MET_BY = {
+    ScoreAtLeast: {"results": {"a": STATES[Outcome.MET]}},
+    MarkIsOneOf: {
+        "results": {"a": Result("a", "ada", ResultState.GRADED, None, None, READ_AT, "A")}
+    },
+    ActivityCompleted: {"completions": {"a": Completion("ada", "a", True, None, READ_AT)}},
+    MemberOf: {"completions": {"a": Completion("ada", "a", True, None, READ_AT, is_group=True)}},
+}
+
+
+@pytest.mark.parametrize("criterion", NAMED, ids=lambda each: type(each).__name__)
+def test_an_item_that_is_gone_or_renamed_counts_for_nothing_until_it_is_confirmed(criterion):
+    met = Facts(**MET_BY[type(criterion)], sources={"a": "Moodle"}, labels={"a": "Quiz"})
+    assert criterion.judge(met).outcome is Outcome.MET
+    gone = criterion.judge(replace(met, gone=frozenset({"a"})))
+    assert gone == Judgement(
+        Outcome.UNKNOWN,
+        "Quiz",
+        "Quiz: is no longer in the course; the instructor has to choose another",
+        source="Moodle",
+    )
+    renamed = criterion.judge(replace(met, labels={"a": "Exam"}))
+    assert renamed == Judgement(
+        Outcome.UNKNOWN,
+        "Quiz",
+        "Quiz: is called “Exam” now; the instructor has to confirm it",
+        source="Moodle",
+    )
 
 
 def test_a_badge_builds_on_another_badge():

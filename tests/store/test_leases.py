@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -24,16 +23,9 @@ from lti_badges.settings import Settings
 from lti_badges.store import AuditEvent, Award, Course, Process, State
 from lti_badges.store.leases import Heartbeat, LeaseTimeout, alone, give_back, new_claim, take
 from tests.support.campus import Campus
+from tests.support.serving import until
 
 MINUTE = timedelta(minutes=1)
-
-
-def until(true: Callable[[], bool], most_s: float = 60) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + most_s
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_of_many_at_once_one_gets_the_name(context: ToolContext) -> None:
@@ -69,8 +61,10 @@ def test_a_block_under_a_name_waits_for_the_other(lite: Campus) -> None:
         alone(sessions, "a name", MINUTE, 0.3),
     ):
         raise AssertionError("two were in")
+    entered = False
     with alone(sessions, "a name", MINUTE, 1):
-        pass
+        entered = True
+    assert entered
 
 
 def test_two_machines_of_one_name_are_told_apart() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from lti_badges.sandbox.demo_course import COURSE, QUIZ
 from lti_badges.settings import Settings
 from lti_badges.store import Award, BackendRow, Course, CourseMember, LineItem
 from tests.support.platform import rsa_key
-from tests.support.serving import free_port, served
+from tests.support.serving import PATIENCE_S, free_port, served
 
 TEACHER = "3"
 
@@ -41,7 +42,7 @@ class Campus:
     context: ToolContext
     queue: Queue
     tool: str
-    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=PATIENCE_S))
 
     def enter(
         self, sub: str, link: str = "main", course: str = COURSE, **more: str
@@ -60,7 +61,9 @@ class Campus:
         """Post the page's form with its hidden fields."""
         action = re.search(r'<form[^>]*action="([^"]+)"', page.text)
         assert action, page.text
-        return self.client.post(html.unescape(action.group(1)), data=hidden(page.text))
+        answer = self.client.post(html.unescape(action.group(1)), data=hidden(page.text))
+        wait_for_launches()
+        return answer
 
     def course_id(self) -> str:
         """Our id of the demo's course; an instructor has opened it if nobody has."""
@@ -160,6 +163,14 @@ class Campus:
             for sub, points in quiz.scores.items()
             if sub in learners and points * 100 >= quiz.maximum * percent
         }
+
+
+def wait_for_launches() -> None:
+    """A launch answers before its reading has ended where that takes long: on a busy machine too,
+    nothing of it works behind a test's back."""
+    for thread in threading.enumerate():
+        if thread.name == "launch":
+            thread.join(PATIENCE_S)
 
 
 def hidden(page: str) -> dict[str, str]:

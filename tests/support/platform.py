@@ -19,7 +19,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from lti_badges.lti.claims import AGS, CLAIM, DL, NRPS
 from lti_badges.store import Deployment, Platform, Sessions
-from tests.support.serving import served
+from tests.support.serving import PATIENCE_S, served
 
 MEMBERSHIP = "http://purl.imsglobal.org/vocab/lis/v2/membership#"
 INSTITUTION = "http://purl.imsglobal.org/vocab/lis/v2/institution/person#"
@@ -36,6 +36,13 @@ def rsa_key(name: str) -> rsa.RSAPrivateKey:
 def ec_key() -> ec.EllipticCurvePrivateKey:
     """A P-256 key."""
     return ec.generate_private_key(ec.SECP256R1())
+
+
+@dataclass(frozen=True)
+class FromNow:
+    """A moment of a claim, in seconds from when the launch is made: a table of cases is older."""
+
+    seconds: int
 
 
 @dataclass
@@ -135,7 +142,7 @@ class TestPlatform:
             if value is None:
                 claims.pop(key, None)
             else:
-                claims[key] = value
+                claims[key] = now + value.seconds if isinstance(value, FromNow) else value
         return claims
 
     def signed(
@@ -165,7 +172,7 @@ class Browser:
 
     tool: str
     platform: TestPlatform
-    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=20))
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=PATIENCE_S))
 
     def login(self, method: str = "GET", **changes: Any) -> httpx.Response:
         """Ask for a login."""

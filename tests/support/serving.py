@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+PATIENCE_S = 120.0
+"""How long a test waits for what must come. Only a machine that stands still takes so long, and
+only a failing test waits to the end."""
 POLL_S = 0.02
 """How soon a server notices that it is to stop; the default of half a second is most of a test."""
 
@@ -37,6 +41,14 @@ def free_pair() -> int:
                 continue
             return port
     raise RuntimeError("no two free ports side by side")
+
+
+def until(holds: Callable[[], bool], what: str = "") -> None:
+    """Wait for a condition. Raises AssertionError when it does not come."""
+    end = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < end, what or "what the test waits for did not come"
+        time.sleep(0.02)
 
 
 @contextmanager

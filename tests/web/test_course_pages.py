@@ -35,10 +35,10 @@ class Pages:
         self.headers = {**token_of(self.first), "HX-Request": "true"}
 
     def get(self, path: str, **params: Any) -> httpx.Response:
-        return httpx.get(self.campus.tool + path, headers=self.headers, params=params, timeout=30)
+        return httpx.get(self.campus.tool + path, headers=self.headers, params=params)
 
     def post(self, path: str, **data: Any) -> httpx.Response:
-        return httpx.post(self.campus.tool + path, headers=self.headers, data=data, timeout=30)
+        return httpx.post(self.campus.tool + path, headers=self.headers, data=data)
 
 
 def test_three_clicks_put_a_rule_in_force(lite: Campus) -> None:
