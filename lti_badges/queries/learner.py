@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
@@ -22,6 +22,7 @@ from lti_badges.store import (
 )
 from lti_badges.values.badge import AchievementRef
 
+NEW = timedelta(minutes=15)
 MOVING = frozenset({State.PENDING, State.SENDING, State.UNKNOWN, State.REVOKING})
 
 
@@ -41,6 +42,11 @@ class Earned:
     is_ours: bool
     issuer: str
     reason: str | None
+
+    @property
+    def is_new(self) -> bool:
+        """Issued within the last quarter of an hour: worth a small celebration."""
+        return self.issued_at is not None and clock.now() - self.issued_at < NEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,7 @@ def learner_badges(
                     standing.waits if standing else None,
                 )
             )
-    earned.sort(key=lambda each: each.achievement.id != focus)
+    earned.sort(key=lambda each: (each.achievement.id != focus, each.state == State.REVOKED))
     toward.sort(key=lambda each: each.achievement.id != focus)
     return LearnerBadges(tuple(earned), tuple(toward))
 

@@ -135,11 +135,15 @@ def _judge_points(
         Outcome.MET if met else Outcome.NOT_YET,
         label,
         f"{label}: {value} {sign} {seen['needed']}",
-        hint="" if met else f"{plain(_rounded(missing, ceil))} more points in {label}",
+        hint="" if met else f"{_points(_rounded(missing, ceil))} in {label}",
         value=value,
         progress=_rounded(gone, floor),
         **seen,
     )
+
+
+def _points(missing: Fraction) -> str:
+    return f"{plain(missing)} more point{'' if missing == 1 else 's'}"
 
 
 def _rounded(number: Fraction, direction: Callable[[Fraction], int]) -> Fraction:

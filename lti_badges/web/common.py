@@ -42,6 +42,7 @@ def prepare(app: Flask) -> None:
     app.jinja_env.filters.update(
         when=when,
         moment=format_moment,
+        day=format_day,
         ago=ago,
         percent=percent,
         markdown=markdown,
@@ -59,6 +60,11 @@ def prepare(app: Flask) -> None:
 def format_moment(moment: datetime | None) -> str:
     """`3 May 2026, 10:02 UTC`."""
     return f"{moment:%-d %B %Y, %H:%M} UTC" if moment else "never"
+
+
+def format_day(moment: datetime | None) -> str:
+    """`3 May 2026`."""
+    return f"{moment:%-d %B %Y}" if moment else "never"
 
 
 def when(moment: datetime | None) -> Markup:

@@ -158,8 +158,8 @@ def test_the_main_job_from_the_first_click_to_a_verified_badge(visitor: Visitor)
     page.get_by_text("Yes, it was issued to this address.").wait_for()
 
     nearly = visitor.open_tool("8")
-    nearly.get_by_text("Still to earn").wait_for()
-    nearly.locator("progress").wait_for()
+    nearly.get_by_text("What you can earn").wait_for()
+    nearly.locator(".ring").first.wait_for()
 
 
 def test_a_badge_arrives_while_the_instructor_watches(visitor: Visitor) -> None:

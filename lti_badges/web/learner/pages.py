@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+import segno
 from flask import Blueprint, Response, render_template, request
+from markupsafe import Markup
 
 from lti_badges.core.errors import NotAllowed
 from lti_badges.courses.launch_intake import LaunchedMember
@@ -39,7 +41,24 @@ def _badges(access: Access) -> str:
     found = learner_badges(
         services().tool, access.course_id, access.member_id, access.achievement_id or None
     )
-    return polled("learner/_badges.html", learner_badges=found, linkedin=linkedin_url)
+    return polled("learner/_badges.html", learner_badges=found, **SHARING)
+
+
+def embed_code(earned: Earned) -> str:
+    """HTML for somebody's own page: the badge's picture, linked to where it verifies."""
+    image = services().tool.settings.url(f"/achievements/{earned.achievement.id}/image.png")
+    return str(
+        Markup('<a href="{}"><img src="{}" alt="{}" width="160" height="160"></a>').format(
+            earned.url, image, earned.achievement.name
+        )
+    )
+
+
+def qr_code(url: str) -> Markup:
+    """The address as an SVG for cameras."""
+    code = segno.make(url, error="m")
+    drawn = code.svg_inline(scale=4, border=2, dark="#000", light="#fff", omitsize=True)
+    return Markup(drawn)  # noqa: S704 - drawn by segno from an address of ours
 
 
 def linkedin_url(earned: Earned) -> str:
@@ -60,3 +79,6 @@ def linkedin_url(earned: Earned) -> str:
             "expirationMonth": str(earned.expires_at.month),
         }
     return f"https://www.linkedin.com/profile/add?{urlencode(values)}"
+
+
+SHARING = {"linkedin": linkedin_url, "embed": embed_code, "qr": qr_code}
