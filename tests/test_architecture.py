@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import re
 import subprocess
@@ -83,3 +84,27 @@ def test_what_the_conformance_page_names_is_there() -> None:
     written = "\n".join(file.read_text() for file in (ROOT / "tests").rglob("test_*.py"))
     for name in set(re.findall(r"`(test_\w+)`", page)):
         assert f"def {name}(" in written, name
+
+
+def test_what_the_architecture_pages_name_is_there() -> None:
+    pages = [ROOT / "docs" / "architecture.md", *(ROOT / "docs" / "architecture").glob("*.md")]
+    assert len(pages) == 7
+    for page in pages:
+        text = page.read_text()
+        for name in set(re.findall(r"`(lti_badges(?:\.\w+)+)`", text)):
+            assert _exists(name), (page.name, name)
+        for path in set(re.findall(r"`((?:lti_badges|tests|docs)/[\w/.]*\w(?:/|\.\w+))`", text)):
+            assert (ROOT / path).exists(), (page.name, path)
+
+
+def _exists(name: str) -> bool:
+    parts = name.split(".")
+    for cut in range(len(parts), 0, -1):
+        try:
+            found: object = importlib.import_module(".".join(parts[:cut]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[cut:]:
+            found = getattr(found, part, None)
+        return found is not None
+    return False
