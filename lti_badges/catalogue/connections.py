@@ -3,7 +3,7 @@ instructor signs in for one course."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
@@ -17,7 +17,7 @@ from lti_badges.core.errors import NotFound, PlatformDown, PlatformError, Unsupp
 from lti_badges.ledger.audit import record
 from lti_badges.lti.service import Service
 from lti_badges.lti.tokens import PlatformEndpoint
-from lti_badges.store import Course, Deployment, Platform, ResourceLink
+from lti_badges.store import Course, CourseMember, Deployment, Platform, ResourceLink
 from lti_badges.store.leases import LeaseTimeout, alone
 
 CHECK_EVERY = timedelta(days=1)
@@ -28,7 +28,7 @@ Change = Callable[[Mapping[str, str]], Mapping[str, str]]
 
 def platform_endpoint(platform: Platform, deployment_id: str | None) -> PlatformEndpoint:
     """Where and as whom to call a platform's services."""
-    audience = platform.auth_audience or lms.of(platform.lms).default_audience
+    audience = lms.of(platform.lms).audience(platform.auth_audience)
     return PlatformEndpoint(
         platform_id=platform.id,
         issuer=platform.issuer,
@@ -165,11 +165,20 @@ def _opened(
         links=links,
         service=Service(tool.http, tool.tokens, endpoint),
         http=tool.http,
+        known_members=lambda: _known(tool, course.id if course else ""),
         connection=_merged(tool, layers),
         is_signed_in=bool(course and course.connection),
         update_connection=lambda change: _update(tool, layers, change),
     )
     return lms.of(platform.lms)(handle)
+
+
+def _known(tool: ToolContext, course_id: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+    with tool.sessions() as session:
+        rows = session.execute(
+            select(CourseMember.sub, CourseMember.custom).where(CourseMember.course_id == course_id)
+        )
+        yield from ((row.sub, row.custom or {}) for row in rows.yield_per(500))
 
 
 def _merged(tool: ToolContext, layers: list[Holder]) -> dict[str, str]:

@@ -41,6 +41,8 @@ class CourseHandle:
         [Callable[[Mapping[str, str]], Mapping[str, str]]], Mapping[str, str]
     ] = field(default=lambda change: change({}))
     """Changes the stored credentials, as their only writer, in one transaction."""
+    known_members: Callable[[], Iterator[tuple[str, Mapping[str, str]]]] = lambda: iter(())
+    """Everybody whom we have met in this course: LTI id and custom parameters, gone or not."""
     is_signed_in: bool = False
     """Whether an instructor gave credentials for this very course."""
 
@@ -73,6 +75,11 @@ class LMS:
     connection_settings: ClassVar[tuple[Setting, ...]] = ()
     default_audience: ClassVar[str | None] = None
     """What service-token assertions name as audience, where it is not the token address."""
+    takes_authorization_server: ClassVar[bool] = True
+    """Whether `authorization_server` of its OpenID configuration is that audience (LTI-DR §3.5)."""
+    rows_a_page: ClassVar[int | None] = None
+    """How many line items and results to ask for at a time; None leaves it to the platform."""
+    members_a_page: ClassVar[int | None] = None
     families: ClassVar[tuple[str, ...]] = ()
     """The product codes by which it introduces itself."""
     shared_issuers: ClassVar[tuple[str, ...]] = ()
@@ -117,13 +124,24 @@ class LMS:
         return None
 
     @classmethod
+    def audience(cls, stored: str | None) -> str | None:
+        """What service-token assertions name, given what was stored at registration; None for the
+        token address itself."""
+        if stored and not cls.takes_authorization_server and "://" not in stored:
+            stored = None  # stored by an earlier version, and refused by the platform
+        return stored or cls.default_audience
+
+    @classmethod
     def course_page(cls, issuer: str, context_id: str, custom: Mapping[str, str]) -> str | None:
         """The address of a course for people, if it can be told from its launches."""
         return None
 
     @classmethod
-    def registration_messages(cls, launch_url: str) -> list[dict[str, Any]]:
-        """The messages the tool takes, and where this LMS should offer them."""
+    def registration_messages(
+        cls, launch_url: str, options: Mapping[str, str]
+    ) -> list[dict[str, Any]]:
+        """The messages the tool takes, and where this LMS should offer them. `options` are what
+        the admin put into the registration address."""
         return [
             {"type": "LtiResourceLinkRequest", "target_link_uri": launch_url, "label": "Badges"},
             {"type": "LtiDeepLinkingRequest", "target_link_uri": launch_url, "label": "Badge"},
@@ -135,7 +153,7 @@ class LMS:
         return {}
 
     @classmethod
-    def key_configuration(cls, base_url: str) -> dict[str, Any] | None:
+    def key_configuration(cls, base_url: str, options: Mapping[str, str]) -> dict[str, Any] | None:
         """A configuration document that an admin can point this LMS to, if it takes one."""
         return None
 
@@ -195,7 +213,7 @@ class LMS:
                 "The LMS does not share the list of members with this tool (Names and Role "
                 "service). Learners are known once they open it."
             )
-        return nrps.members(self.course.service, url)
+        return nrps.members(self.course.service, url, limit=self.members_a_page)
 
     def gradables(self) -> Iterator[Gradable]:
         """Every item a rule can use, with where it comes from."""
@@ -209,7 +227,7 @@ class LMS:
                 "The LMS does not share its gradebook with this tool (Assignment and Grade "
                 "service). Ask the LMS admin to allow it."
             )
-        return ags.line_items(self.course.service, url, self.course.scopes)
+        return ags.line_items(self.course.service, url, self.course.scopes, limit=self.rows_a_page)
 
     def api_gradables(self) -> Iterator[Gradable]:
         """What its own API lists in place of AGS, once that is connected."""
@@ -256,7 +274,7 @@ class LMS:
 
     def _results(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
         """One line item's results by AGS."""
-        return ags.results(self.course.service, gradable.key, learners.one)
+        return ags.results(self.course.service, gradable.key, learners.one, limit=self.rows_a_page)
 
     def score_extensions(self) -> dict[str, Any]:
         """What this platform wants to be told with a score that passes a badge back."""

@@ -95,16 +95,18 @@ def read_by(
 
 
 def in_parts(*parts: Callable[[], Iterator[Gradable]]) -> Iterator[Gradable]:
-    """One list after the other. A list that can't be read never hides the next; the first such
-    failure is raised at the end."""
-    failure: PlatformError | None = None
+    """One list after the other. A list that can't be read never hides the next; what each such
+    list lacks is raised at the end, as one failure of the first one's sort."""
+    failures: list[PlatformError] = []
     for part in parts:
         try:
             yield from part()
         except PlatformError as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure
+            failures.append(error)
+    if failures:
+        first = failures[0]
+        first.message = " ".join(dict.fromkeys(failure.message for failure in failures))
+        raise first
 
 
 def unread(gradable: Gradable, error: PlatformError) -> Unread:

@@ -7,7 +7,14 @@ from fractions import Fraction
 from typing import Any
 from urllib.parse import urljoin
 
-from lti_badges.core.errors import Gone, HttpError, NoRight, NotConnected, PlatformDown
+from lti_badges.core.errors import (
+    Gone,
+    HttpError,
+    NoRight,
+    NotConnected,
+    PlatformDown,
+    PlatformError,
+)
 from lti_badges.core.http import Http, Reply, host_of
 from lti_badges.core.links import same_origin
 from lti_badges.core.paging import addressed, linked
@@ -19,14 +26,24 @@ Grant = Callable[[Http, Mapping[str, str]], Mapping[str, str]]
 """Fetches a token with the connection's values; returns what to keep: token, `expires_in`, and a
 refresh token if a new one came."""
 
+Refusal = Callable[[Reply], PlatformError | None]
+"""What a vendor's own answers mean that look like another's: None leaves it to the status."""
+
 
 class Rest:
     """One institution's API, called with the token that the connection holds or can get."""
 
-    def __init__(self, course: CourseHandle, base_url: str, grant: Grant | None) -> None:
+    def __init__(
+        self,
+        course: CourseHandle,
+        base_url: str,
+        grant: Grant | None,
+        refusal: Refusal = lambda _reply: None,
+    ) -> None:
         self._course = course
         self._base_url = base_url.rstrip("/")
         self._grant = grant
+        self._refusal = refusal
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> Reply:
         """One answer. Raises NotConnected, NoRight, Gone or PlatformDown."""
@@ -35,10 +52,12 @@ class Rest:
             raise unreadable(f"{host_of(self._base_url)} names a page on another host or port.")
         token = self._token(renew=None)
         reply = self._once(url, params, token)
-        if reply.status == 401 and self._grant is not None:
+        refused = None if reply.ok else self._refusal(reply)
+        if refused is None and reply.status == 401 and self._grant is not None:
             reply = self._once(url, params, self._token(renew=token))
+            refused = None if reply.ok else self._refusal(reply)
         if not reply.ok:
-            raise _failure(reply)
+            raise refused or _failure(reply)
         return reply
 
     def json(self, path: str, params: Mapping[str, str] | None = None) -> Any:

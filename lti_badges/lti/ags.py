@@ -60,16 +60,24 @@ def with_query(url: str, **parameters: str) -> str:
     return urlunsplit(parts._replace(query=urlencode(query)))
 
 
+def limited(url: str, limit: int | None) -> str:
+    """Asks for so many rows a page, unless the address does so itself."""
+    asks = "limit" in dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    return url if limit is None or asks else with_query(url, limit=str(limit))
+
+
 def listing_scope(scopes: frozenset[str]) -> str:
     """The narrowest granted scope that lists line items; Moodle wants lineitem.readonly by name,
     the certification suite grants only lineitem."""
     return LINEITEM if LINEITEM_READONLY not in scopes and LINEITEM in scopes else LINEITEM_READONLY
 
 
-def line_items(service: Service, url: str, scopes: frozenset[str]) -> Iterator[Gradable]:
+def line_items(
+    service: Service, url: str, scopes: frozenset[str], *, limit: int | None = None
+) -> Iterator[Gradable]:
     """All line items that the platform shows this tool, streamed over all pages."""
     scope = listing_scope(scopes)
-    for page in service.pages(url, accept=CONTAINER_TYPE, scope=scope):
+    for page in service.pages(limited(url, limit), accept=CONTAINER_TYPE, scope=scope):
         if not isinstance(page, list):
             raise PlatformDown("The list of grade items can't be read.", code="unreadable")
         for item in page:
@@ -78,9 +86,11 @@ def line_items(service: Service, url: str, scopes: frozenset[str]) -> Iterator[G
                 yield found
 
 
-def results(service: Service, line_item_url: str, sub: str | None = None) -> Iterator[Result]:
+def results(
+    service: Service, line_item_url: str, sub: str | None = None, *, limit: int | None = None
+) -> Iterator[Result]:
     """Results of a line item, streamed over all pages; of one learner only when `sub` is given."""
-    url = service_path(line_item_url, "results")
+    url = limited(service_path(line_item_url, "results"), limit)
     if sub is not None:
         url = with_query(url, user_id=sub)
     for page in service.pages(url, accept=RESULTS_TYPE, scope=RESULT_READONLY):

@@ -7,7 +7,7 @@ from html import unescape
 from typing import Any
 
 from lti_badges.core.errors import PlatformDown
-from lti_badges.lti.ags import with_query
+from lti_badges.lti.ags import limited, with_query
 from lti_badges.lti.service import Service
 from lti_badges.values.course import Member
 
@@ -16,13 +16,16 @@ CONTAINER_TYPE = "application/vnd.ims.lti-nrps.v2.membershipcontainer+json"
 CUSTOM = "https://purl.imsglobal.org/spec/lti/claim/custom"
 
 
-def members(service: Service, url: str, *, rlid: str | None = None) -> Iterator[Member]:
+def members(
+    service: Service, url: str, *, rlid: str | None = None, limit: int | None = None
+) -> Iterator[Member]:
     """All members, streamed over all pages, each once: Moodle repeats some across pages.
 
-    Asked without `role` and `limit` (Moodle's paging drops the role filter, and pages as it
-    likes anyway). `rlid` restricts to those who may see that resource link. NRPS 2.0 §2.4.
+    Asked without `role` (Moodle's paging drops that filter). `rlid` restricts to those who may
+    see that resource link. NRPS 2.0 §2.4.
     """
     asked = with_query(url, rlid=rlid) if rlid and "rlid=" not in url else url
+    asked = limited(asked, limit)
     seen: set[str] = set()
     for page in service.pages(asked, accept=CONTAINER_TYPE, scope=SCOPE):
         listed = page.get("members") if isinstance(page, dict) else None

@@ -28,6 +28,8 @@ PLATFORM_CONFIGURATION = "https://purl.imsglobal.org/spec/lti-platform-configura
 TOOL_CONFIGURATION = "https://purl.imsglobal.org/spec/lti-tool-configuration"
 INVITATION_LIFE = timedelta(days=7)
 SCOPES = (ags.LINEITEM, ags.LINEITEM_READONLY, ags.RESULT_READONLY, ags.SCORE, nrps.SCOPE)
+NOTICE_SCOPE = "https://purl.imsglobal.org/spec/lti/scope/noticehandlers"
+"""For the Platform Notification Service; only platforms that have it know it."""
 CLAIMS = ("iss", "sub", "name", "given_name", "family_name", "email", "locale")
 MAX_BYTES = 300_000
 
@@ -110,9 +112,7 @@ def read_configuration(
         ),
         family=str(platform.get("product_family_code", "")).lower(),
         scopes=frozenset(scopes) if isinstance(scopes, list) else frozenset(),
-        audience=found.get("authorization_server")
-        if isinstance(found.get("authorization_server"), str)
-        else None,
+        audience=_audience(found.get("authorization_server")),
         account=account if isinstance(account, str) else None,
     )
 
@@ -139,7 +139,7 @@ def tool_registration(
 ) -> dict[str, Any]:
     """What the tool says of itself (LTI-DR §3.6): asks for offered scopes only, or for all of ours
     where the platform does not name any."""
-    offered = [scope for scope in SCOPES if scope in configuration.scopes]
+    offered = [scope for scope in (*SCOPES, NOTICE_SCOPE) if scope in configuration.scopes]
     return {
         "application_type": "web",
         "response_types": ["id_token"],
@@ -204,6 +204,7 @@ def store_registration(
     *,
     lms: str,
     trust_all_deployments: bool,
+    takes_audience: bool = True,
 ) -> str:
     """Platform and deployment, new or brought up to date, and the invitation used up: in one
     transaction. Returns the platform's id."""
@@ -214,7 +215,7 @@ def store_registration(
         platform.auth_login_url = configuration.authorization_endpoint
         platform.auth_token_url = configuration.token_endpoint
         platform.key_set_url = configuration.jwks_uri
-        platform.auth_audience = configuration.audience
+        platform.auth_audience = configuration.audience if takes_audience else None
         platform.trust_all_deployments = trust_all_deployments
         platform.product = {"family": configuration.family}
         session.flush()
@@ -261,6 +262,11 @@ def _text(found: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value or len(value) > 2000:
         raise _unusable(f"Its configuration lacks “{name}”.")
     return value
+
+
+def _audience(server: Any) -> str | None:
+    """An absolute address; a bare host, as one vendor publishes, is none."""
+    return server if isinstance(server, str) and "://" in server and len(server) < 2000 else None
 
 
 def _checked(url: str, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from lti_badges.sandbox.model import TEST_USER, Course, Link, Person, Tool
+from lti_badges.sandbox.model import TEST_USER, Link, Person, Tool
 from lti_badges.sandbox.world import World
 
 CLAIM = "https://purl.imsglobal.org/spec/lti/claim/"
@@ -42,7 +42,7 @@ def id_token_claims(world: World, tool: Tool, hint: dict[str, Any], nonce: str) 
         },
         f"{CLAIM}tool_platform": {
             "product_family_code": world.vendor.family,
-            "guid": "sandbox",
+            "guid": world.guid,
             "name": "Sandbox campus",
         },
         f"{CLAIM}launch_presentation": {
@@ -80,15 +80,6 @@ def roles(person: Person) -> list[str]:
     return [*found, TEST_USER] if person.is_test else found
 
 
-def custom_parameters(
-    world: World, tool: Tool, person: Person, course: Course, link: Link | None = None
-) -> dict[str, str]:
-    """The tool's and the link's, with the variables that this LMS knows filled in."""
-    values = world.vendor.variables(world, person, course)
-    given = {**tool.custom, **(link.custom if link else {})}
-    return {name: values.get(value, value) for name, value in given.items()}
-
-
 def _resource_link(world: World, tool: Tool, hint: dict[str, Any], link: Link) -> dict[str, Any]:
     course, person = world.courses[hint["course"]], world.people[hint["person"]]
     claims: dict[str, Any] = {
@@ -98,7 +89,7 @@ def _resource_link(world: World, tool: Tool, hint: dict[str, Any], link: Link) -
             "title": link.title,
             "description": None,
         },
-        f"{CLAIM}custom": custom_parameters(world, tool, person, course, link),
+        f"{CLAIM}custom": world.custom_parameters(tool, person, course, link),
     }
     if hint["review"]:
         claims[f"{CLAIM}message_type"] = "LtiSubmissionReviewRequest"

@@ -79,6 +79,7 @@ class Course:
     activities: dict[str, str] = field(default_factory=dict)
     done: dict[str, set[str]] = field(default_factory=dict)
     concluded: bool = False
+    copied_from: list[str] = field(default_factory=list)
 
     def total(self, sub: str) -> tuple[Fraction | None, Fraction]:
         """Points and maximum over the LMS's own columns; None where nothing is graded."""

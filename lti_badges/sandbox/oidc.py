@@ -113,7 +113,7 @@ def token() -> tuple[Response, int]:
         return jsonify({"error": "invalid_request"}), 400
     tool, reason = _asserted(form.get("client_assertion", ""))
     if tool is None:
-        return jsonify({"error": "invalid_client", "error_description": reason}), 400
+        return jsonify({"error": "invalid_client", "error_description": reason}), 401
     granted = frozenset(form.get("scope", "").split()) & tool.scopes
     if not granted:
         return jsonify({"error": "invalid_scope"}), 400
@@ -162,6 +162,8 @@ def _asserted(assertion: str) -> tuple[Tool | None, str]:
         )
     except jwt.PyJWTError as error:
         return None, str(error)
+    if wrong := here.vendor.wrong_assertion(claims):
+        return None, wrong
     with here.lock:
         if claims["jti"] in here.seen_assertions:
             return None, "the assertion was used already"

@@ -14,13 +14,6 @@ from lti_badges.sandbox.state import world
 registration = Blueprint("registration", __name__)
 PLATFORM = "https://purl.imsglobal.org/spec/lti-platform-configuration"
 TOOL = "https://purl.imsglobal.org/spec/lti-tool-configuration"
-SCOPES = (
-    "https://purl.imsglobal.org/spec/lti-ags/scope/lineitem",
-    "https://purl.imsglobal.org/spec/lti-ags/scope/lineitem.readonly",
-    "https://purl.imsglobal.org/spec/lti-ags/scope/result.readonly",
-    "https://purl.imsglobal.org/spec/lti-ags/scope/score",
-    "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly",
-)
 
 
 @registration.get("/register-tool")
@@ -47,7 +40,7 @@ def configuration() -> Response:
             "token_endpoint": f"{here.base_url}/lti/token",
             "jwks_uri": f"{here.base_url}/lti/jwks.json",
             "registration_endpoint": f"{here.base_url}/register",
-            "scopes_supported": ["openid", *SCOPES],
+            "scopes_supported": ["openid", *here.scopes],
             "response_types_supported": ["id_token"],
             PLATFORM: {
                 "product_family_code": here.vendor.family,
@@ -80,7 +73,7 @@ def register() -> tuple[Response, int]:
     if body.get("token_endpoint_auth_method") != "private_key_jwt":
         return jsonify({"error": "private_key_jwt is needed"}), 400
     client_id = secrets.token_hex(8)
-    granted = [scope for scope in str(body.get("scope", "")).split() if scope in SCOPES]
+    granted = [scope for scope in str(body.get("scope", "")).split() if scope in here.scopes]
     here.register_tool(
         Tool(
             client_id=client_id,

@@ -7,9 +7,10 @@ import json
 from collections.abc import Sequence
 from fractions import Fraction
 from html import escape
-from typing import Any
+from typing import Any, NoReturn
 
 from flask import Blueprint, Response, abort, request
+from werkzeug.exceptions import HTTPException
 
 from lti_badges.core import clock
 from lti_badges.sandbox.claims import MEMBERSHIP, roles
@@ -129,20 +130,28 @@ def score(course_id: str, item_id: str) -> Response:
 
 @services.get("/memberships")
 def memberships(course_id: str) -> Response:
-    """The course's members (NRPS 2.0)."""
-    _authorised(NRPS_SCOPE)
+    """The course's members (NRPS 2.0), or those of a link with `rlid`."""
+    tool = world().tools[_authorised(NRPS_SCOPE)]
     _accepts(MEMBERS)
     course, here = _course(course_id), world()
     people = here.members_of(course_id)
     if not here.vendor.lists_suspended:
         people = [person for person in people if person.active]
-    if link := course.links.get(request.args.get("rlid", "")):
+    linked = request.args.get("rlid")
+    if linked and linked not in {
+        here.vendor.link_id(course, link) for link in course.links.values()
+    }:
+        _refuse(400, "Requested ResourceLink was not found")
+    if link := course.links.get(linked or ""):
         people = [person for person in people if person.sub not in link.kept_from]
     start, end, following = _page(len(people), "members")
     body = {
         "id": request.url,
         "context": {"id": course.id, "label": course.label, "title": course.title},
-        "members": [_member_json(p) for p in people[start:end]],
+        "members": [
+            _member_json(p) | (here.vendor.member(here, tool, p, course) if linked else {})
+            for p in people[start:end]
+        ],
     }
     return _json(body, MEMBERS, link=following)
 
@@ -170,10 +179,15 @@ def _authorised(*scopes: str) -> str:
     token = request.headers.get("Authorization", "").removeprefix("Bearer ")
     client, granted, until = world().tokens.get(token, ("", frozenset(), clock.now()))
     if not client or until <= clock.now():
-        abort(401)
+        _refuse(401, "Access token invalid or expired")
     if not granted & set(scopes):
-        abort(403)
+        _refuse(world().vendor.refuses_scope, "Insufficient permissions")
     return client
+
+
+def _refuse(status: int, message: str) -> NoReturn:
+    body = world().vendor.refusal(status, message)
+    raise HTTPException(response=_json(body or {"status": status}, "application/json", status))
 
 
 def _accepts(media_type: str) -> None:
@@ -201,8 +215,11 @@ def _visible(item: Item, client: str) -> bool:
 
 def _item(course_id: str, item_id: str, client: str) -> Item:
     item = _course(course_id).items.get(item_id)
-    if item is None or not _visible(item, client):
+    if item is None:
         abort(404)
+    if not _visible(item, client):
+        status = world().vendor.refuses_foreign_item
+        _refuse(status, "Tool does not have permission to view line_item")
     return item
 
 

@@ -16,6 +16,14 @@ from lti_badges.core import clock
 from lti_badges.sandbox.faults import Faults
 from lti_badges.sandbox.model import Course, Link, Person, Tool
 
+SCOPES = (
+    "https://purl.imsglobal.org/spec/lti-ags/scope/lineitem",
+    "https://purl.imsglobal.org/spec/lti-ags/scope/lineitem.readonly",
+    "https://purl.imsglobal.org/spec/lti-ags/scope/result.readonly",
+    "https://purl.imsglobal.org/spec/lti-ags/scope/score",
+    "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly",
+)
+
 
 class Vendor:
     """Plain LTI Advantage. An LMS overrides what it does in another way, and brings its own API.
@@ -39,10 +47,18 @@ class Vendor:
     refuses_foreign_item: ClassVar[int] = 404
     lists_suspended: ClassVar[bool] = True
     token_life_s: ClassVar[int] = 300
+    further_scopes: ClassVar[tuple[str, ...]] = ()
+    """What it offers to tools besides grades and roster."""
+    excuses: ClassVar[bool] = True
+    """Whether a teacher can excuse a learner from an item."""
     tells_deployment: ClassVar[bool] = False
     """Whether dynamic registration answers with the deployment."""
     skew_s: ClassVar[int] = 0
     """How far its clock is ahead of ours, in what it signs."""
+
+    def __init__(self) -> None:
+        self.state: Any = None
+        """What its own API keeps besides the world."""
 
     def user_id(self, account: str) -> str:
         """How it names an account to tools: `sub`, `userId`, `user_id`."""
@@ -51,6 +67,10 @@ class Vendor:
     def audiences(self, world: World) -> tuple[str, ...]:
         """What a service-token assertion may name as audience."""
         return (self.token_audience or f"{world.base_url}/lti/token",)
+
+    def wrong_assertion(self, claims: dict[str, Any]) -> str | None:
+        """What is wrong with a service-token assertion that is signed well; None for nothing."""
+        return None
 
     def page_size(self, service: str, asked: str | None) -> int:
         """Rows a page of `line_items`, `results` or `members`, if `limit` asks for so many."""
@@ -103,6 +123,7 @@ class World:
     def __init__(self, base_url: str, vendor: Vendor, key: rsa.RSAPrivateKey | None = None) -> None:
         self.base_url = base_url
         self.vendor = vendor
+        self.guid = "sandbox"
         self.lock = RLock()
         self.people: dict[str, Person] = {}
         self.courses: dict[str, Course] = {}
@@ -132,6 +153,19 @@ class World:
     def user_id(self, account: str) -> str:
         """How this LMS names an account to tools: `sub`, `userId`, `user_id`."""
         return self.vendor.user_id(account)
+
+    def custom_parameters(
+        self, tool: Tool, person: Person, course: Course, link: Link | None = None
+    ) -> dict[str, str]:
+        """The tool's and the link's, with the variables that this LMS knows filled in."""
+        values = self.vendor.variables(self, person, course)
+        given = {**tool.custom, **(link.custom if link else {})}
+        return {name: values.get(value, value) for name, value in given.items()}
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What it offers to tools."""
+        return (*SCOPES, *self.vendor.further_scopes)
 
     def account(self, user_id: str) -> str | None:
         """The account that a tool names, or None."""

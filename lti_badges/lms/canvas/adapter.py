@@ -10,49 +10,51 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
-from fractions import Fraction
 from itertools import chain
 from typing import Any, ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, PlatformDown
 from lti_badges.lms.base import LMS, CourseHandle, Push
 from lti_badges.lms.canvas.connection import CONNECTION, SIGN_IN, grant
-from lti_badges.lms.canvas.developer_key import developer_key
+from lti_badges.lms.canvas.developer_key import EXTENSION, developer_key, messages
 from lti_badges.lms.canvas.events import KEY_SET, read_event
-from lti_badges.lms.canvas.further_sources import PERIOD, RARE, CanvasMore
+from lti_badges.lms.canvas.further_sources import MODULE, RARE, CanvasMore
+from lti_badges.lms.canvas.gradebook import (
+    ASSIGNMENT_GROUP,
+    GRADE,
+    GRADES,
+    ITEM_PREFIX,
+    MOST,
+    PERIOD,
+    course_grades,
+    grades,
+    group_scores,
+    submissions,
+)
+from lti_badges.lms.canvas.scopes import proved, refusal
 from lti_badges.lms.canvas.values import (
     completion_of,
     mark_of,
     refuse_without_modules,
     state_of,
-    words,
 )
-from lti_badges.lms.reading import Learners, Reader, each, keyed, of_kind
+from lti_badges.lms.reading import Learners, Reader, each, keyed, of_kind, together
 from lti_badges.lms.rest import Rest, id_of, number, rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
     COURSE_COMPLETION,
-    COURSE_GRADE_KEY,
     Completion,
     Gradable,
     Kind,
     Member,
     Result,
-    ResultState,
 )
 from lti_badges.values.settings import Setting
 
-EXTENSION = "https://canvas.instructure.com/lti"
-GRADES, PROGRESS = "Canvas gradebook", "Canvas module progress"
-ITEM_PREFIX = "canvas-assignment:"
-PICKERS = (
-    "link_selection",
-    "assignment_selection",
-    "editor_button",
-    "module_index_menu_modal",
-)
+PROGRESS = "Canvas module progress"
+LEARNER = "http://purl.imsglobal.org/vocab/lis/v2/membership#Learner"
 IN_WORDS = frozenset({"letter_grade", "gpa_scale", "pass_fail"})
 NO_LINK = frozenset({Gone.code, "http_400", "http_422"})
 MOST_IDS = 200_000
@@ -75,6 +77,8 @@ class Canvas(LMS):
         "https://canvas.beta.instructure.com",
         "https://canvas.test.instructure.com",
     )
+    takes_authorization_server = False  # it publishes a bare host, and takes its token address only
+    rows_a_page, members_a_page = 100, 50  # lib/api.rb, providers/memberships_provider.rb
     # A developer key belongs to one root account; each place it is installed is a deployment.
     trusts_deployments = True
     push_key_set = KEY_SET
@@ -98,25 +102,12 @@ class Canvas(LMS):
     )
 
     @classmethod
-    def registration_messages(cls, launch_url: str) -> list[dict[str, Any]]:
-        """Course navigation, and the pickers of assignments, modules and the editor."""
-        return [
-            {
-                "type": "LtiResourceLinkRequest",
-                "target_link_uri": launch_url,
-                "label": "Badges",
-                "placements": ["course_navigation"],
-                "roles": [],
-                f"{EXTENSION}/course_navigation/default_enabled": False,
-                f"{EXTENSION}/visibility": "members",
-            },
-            {
-                "type": "LtiDeepLinkingRequest",
-                "target_link_uri": launch_url,
-                "label": "Badge",
-                "placements": list(PICKERS),
-            },
-        ]
+    def registration_messages(
+        cls, launch_url: str, options: Mapping[str, str]
+    ) -> list[dict[str, Any]]:
+        """Course navigation, hidden until a teacher shows it unless `navigation=enabled`, and the
+        pickers of assignments, modules and the editor."""
+        return messages(launch_url, options)
 
     @classmethod
     def registration_extras(cls, base_url: str) -> dict[str, Any]:
@@ -124,9 +115,9 @@ class Canvas(LMS):
         return {f"{EXTENSION}/privacy_level": "public", f"{EXTENSION}/tool_id": "lti-badges"}
 
     @classmethod
-    def key_configuration(cls, base_url: str) -> dict[str, Any]:
-        """The developer key's configuration by address."""
-        return developer_key(base_url, PICKERS, cls.custom_parameters)
+    def key_configuration(cls, base_url: str, options: Mapping[str, str]) -> dict[str, Any]:
+        """The app's configuration by address; `navigation=enabled` as for dynamic registration."""
+        return developer_key(base_url, cls.custom_parameters, options)
 
     @classmethod
     def course_page(cls, issuer: str, context_id: str, custom: Mapping[str, str]) -> str | None:
@@ -157,13 +148,12 @@ class Canvas(LMS):
     @property
     def rest(self) -> Rest:
         """The institution's API."""
-        return Rest(self.course, self.course.connection.get("url", ""), grant)
+        return Rest(self.course, self.course.connection.get("url", ""), grant, refusal)
 
     def check(self) -> str:
-        """Who the token belongs to."""
-        me = self.rest.json("/api/v1/users/self")
-        name = me.get("name", "?") if isinstance(me, dict) else "?"
-        return f"{self.course.connection['url']} let us in as {name}."
+        """Which of the lists may be read, asked of each: a scope that is missing is not a dead
+        token. Raises NoRight naming the required scopes that are missing."""
+        return proved(self.rest, self.course.connection["url"])
 
     def members(self) -> Iterator[Member]:
         """By NRPS with the course's own link id: each member then carries the Canvas user id that
@@ -173,7 +163,9 @@ class Canvas(LMS):
             yield from super().members()
             return
         self._subs, self._unmapped = {}, []
-        listed = nrps.members(self.course.service, url, rlid=self.course.context_id)
+        listed = nrps.members(
+            self.course.service, url, rlid=self.course.context_id, limit=self.members_a_page
+        )
         try:
             first = next(listed, None)
         except (Gone, PlatformDown) as error:
@@ -187,11 +179,31 @@ class Canvas(LMS):
             elif member.can_earn:
                 self._unmapped.append(member.sub)
             yield member
+        yield from self._concluded(self._subs)
+
+    def _concluded(self, subs: dict[str, str]) -> Iterator[Member]:
+        """Learners whose enrolment is completed: the roster leaves them out from the end of the
+        term on, when their grades are final. Whom we never met has no LTI id that we know."""
+        met = {
+            custom["canvas_user_id"]: sub
+            for sub, custom in self.course.known_members()
+            if custom.get("canvas_user_id")
+        }
+        gone = {user: sub for user, sub in met.items() if user not in subs}
+        if not gone:
+            return
+        query = [("type[]", "StudentEnrollment"), ("state[]", "completed"), MOST]
+        for page in self.rest.linked(f"{self._path}/enrollments?{urlencode(query)}"):
+            for row in rows(page):
+                user = str(row.get("user_id"))
+                if sub := gone.pop(user, None):
+                    subs[user] = sub
+                    yield Member(sub, frozenset({LEARNER}), custom={"canvas_user_id": user})
 
     def api_gradables(self) -> Iterator[Gradable]:
         """Published assignments, course grade and completion."""
         own = self.own_columns()
-        for page in self.rest.linked(f"{self._path}/assignments", {"per_page": "100"}):
+        for page in self.rest.linked(f"{self._path}/assignments", dict([MOST])):
             for item in rows(page):
                 if item.get("published") is False or item.get("grading_type") == "not_graded":
                     continue
@@ -204,7 +216,7 @@ class Canvas(LMS):
                     is_own=str(item.get("name")) in own,
                     in_words=item.get("grading_type") in IN_WORDS,
                 )
-        yield Gradable(Kind.COURSE_GRADE, COURSE_GRADE_KEY, "Course grade", Fraction(100), GRADES)
+        yield from course_grades()
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, PROGRESS)
 
     def rare_api_gradables(self) -> Iterator[Gradable]:
@@ -219,17 +231,28 @@ class Canvas(LMS):
         return self._more
 
     def readers(self) -> Sequence[Reader]:
-        """Submissions item by item; final scores and progress of all in a few pages each."""
+        """Submissions item by item; grades and progress of all in a few pages each; modules
+        learner by learner."""
         return (
             each(of_kind(Kind.COURSE_GRADE), self._grades),
+            each(keyed(GRADE, PERIOD), self._grades),
             each(of_kind(Kind.COMPLETION), self._progress),
             each(keyed(ITEM_PREFIX), self._submissions),
-            each(keyed(PERIOD), self._grades),
+            each(keyed(ASSIGNMENT_GROUP), self._group_scores),
+            together(keyed(MODULE), self._modules),
             each(keyed(*RARE), self._further),
         )
 
     def _further(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
         return self.more.read(gradable, learners.one, self._who(learners.one))
+
+    def _modules(self, modules: Sequence[Gradable], learners: Learners) -> Iterator[Completion]:
+        users = {sub: user for user, sub in self._who(learners.one).items()}
+        known = ((sub, users[sub]) for sub in learners.unfinished() if sub in users)
+        return self.more.modules({module.key for module in modules}, known)
+
+    def _group_scores(self, group: Gradable, learners: Learners) -> Iterator[Result]:
+        return group_scores(self.rest, self._path, group, learners.one, self._who(learners.one))
 
     @property
     def _path(self) -> str:
@@ -261,53 +284,22 @@ class Canvas(LMS):
         return _IDS[key]
 
     def _submissions(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
-        sub = learners.one
-        who = self._who(sub)
-        params = {
-            "student_ids[]": next(iter(who), "0") if sub else "all",
-            "assignment_ids[]": gradable.key.removeprefix(ITEM_PREFIX),
-            "per_page": "100",
-        }
-        for page in self.rest.linked(f"{self._path}/students/submissions", params):
-            for row in rows(page):
-                if owner := who.get(str(row.get("user_id"))):
-                    found = state_of(row)
-                    score = number(row.get("score"))
-                    yield Result(
-                        gradable.key,
-                        owner,
-                        found,
-                        score,
-                        gradable.maximum,
-                        clock.now(),
-                        mark_of(row) if gradable.in_words else None,
-                    )
+        who = self._who(learners.one)
+        items = [gradable.key.removeprefix(ITEM_PREFIX)]
+        for row in submissions(self.rest, self._path, items, learners.one, who):
+            if owner := who.get(str(row.get("user_id"))):
+                yield Result(
+                    gradable.key,
+                    owner,
+                    state_of(row),
+                    number(row.get("score")),
+                    gradable.maximum,
+                    clock.now(),
+                    mark_of(row) if gradable.in_words else None,
+                )
 
     def _grades(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
-        """The final score counts what is not handed in as zero; an override wins. Two enrolments in
-        two sections show the same grade twice."""
-        key, sub = gradable.key, learners.one
-        who = self._who(sub)
-        params = {"type[]": "StudentEnrollment", "per_page": "100"}
-        if sub:
-            params["user_id"] = next(iter(who), "0")
-        if key.startswith(PERIOD):
-            params["grading_period_id"] = key.removeprefix(PERIOD)
-        seen: set[str] = set()
-        for page in self.rest.linked(f"{self._path}/enrollments", params):
-            for row in rows(page):
-                owner = who.get(str(row.get("user_id")))
-                grades = row.get("grades")
-                if owner is None or owner in seen or not isinstance(grades, dict):
-                    continue
-                seen.add(owner)
-                override = number(grades.get("override_score"))
-                score = number(grades.get("final_score")) if override is None else override
-                state = ResultState.MISSING if score is None else ResultState.GRADED
-                if score is None and "final_score" not in grades:
-                    state = ResultState.HIDDEN
-                letter = grades.get("override_grade") or grades.get("final_grade")
-                yield Result(key, owner, state, score, Fraction(100), clock.now(), words(letter))
+        return grades(self.rest, self._path, gradable.key, learners.one, self._who(learners.one))
 
     def _progress(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
         """Module requirements: the only completion that Canvas knows."""
@@ -319,7 +311,7 @@ class Canvas(LMS):
             found = self.rest.json(f"{self._path}/users/{user}/progress")
             yield from completion_of(sub, found)
             return
-        for page in self.rest.linked(path, {"per_page": "100"}):
+        for page in self.rest.linked(path, dict([MOST])):
             refuse_without_modules(page)
             for row in rows(page):
                 if owner := who.get(str(row.get("id"))):
@@ -329,14 +321,17 @@ class Canvas(LMS):
         (Kind.ITEM, "Every published assignment, once its grade is posted."),
         (
             Kind.COURSE_GRADE,
-            "The final score: what is not handed in counts as zero; an override wins.",
+            (
+                "The final score: what is not handed in counts as zero; an override wins. Besides "
+                "it the grade so far, the override alone, and each grading period."
+            ),
         ),
         (Kind.COMPLETION, "Module requirements; a course without them can't be completed."),
         (
             Kind.GROUP,
             (
-                "Sections, groups, outcomes and grading periods, as far as the connection's scopes "
-                "allow; they are listed once a day."
+                "Modules, assignment groups, sections, groups, outcomes and grading periods, as "
+                "far as the connection's scopes allow; they are listed once a day."
             ),
         ),
     )

@@ -6,21 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from lti_badges.core.http import Http
+from lti_badges.lms.canvas.scopes import OPTIONAL, REQUIRED, scope
 from lti_badges.lms.oauth import token_request
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.values.settings import Setting
 
-SCOPES = " ".join(
-    f"url:GET|/api/v1/courses/:course_id/{name}"
-    for name in (
-        "assignments",
-        "students/submissions",
-        "enrollments",
-        "bulk_user_progress",
-        "users/:id",
-        "users/:user_id/progress",
-    )
-)
+SCOPES = " ".join(scope(path) for path in REQUIRED)
 """The least that is needed: Canvas refuses a sign-in for more than the key has."""
 SIGN_IN = SignIn(
     authorize="/login/oauth2/auth",
@@ -34,13 +25,11 @@ CONNECTION = (
     Setting(
         "token",
         "Access token of a service user who may view all grades",
-        "or the three below; scopes (url:GET|/api/v1/…): courses/:course_id/assignments, "
-        "courses/:course_id/students/submissions, courses/:course_id/enrollments, "
-        "courses/:course_id/bulk_user_progress, courses/:course_id/users/:id, "
-        "courses/:course_id/users/:user_id/progress; as you like, each by itself: "
-        "courses/:course_id/sections, courses/:course_id/groups and groups/:group_id/users, "
-        "courses/:course_id/outcome_group_links and courses/:course_id/outcome_rollups, "
-        "courses/:course_id/grading_periods",
+        "or the three below; the key's scopes: "
+        f"{', '.join(scope(path) for path in REQUIRED)}; as you like, each by itself: "
+        + "; ".join(
+            f"{label}: {', '.join(map(scope, paths))}" for label, paths in OPTIONAL.items()
+        ),
         secret=True,
         required=False,
     ),

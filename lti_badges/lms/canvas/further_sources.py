@@ -1,5 +1,5 @@
-"""What Canvas knows besides assignments, grades and modules: sections, groups, learning outcomes
-and grading periods.
+"""What Canvas knows besides assignments, grades and the course's completion: modules, assignment
+groups, sections, groups, learning outcomes and grading periods.
 
 Source: Canvas API (sections, groups, outcome results, grading periods).
 Quirks: a course always has one section; an outcome counts as completed from its own mastery points
@@ -8,25 +8,20 @@ on; the rollups name each learner once per section.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from fractions import Fraction
 
 from lti_badges.core import clock
+from lti_badges.lms.canvas.gradebook import CURRENT, GRADES, PERIOD, assignment_groups
+from lti_badges.lms.canvas.values import moment
 from lti_badges.lms.reading import in_parts
 from lti_badges.lms.rest import Rest, id_of, number, rows
 from lti_badges.values.course import Completion, Gradable, Kind
 
 SECTION, GROUP = "canvas-section:", "canvas-group:"
-OUTCOME, PERIOD = "canvas-outcome:", "canvas-period:"
+OUTCOME, MODULE = "canvas-outcome:", "canvas-module:"
 RARE = (SECTION, GROUP, OUTCOME)
-MEMBERSHIP, OUTCOMES, GRADES = "Canvas people", "Canvas outcomes", "Canvas gradebook"
-SCOPES = (
-    "sections",
-    "groups",
-    "outcome_group_links",
-    "outcome_rollups",
-    "grading_periods",
-)
+MEMBERSHIP, OUTCOMES, PROGRESS = "Canvas people", "Canvas outcomes", "Canvas modules"
 PAGE = {"per_page": "100"}
 
 
@@ -40,7 +35,36 @@ class CanvasMore:
 
     def gradables(self) -> Iterator[Gradable]:
         """All of them; one sort that may not be read never hides the others."""
-        return in_parts(self._sections, self._groups, self._outcomes, self._periods)
+        return in_parts(
+            self._modules,
+            lambda: assignment_groups(self._rest, self._path),
+            self._sections,
+            self._groups,
+            self._outcomes,
+            self._periods,
+        )
+
+    def modules(
+        self, keys: Container[str], learners: Iterable[tuple[str, str]]
+    ) -> Iterator[Completion]:
+        """Whether learners (LTI id and Canvas id) completed these modules, one call each: Canvas
+        tells the state of modules for one student only."""
+        for sub, user in learners:
+            query = {"student_id": user, **PAGE}
+            for page in self._rest.linked(f"{self._path}/modules", query):
+                for row in rows(page):
+                    key = f"{MODULE}{row.get('id')}"
+                    if key in keys:
+                        done = row.get("state") == "completed"
+                        at = moment(row.get("completed_at")) if done else None
+                        yield Completion(sub, key, done, at, clock.now())
+
+    def _modules(self) -> Iterator[Gradable]:
+        for page in self._rest.linked(f"{self._path}/modules", PAGE):
+            for row in rows(page):
+                if row.get("published") is not False:
+                    key, label = f"{MODULE}{id_of(row)}", f"Module “{row.get('name')}”"
+                    yield Gradable(Kind.ACTIVITY, key, label, None, PROGRESS, is_rare=True)
 
     def read(
         self, gradable: Gradable, sub: str | None, who: Mapping[str, str]
@@ -91,9 +115,9 @@ class CanvasMore:
     def _periods(self) -> Iterator[Gradable]:
         for page in self._rest.linked(f"{self._path}/grading_periods", PAGE):
             for row in rows(page, "grading_periods"):
-                label = f"Course grade of “{row.get('title')}”"
-                key = f"{PERIOD}{id_of(row)}"
-                yield Gradable(Kind.ITEM, key, label, Fraction(100), GRADES, is_rare=True)
+                key, label = f"{PERIOD}{id_of(row)}", f"Course grade of “{row.get('title')}”"
+                for ref, said in ((key, label), (f"{key}:{CURRENT}", f"{label} so far")):
+                    yield Gradable(Kind.ITEM, ref, said, Fraction(100), GRADES, is_rare=True)
 
     def _in_section(self, ref: str, sub: str | None, who: Mapping[str, str]) -> Iterator[str]:
         query = {"type[]": "StudentEnrollment", **PAGE}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from lti_badges.core import clock
@@ -37,14 +38,17 @@ def completion_of(sub: str, progress: Any) -> Iterator[Completion]:
     refuse_without_modules(progress)
     if not isinstance(progress, dict):
         return
-    at = progress.get("completed_at")
-    try:
-        moment = clock.parse_iso(at) if isinstance(at, str) else None
-    except ValueError:
-        moment = None
-    count = progress.get("requirement_count")
+    at, count = progress.get("completed_at"), progress.get("requirement_count")
     done = bool(at) and (not count or progress.get("requirement_completed_count") == count)
-    yield Completion(sub, COURSE_COMPLETION, done, moment if done else None, clock.now())
+    yield Completion(sub, COURSE_COMPLETION, done, moment(at) if done else None, clock.now())
+
+
+def moment(at: Any) -> datetime | None:
+    """A time that can be read."""
+    try:
+        return clock.parse_iso(at) if isinstance(at, str) else None
+    except ValueError:
+        return None
 
 
 def refuse_without_modules(answer: Any) -> None:

@@ -28,6 +28,7 @@ class Moodle(Vendor):
     service_query = "?type_id=1"
     lists_suspended = False
     token_life_s = 60
+    excuses = False
     tells_deployment = True
 
     def claims(self, world: World, tool: Tool, person: Person, course: Course) -> dict[str, Any]:

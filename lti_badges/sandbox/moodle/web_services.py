@@ -95,7 +95,7 @@ def _item(item: Item, sub: str) -> dict[str, Any]:
         "graderaw": None if score is None else float(score),
         "grademin": 0,
         "grademax": float(item.maximum),
-        "gradeishidden": False,
+        "gradeishidden": sub in item.hidden,
         "gradeneedsupdate": False,
     }
 

@@ -56,7 +56,7 @@ def register() -> str:
     body = tool_registration(
         base,
         configuration,
-        messages=vendor.registration_messages(f"{base}/lti/launch"),
+        messages=vendor.registration_messages(f"{base}/lti/launch", request.args),
         custom_parameters=vendor.custom_parameters,
         extras=vendor.registration_extras(base),
     )
@@ -68,6 +68,7 @@ def register() -> str:
         registered,
         lms=vendor.key,
         trust_all_deployments=vendor.trusts_deployments,
+        takes_audience=vendor.takes_authorization_server,
     )
     log.info("registered", lms=vendor.key, issuer=configuration.issuer)
     asked = frozenset(str(body["scope"]).split())
@@ -85,7 +86,8 @@ def register() -> str:
 def key_configuration(kind: str) -> Response:
     """A configuration document for the LMSes that take one by address."""
     vendor = lms.LMSES.get(kind)
-    found = vendor.key_configuration(services().tool.settings.base_url) if vendor else None
+    base_url = services().tool.settings.base_url
+    found = vendor.key_configuration(base_url, request.args) if vendor else None
     if found is None:
         abort(404)
     response = jsonify(found)
