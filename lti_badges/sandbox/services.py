@@ -136,7 +136,7 @@ def memberships(course_id: str) -> Response:
     course, here = _course(course_id), world()
     people = here.members_of(course_id)
     if not here.vendor.lists_suspended:
-        people = [person for person in people if person.active]
+        people = [person for person in people if here.vendor.is_enrolled(person)]
     linked = request.args.get("rlid")
     if linked and linked not in {
         here.vendor.link_id(course, link) for link in course.links.values()

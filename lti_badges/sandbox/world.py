@@ -88,6 +88,10 @@ class Vendor:
         """What its launches say besides."""
         return {}
 
+    def is_enrolled(self, person: Person) -> bool:
+        """Whether somebody takes part in their courses now."""
+        return person.active
+
     def variables(self, world: World, person: Person, course: Course) -> dict[str, str]:
         """What custom parameters are replaced by; others stay as they were written."""
         return {"$User.id": self.user_id(person.sub), "$Context.id": course.id}

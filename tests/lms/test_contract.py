@@ -61,7 +61,8 @@ def own_column(side: Side) -> Item:
 
 
 def named(course: LMS, label: str) -> Gradable:
-    found = [each for each in course.gradables() if each.label == label]
+    items = [each for each in course.gradables() if each.kind is Kind.ITEM]
+    found = [each for each in items if each.label == label]
     assert len(found) == 1, label
     return found[0]
 

@@ -136,7 +136,8 @@ def error(status: int, message: str) -> Any:
 
 def api_id(value: object) -> Any:
     text = str(value)
-    return text if STRING_IDS in request.headers.get("Accept", "") else int(text)
+    as_text = state().string_ids or STRING_IDS in request.headers.get("Accept", "")
+    return text if as_text else int(text)
 
 
 def state() -> CanvasState:

@@ -33,6 +33,8 @@ class CanvasState:
     """Final grades that a teacher set by hand, in percent."""
     group_rules: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Rules of assignment groups, such as {"drop_lowest": 1}, by name."""
+    string_ids: bool = False
+    """Whether ids are texts though nobody asked for that."""
     notice_handlers: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What the tool asked to be told, by notice type."""
 

@@ -59,6 +59,7 @@ class Canvas(Vendor):
     bookmarks = True
     refuses_staff_scores = 422
     refuses_scope = 401
+    lists_suspended = False
     further_scopes = (NOTICE_SCOPE,)
     refuses_foreign_item = 412
     token_life_s = 3600
@@ -148,6 +149,10 @@ class Canvas(Vendor):
     def connection(self, world: World) -> dict[str, str]:
         """An account's access token."""
         return {"url": world.base_url, "token": world.api_token}
+
+    def is_enrolled(self, person: Person) -> bool:
+        """The roster holds active participants only (course_memberships_provider.rb)."""
+        return bool(self.state.enrolment_of(person) == "active")
 
     def link_id(self, course: Course, link: Link) -> str:
         """A launch from the course's navigation has the course's own id."""
