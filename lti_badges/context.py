@@ -6,15 +6,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from lti_badges.core.crypto import Cipher, KeyFolder
+from lti_badges.core.errors import NotFound
 from lti_badges.core.http import Http
 from lti_badges.core.links import LOOPBACK_HOSTS
 from lti_badges.lti.keysets import KeySets
 from lti_badges.lti.tokens import ServiceTokens
 from lti_badges.settings import Settings
-from lti_badges.store import Sessions, open_engine, open_sessions
+from lti_badges.store import (
+    EVERY_INSTITUTION,
+    Course,
+    CourseMember,
+    Sessions,
+    WrongInstitution,
+    open_engine,
+    open_sessions,
+)
 from lti_badges.store.leases import Heartbeat
 from lti_badges.store.signing_keys import SigningKeys
 
@@ -28,7 +37,11 @@ def no_queue(_task: str, _id: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """Settings, database, keys, and the clients that talk to platforms and backends."""
+    """Settings, database, keys, and the clients that talk to platforms and backends.
+
+    As built it is the whole installation's and sees all institutions: background work and the
+    operator. `within` gives the one that pages and commands of an institution work with.
+    """
 
     settings: Settings
     database: Engine
@@ -40,6 +53,7 @@ class ToolContext:
     key_sets: KeySets
     heartbeat: Heartbeat
     enqueue: Enqueue = no_queue
+    institution_id: str | None = None
 
     @classmethod
     def build(cls, settings: Settings) -> Self:
@@ -49,7 +63,7 @@ class ToolContext:
         loopback = settings.base_url.split("://")[1].split("/")[0].rsplit(":", 1)[0]
         http = Http(allow_loopback=loopback.strip("[]") in LOOPBACK_HOSTS)
         database = open_engine(settings.database_url, settings.database_connections)
-        sessions = open_sessions(database)
+        sessions = open_sessions(database, EVERY_INSTITUTION)
         keys = SigningKeys(sessions, cipher, folder)
         return cls(
             settings=settings,
@@ -63,6 +77,13 @@ class ToolContext:
             heartbeat=Heartbeat(sessions),
         )
 
+    def within(self, institution_id: str) -> Self:
+        """The same tool for one institution: no query sees another's rows."""
+        if self.institution_id not in {None, institution_id}:
+            raise WrongInstitution("This tool is bound to another institution.")
+        sessions = open_sessions(self.database, institution_id)
+        return replace(self, sessions=sessions, institution_id=institution_id)
+
     def with_queue(self, enqueue: Enqueue) -> Self:
         """The same tool with a queue behind it."""
         return replace(self, enqueue=enqueue)
@@ -71,3 +92,22 @@ class ToolContext:
         """Give connections back."""
         self.http.close()
         self.database.dispose()
+
+
+def bound_to_course(installation: ToolContext, course_id: str) -> ToolContext:
+    """The tool of a course's institution, for background work that is told ids only. Raises
+    NotFound."""
+    with installation.sessions() as session:
+        institution_id = session.scalar(select(Course.institution_id).where(Course.id == course_id))
+    if institution_id is None:
+        raise NotFound("There is no such course.")
+    return installation.within(institution_id)
+
+
+def bound_to_member(installation: ToolContext, member_id: str) -> ToolContext:
+    """The same for a member of a course. Raises NotFound."""
+    with installation.sessions() as session:
+        course_id = session.scalar(
+            select(CourseMember.course_id).where(CourseMember.id == member_id)
+        )
+    return bound_to_course(installation, course_id or "")

@@ -55,7 +55,7 @@ def facts_of(session: Session, course: Course, members: Sequence[CourseMember]) 
 def badges_held(
     session: Session, course: Course, members: Sequence[CourseMember]
 ) -> dict[str, frozenset[str]]:
-    """Achievement ids by member id: of the same person in any course of the same platform."""
+    """Achievement ids by member id: of the same person in any course of the institution."""
     platform = (
         select(Deployment.platform_id)
         .where(Deployment.id == course.deployment_id)
@@ -69,6 +69,7 @@ def badges_held(
         .where(
             CourseMember.sub.in_([member.sub for member in members]),
             Deployment.platform_id == platform,
+            Course.institution_id == course.institution_id,
             Award.state.in_([state.value for state in HELD]),
             Award.standing_at(clock.now()),
         )

@@ -21,7 +21,7 @@ from lti_badges.backends.webhook import Webhook
 from lti_badges.core.crypto import Cipher
 from lti_badges.core.errors import InvalidInput
 from lti_badges.core.http import Http
-from lti_badges.store import BackendRow, Sessions
+from lti_badges.store import BackendRow, Institution, Sessions, Share, ensure_institution
 from lti_badges.store.signing_keys import SigningKeys
 
 KINDS: dict[str, type[Backend]] = {
@@ -87,11 +87,25 @@ def open_backend(
 
 
 def ensure_default(sessions: Sessions) -> None:
-    """Without any backend yet, the built-in issuer is the default, under the name `builtin`."""
+    """The default institution, and for each institution without any backend the built-in issuer as
+    its default, under the name `builtin`. `sessions` serve every institution."""
     with sessions.begin() as session:
-        if session.scalar(select(BackendRow.id).limit(1)) is None:
+        ensure_institution(session)
+        lacking = session.scalars(
+            select(Institution.id).where(
+                Institution.id.not_in(select(BackendRow.institution_id)),
+                Institution.id.not_in(select(Share.institution_id).where(Share.kind == "backend")),
+            )
+        )
+        for institution_id in list(lacking):
             session.add(
-                BackendRow(name=Builtin.kind, kind=Builtin.kind, settings={}, is_default=True)
+                BackendRow(
+                    institution_id=institution_id,
+                    name=Builtin.kind,
+                    kind=Builtin.kind,
+                    settings={},
+                    is_default=True,
+                )
             )
 
 

@@ -170,7 +170,13 @@ def backend_of_course(session: Session, course_id: str) -> BackendRow:
     """The course's own backend, or the default. Raises NotFound when none is configured."""
     course = session.get(Course, course_id)
     row = session.get(BackendRow, course.backend_id) if course and course.backend_id else None
-    row = row or session.scalar(select(BackendRow).where(BackendRow.is_default.is_(True)))
+    if row is None and course is not None:
+        row = session.scalar(
+            select(BackendRow).where(
+                BackendRow.is_default.is_(True),
+                BackendRow.institution_id == course.institution_id,
+            )
+        )
     if row is None:
         raise NotFound("No badge backend is configured; an admin must add one.")
     return row

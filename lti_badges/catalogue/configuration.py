@@ -17,7 +17,15 @@ from lti_badges.ledger.audit import record
 from lti_badges.ledger.backend_pauses import resume_backend
 from lti_badges.lti.launches import APPROVED
 from lti_badges.settings import checked_url
-from lti_badges.store import Achievement, Award, BackendRow, Course, Deployment, Platform
+from lti_badges.store import (
+    DEFAULT_INSTITUTION,
+    Achievement,
+    Award,
+    BackendRow,
+    Course,
+    Deployment,
+    Platform,
+)
 from lti_badges.values.settings import checked
 
 MAX_NAME = 100
@@ -139,13 +147,19 @@ def _deployment(platform: Platform, deployment_id: str) -> Deployment:
     raise NotFound(f"There is no deployment “{deployment_id}”; see: lti-badges deployments list")
 
 
-def approve_deployment(platform: Platform, deployment_id: str) -> None:
-    """Let a deployment's launches in, now or when it is first seen."""
+def approve_deployment(
+    platform: Platform, deployment_id: str, institution_id: str | None = None
+) -> None:
+    """Let a deployment's launches in, now or when it is first seen, as the named institution's,
+    else its platform's, else the default one's. Raises InvalidInput when another has it."""
     row = next((d for d in platform.deployments if d.deployment_id == deployment_id), None)
     if row is None:
-        row = Deployment(deployment_id=deployment_id)
+        row = Deployment(deployment_id=deployment_id, institution_id=None)
         platform.deployments.append(row)
-    row.state, row.approved_at = APPROVED, clock.now()
+    owner = institution_id or row.institution_id or platform.institution_id or DEFAULT_INSTITUTION
+    if row.state == APPROVED and row.institution_id not in {None, owner}:
+        raise InvalidInput("This deployment belongs to another institution, with its courses.")
+    row.institution_id, row.state, row.approved_at = owner, APPROVED, clock.now()
 
 
 def platform_named(session: Session, platform_id: str) -> Platform:

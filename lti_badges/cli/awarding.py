@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from lti_badges.awarding.manual import retry as retry_awards
 from lti_badges.awarding.manual import revoke as revoke_award
 from lti_badges.awarding.rulebook import remove_rule, rules_of, save_rule
-from lti_badges.cli.common import json_option, open_context, open_queue_and_context, show
+from lti_badges.cli.common import institution_option, json_option, open_context, show
 from lti_badges.core.errors import InvalidInput, NotFound
 from lti_badges.delivery.deliver import deliver, deliver_due
 from lti_badges.delivery.grade_passback import due_for_pass_back, pass_back
@@ -50,10 +50,11 @@ def courses() -> None:
 
 
 @courses.command("list")
+@institution_option
 @json_option
-def list_courses(as_json: bool) -> None:
+def list_courses(institution: str | None, as_json: bool) -> None:
     """All courses."""
-    with open_context().sessions() as session:
+    with open_context(institution).sessions() as session:
         rows = [
             {
                 "id": each.id,
@@ -72,9 +73,10 @@ def list_courses(as_json: bool) -> None:
 
 @click.command()
 @click.option("--course", "context_id", help="Only this course.")
-def sync(context_id: str | None) -> None:
+@institution_option
+def sync(context_id: str | None, institution: str | None) -> None:
     """Read, evaluate and deliver now."""
-    tool = open_context()  # no queue: what is due is delivered below, in this process
+    tool = open_context(institution)  # no queue: what is due is delivered below, in this process
     tool = tool.with_queue(lambda _task, _id: None)
     with tool.sessions() as session:
         query = select(Course).order_by(Course.created_at)
@@ -117,6 +119,7 @@ def rules() -> None:
 @click.option("--course-completed", is_flag=True)
 @click.option("--valid-days", type=click.IntRange(1, MAX_VALID_DAYS), help="From when achieved.")
 @click.option("--valid-until", type=click.DateTime(["%Y-%m-%d"]), help="Its last day, in UTC.")
+@institution_option
 def add_rule(
     context_id: str,
     achievement: str,
@@ -127,12 +130,12 @@ def add_rule(
     course_completed: bool,
     valid_days: int | None,
     valid_until: datetime | None,
+    institution: str | None,
 ) -> None:
     """Put a rule in force. Each --line-item is followed by its --at-least."""
     if len(items) != len(percents):
         raise click.UsageError("Give one --at-least for each --line-item.")
-    queue = open_queue_and_context()
-    tool = queue.tool
+    tool = open_context(institution)
     with tool.sessions() as session:
         course = _course(session, context_id)
         badge = _achievement(session, achievement, course)
@@ -153,10 +156,11 @@ def add_rule(
 
 @rules.command("list")
 @click.option("--course", "context_id", metavar="CONTEXT_ID")
+@institution_option
 @json_option
-def list_rules(context_id: str | None, as_json: bool) -> None:
+def list_rules(context_id: str | None, institution: str | None, as_json: bool) -> None:
     """All rules."""
-    tool = open_context()
+    tool = open_context(institution)
     with tool.sessions() as session:
         query = select(Course).order_by(Course.created_at)
         if context_id:
@@ -186,9 +190,10 @@ def list_rules(context_id: str | None, as_json: bool) -> None:
 
 @rules.command("remove")
 @click.argument("rule_id", metavar="ID")
-def remove(rule_id: str) -> None:
+@institution_option
+def remove(rule_id: str, institution: str | None) -> None:
     """Take a rule out; what it granted stays."""
-    remove_rule(open_context(), rule_id, by=BY)
+    remove_rule(open_context(institution), rule_id, by=BY)
     click.echo("Removed.")
 
 
@@ -200,10 +205,13 @@ def awards() -> None:
 @awards.command("list")
 @click.option("--course", "context_id", metavar="CONTEXT_ID")
 @click.option("--state")
+@institution_option
 @json_option
-def list_awards(context_id: str | None, state: str | None, as_json: bool) -> None:
+def list_awards(
+    context_id: str | None, state: str | None, institution: str | None, as_json: bool
+) -> None:
     """All awards, oldest first."""
-    tool = open_context()
+    tool = open_context(institution)
     with tool.sessions() as session:
         query = (
             select(Award, Course, CourseMember, Achievement, BackendRow)
@@ -250,9 +258,10 @@ def list_awards(context_id: str | None, state: str | None, as_json: bool) -> Non
 
 @awards.command()
 @click.argument("award_ids", metavar="[ID]...", nargs=-1)
-def retry(award_ids: tuple[str, ...]) -> None:
+@institution_option
+def retry(award_ids: tuple[str, ...], institution: str | None) -> None:
     """Try again now: the named awards, or all that wait."""
-    tool = open_queue_and_context().tool
+    tool = open_context(institution)
     count = retry_awards(tool, award_ids or None, by=BY)
     if award_ids and not count:
         raise NotFound("None of these awards waits for a retry.")
@@ -262,9 +271,10 @@ def retry(award_ids: tuple[str, ...]) -> None:
 @awards.command()
 @click.argument("award_id", metavar="ID")
 @click.option("--reason", required=True)
-def revoke(award_id: str, reason: str) -> None:
+@institution_option
+def revoke(award_id: str, reason: str, institution: str | None) -> None:
     """Revoke an award, here and at its backend."""
-    tool = open_queue_and_context().tool
+    tool = open_context(institution)
     if revoke_award(tool, award_id, reason=reason, by=BY) is State.REVOKING:
         deliver(tool, award_id)
     with tool.sessions() as session:

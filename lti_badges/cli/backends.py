@@ -11,7 +11,14 @@ from lti_badges.backends import KINDS, AchievementDraft
 from lti_badges.catalogue.achievements import create_achievement, refresh_achievements
 from lti_badges.catalogue.configuration import backend_named, remove_backend, save_backend
 from lti_badges.catalogue.issuance import backend_of
-from lti_badges.cli.common import json_option, open_context, pairs, secrets_for, show
+from lti_badges.cli.common import (
+    institution_option,
+    json_option,
+    open_context,
+    pairs,
+    secrets_for,
+    show,
+)
 from lti_badges.delivery.move import move_badges
 from lti_badges.delivery.reconcile import reconcile
 from lti_badges.store import Achievement, BackendRow
@@ -29,6 +36,7 @@ def backends() -> None:
 @click.option("--set", "values", multiple=True, metavar="KEY=VALUE")
 @click.option("--secret", "secret_names", multiple=True, metavar="KEY")
 @click.option("--default", "is_default", is_flag=True, help="New badges are made there.")
+@institution_option
 def add(
     name: str,
     kind: str,
@@ -36,19 +44,21 @@ def add(
     values: tuple[str, ...],
     secret_names: tuple[str, ...],
     is_default: bool,
+    institution: str | None,
 ) -> None:
     """Add a backend, or change the one of this name. Its paused awards go on."""
     given = pairs(values) | ({"url": url} if url is not None else {})
     secrets = secrets_for(secret_names)
-    tool = open_context()
+    tool = open_context(institution)
     click.echo(save_backend(tool, name, kind, given, secrets, is_default=is_default))
 
 
 @backends.command("list")
+@institution_option
 @json_option
-def list_backends(as_json: bool) -> None:
+def list_backends(institution: str | None, as_json: bool) -> None:
     """All backends. Secrets are never shown."""
-    with open_context().sessions() as session:
+    with open_context(institution).sessions() as session:
         rows = [
             {
                 "id": each.id,
@@ -67,9 +77,10 @@ def list_backends(as_json: bool) -> None:
 
 @backends.command()
 @click.argument("name")
-def test(name: str) -> None:
+@institution_option
+def test(name: str, institution: str | None) -> None:
     """Prove that a backend can be reached and lets us in; changes nothing there."""
-    tool = open_context()
+    tool = open_context(institution)
     with tool.sessions() as session:
         row = backend_named(session, name)
     click.echo(backend_of(tool, row).check())
@@ -77,9 +88,10 @@ def test(name: str) -> None:
 
 @backends.command("reconcile")
 @click.argument("name")
-def reconcile_backend(name: str) -> None:
+@institution_option
+def reconcile_backend(name: str, institution: str | None) -> None:
     """Compare a backend's awards with ours now; otherwise it happens once a day."""
-    tool = open_context()
+    tool = open_context(institution)
     with tool.sessions() as session:
         backend_id = backend_named(session, name).id
     found = reconcile(tool, backend_id, force=True)
@@ -96,9 +108,12 @@ def reconcile_backend(name: str) -> None:
 @click.argument("target", metavar="TO")
 @click.option("--achievement", "names", multiple=True, help="Only these badges.")
 @click.option("--again", is_flag=True, help="Issue there a second time what stands at FROM.")
-def move(origin: str, target: str, names: tuple[str, ...], *, again: bool) -> None:
+@institution_option
+def move(
+    origin: str, target: str, names: tuple[str, ...], institution: str | None, *, again: bool
+) -> None:
     """Move badges to another backend: rules stay, and nobody gets a second one unless asked for."""
-    moved = move_badges(open_context(), origin, target, names, again=again)
+    moved = move_badges(open_context(institution), origin, target, names, again=again)
     second = f", {moved.issued_again} are issued again" if again else ""
     click.echo(
         f"{moved.badges} badges moved; {moved.sent_anew} waiting awards go out there, "
@@ -108,9 +123,10 @@ def move(origin: str, target: str, names: tuple[str, ...], *, again: bool) -> No
 
 @backends.command()
 @click.argument("name")
-def remove(name: str) -> None:
+@institution_option
+def remove(name: str, institution: str | None) -> None:
     """Remove a backend that no badge uses."""
-    remove_backend(open_context(), name)
+    remove_backend(open_context(institution), name)
     click.echo("Removed.")
 
 
@@ -121,10 +137,11 @@ def achievements() -> None:
 
 @achievements.command("list")
 @click.option("--backend", help="Only this backend's; its own list is read anew.")
+@institution_option
 @json_option
-def list_achievements(backend: str | None, as_json: bool) -> None:
+def list_achievements(backend: str | None, institution: str | None, as_json: bool) -> None:
     """All badges."""
-    tool = open_context()
+    tool = open_context(institution)
     with tool.sessions() as session:
         backend_id = backend_named(session, backend).id if backend else None
     if backend_id:
@@ -155,11 +172,17 @@ def list_achievements(backend: str | None, as_json: bool) -> None:
 @click.option("--description", required=True)
 @click.option("--criteria", required=True, help="How it is earned; Markdown.")
 @click.option("--image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@institution_option
 def add_achievement(
-    backend: str, name: str, description: str, criteria: str, image: Path | None
+    backend: str,
+    name: str,
+    description: str,
+    criteria: str,
+    image: Path | None,
+    institution: str | None,
 ) -> None:
     """Create a badge at its backend."""
-    tool = open_context()
+    tool = open_context(institution)
     with tool.sessions() as session:
         backend_id = backend_named(session, backend).id
     draft = AchievementDraft(name, description, criteria, image.read_bytes() if image else None)

@@ -15,12 +15,16 @@ from rich.console import Console
 from rich.table import Table
 
 from lti_badges.backends import ensure_default
+from lti_badges.catalogue.institutions import institution_named
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.jobs import Queue, open_queue
 from lti_badges.settings import SECRET_PREFIX, Settings
-from lti_badges.store import is_current, upgrade
+from lti_badges.store import DEFAULT_INSTITUTION, is_current, upgrade
 
+institution_option = click.option(
+    "--institution", metavar="NAME", help="Of this institution; else the default one."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -45,9 +49,23 @@ def open_upgraded() -> ToolContext:
     return tool
 
 
-def open_context() -> ToolContext:
-    """The same, for commands that only need rows."""
+def open_installation() -> ToolContext:
+    """The same, for the operator's commands that only need rows: of every institution."""
     return open_queue_and_context().tool
+
+
+def open_context(institution: str | None = None) -> ToolContext:
+    """The tool of one institution, the default one unless named. Raises NotFound."""
+    installation = open_installation()
+    return installation.within(named_institution(installation, institution))
+
+
+def named_institution(installation: ToolContext, name: str | None) -> str:
+    """The id of an institution by its name or id; the default one for None. Raises NotFound."""
+    if name is None:
+        return DEFAULT_INSTITUTION
+    with installation.sessions() as session:
+        return institution_named(session, name).id
 
 
 def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from lti_badges.cli.awarding import awards, courses, rules, sync
 from lti_badges.cli.backends import achievements, backends
 from lti_badges.cli.doctor import doctor
+from lti_badges.cli.institutions import institutions
 from lti_badges.cli.platforms import deployments, platforms
 from lti_badges.cli.running import admin, db, demo, keys, serve, worker
 from lti_badges.core.errors import LtiBadgesError
@@ -29,6 +30,7 @@ for command in (
     worker,
     admin,
     db,
+    institutions,
     platforms,
     deployments,
     backends,

@@ -9,7 +9,16 @@ from sqlalchemy import select
 
 from lti_badges import lms
 from lti_badges.catalogue.configuration import approve_deployment, connect_platform, platform_named
-from lti_badges.cli.common import json_option, open_context, pairs, secrets_for, show
+from lti_badges.catalogue.institutions import institution_names
+from lti_badges.cli.common import (
+    institution_option,
+    json_option,
+    named_institution,
+    open_installation,
+    pairs,
+    secrets_for,
+    show,
+)
 from lti_badges.core.errors import InvalidInput, PlatformError
 from lti_badges.lti.registration import invite
 from lti_badges.settings import checked_url
@@ -35,8 +44,15 @@ def platforms() -> None:
     "--also-audience", "audiences", multiple=True, help="Another name for us in its launches."
 )
 @click.option("--trust-all-deployments", is_flag=True, help="Approve deployments by themselves.")
+@institution_option
+@click.option("--shared", is_flag=True, help="Institutions share it: each has own deployments.")
 def add(
-    kind: str, deployment_ids: tuple[str, ...], audiences: tuple[str, ...], **given: Any
+    kind: str,
+    deployment_ids: tuple[str, ...],
+    audiences: tuple[str, ...],
+    institution: str | None,
+    shared: bool,
+    **given: Any,
 ) -> None:
     """Register a platform, or bring its registration up to date."""
     for option in ("auth_login_url", "auth_token_url", "key_set_url"):
@@ -44,7 +60,8 @@ def add(
             checked_url(given[option], f"--{option.replace('_', '-')}")
         except ValueError as error:
             raise InvalidInput(f"{error}.") from None
-    tool = open_context()
+    tool = open_installation()
+    owner = named_institution(tool, institution)
     with tool.sessions.begin() as session:
         platform = session.scalar(
             select(Platform).where(
@@ -53,7 +70,12 @@ def add(
         )
         if platform is None:
             platform = Platform(issuer=given["issuer"], client_id=given["client_id"])
+            platform.institution_id = None if shared else owner
             session.add(platform)
+        elif institution and platform.institution_id not in {None, owner}:
+            raise InvalidInput("This registration is another institution's.")
+        elif shared:
+            platform.institution_id = None
         platform.lms = kind
         for option in ("auth_login_url", "auth_token_url", "key_set_url", "auth_audience"):
             setattr(platform, option, given[option])
@@ -61,29 +83,34 @@ def add(
         if audiences:
             platform.product = {**(platform.product or {}), "audiences": list(audiences)}
         platform.trust_all_deployments = given["trust_all_deployments"]
+        platform.archived_at = None
         session.flush()
         for deployment_id in deployment_ids:
-            approve_deployment(platform, deployment_id)
+            approve_deployment(platform, deployment_id, owner if institution else None)
         platform_id = platform.id
     click.echo(platform_id)
 
 
 @platforms.command("invite")
 @click.option("--lms", "kind", type=click.Choice(list(lms.LMSES)), help="Else it tells us itself.")
-def invite_platform(kind: str | None) -> None:
+@institution_option
+def invite_platform(kind: str | None, institution: str | None) -> None:
     """Print a one-time address for dynamic registration, good for a week."""
-    tool = open_context()
-    click.echo(invite(tool.sessions, tool.settings.base_url, kind))
+    tool = open_installation()
+    owner = named_institution(tool, institution)
+    click.echo(invite(tool.sessions, tool.settings.base_url, kind, owner))
 
 
 @platforms.command("list")
 @json_option
 def list_platforms(as_json: bool) -> None:
     """All registrations."""
-    with open_context().sessions() as session:
+    with open_installation().sessions() as session:
+        names = institution_names(session)
         rows = [
             {
                 "id": each.id,
+                "institution": names.get(each.institution_id or "", "(shared)"),
                 "lms": each.lms,
                 "name": each.name,
                 "issuer": each.issuer,
@@ -99,7 +126,9 @@ def list_platforms(as_json: bool) -> None:
             for each in session.scalars(select(Platform).order_by(Platform.created_at))
         ]
         show(
-            rows, ["id", "lms", "issuer", "client_id", "deployments", "connected"], as_json=as_json
+            rows,
+            ["id", "institution", "lms", "issuer", "client_id", "deployments", "connected"],
+            as_json=as_json,
         )
 
 
@@ -107,7 +136,7 @@ def list_platforms(as_json: bool) -> None:
 @click.argument("platform_id", metavar="ID")
 def remove(platform_id: str) -> None:
     """Remove a registration that no course uses."""
-    with open_context().sessions.begin() as session:
+    with open_installation().sessions.begin() as session:
         platform = platform_named(session, platform_id)
         used = session.scalar(
             select(Course.id).join(Deployment).where(Deployment.platform_id == platform.id).limit(1)
@@ -133,7 +162,7 @@ def connect(
 ) -> None:
     """Store credentials for the LMS's own REST API, sealed, and prove them."""
     given, secrets = pairs(values), secrets_for(secret_names)
-    tool = open_context()
+    tool = open_installation()
     try:
         said = connect_platform(tool, platform_id, given, secrets, deployment_id)
     except PlatformError as error:
@@ -151,11 +180,13 @@ def deployments() -> None:
 @json_option
 def list_deployments(as_json: bool) -> None:
     """All deployments; pending ones wait for approval."""
-    with open_context().sessions() as session:
+    with open_installation().sessions() as session:
+        names = institution_names(session)
         rows = [
             {
                 "platform": each.platform_id,
                 "deployment": each.deployment_id,
+                "institution": names.get(each.institution_id or ""),
                 "state": each.state,
                 "issuer": each.platform.issuer,
                 "guid": each.guid,
@@ -163,14 +194,18 @@ def list_deployments(as_json: bool) -> None:
             }
             for each in session.scalars(select(Deployment).order_by(Deployment.first_seen_at))
         ]
-        show(rows, ["platform", "deployment", "state", "issuer", "first_seen_at"], as_json=as_json)
+        columns = ["platform", "deployment", "institution", "state", "issuer", "first_seen_at"]
+        show(rows, columns, as_json=as_json)
 
 
 @deployments.command()
 @click.argument("platform_id", metavar="PLATFORM")
 @click.argument("deployment_id", metavar="DEPLOYMENT")
-def approve(platform_id: str, deployment_id: str) -> None:
-    """Let a deployment's launches in."""
-    with open_context().sessions.begin() as session:
-        approve_deployment(platform_named(session, platform_id), deployment_id)
+@institution_option
+def approve(platform_id: str, deployment_id: str, institution: str | None) -> None:
+    """Let a deployment's launches in, as an institution's."""
+    tool = open_installation()
+    owner = named_institution(tool, institution) if institution else None
+    with tool.sessions.begin() as session:
+        approve_deployment(platform_named(session, platform_id), deployment_id, owner)
     click.echo("Approved.")

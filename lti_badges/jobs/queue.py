@@ -15,7 +15,7 @@ from redis import RedisError
 from sqlalchemy import make_url
 
 from lti_badges.catalogue.connections import check_connection
-from lti_badges.context import ToolContext
+from lti_badges.context import ToolContext, bound_to_course, bound_to_member
 from lti_badges.core.errors import NotFound, PlatformError, SettingsError
 from lti_badges.delivery.deliver import deliver
 from lti_badges.delivery.grade_passback import pass_back
@@ -64,7 +64,7 @@ class Queue:
 
     def _sync(self, course_id: str) -> None:
         try:
-            sync_course(self.tool, course_id)
+            sync_course(bound_to_course(self.tool, course_id), course_id)
         except NotFound:
             return  # removed since
 
@@ -76,8 +76,10 @@ class Queue:
             check_connection(self.tool, platform_id)
 
     def _member(self, member_id: str) -> None:
-        for award_id in sync_pushed_member(self.tool, member_id):
-            self.enqueue("deliver", award_id)
+        with suppress(NotFound):  # removed since
+            tool = bound_to_member(self.tool, member_id)
+            for award_id in sync_pushed_member(tool, member_id):
+                self.enqueue("deliver", award_id)
 
     def _pass_back(self, award_id: str) -> None:
         pass_back(self.tool, award_id)

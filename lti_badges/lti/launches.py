@@ -36,6 +36,7 @@ class Accepted:
     launch: Launch
     platform: Platform
     deployment_row_id: str
+    institution_id: str
     ticket: str | None = None
     storage_target: str | None = None
 
@@ -104,9 +105,9 @@ def accept_launch(
     deployment = _deployment(services, platform, launch)
     if proved:
         _consume(services, login, STARTED)
-        return Accepted(launch, platform, deployment)
+        return Accepted(launch, platform, *deployment)
     ticket = _wait(services, login, claims)
-    return Accepted(launch, platform, deployment, ticket, login.storage_target)
+    return Accepted(launch, platform, *deployment, ticket, login.storage_target)
 
 
 def prove_launch(services: LaunchServices, ticket: str, secret: str | None) -> Accepted:
@@ -132,7 +133,7 @@ def prove_launch(services: LaunchServices, ticket: str, secret: str | None) -> A
     launch = parse_launch(sealed["claims"], services.base_url)
     deployment = _deployment(services, platform, launch)
     _consume(services, login, WAITING)
-    return Accepted(launch, platform, deployment)
+    return Accepted(launch, platform, *deployment)
 
 
 def _login(services: LaunchServices, state: str, stage: str) -> tuple[Login, Platform]:
@@ -193,8 +194,8 @@ def _opened(services: LaunchServices, login: Login | None) -> dict[str, Any]:
     return services.cipher.unseal(login.launch)
 
 
-def _deployment(services: LaunchServices, platform: Platform, launch: Launch) -> str:
-    """The deployment's row. An unknown one is noted for the admin, once."""
+def _deployment(services: LaunchServices, platform: Platform, launch: Launch) -> tuple[str, str]:
+    """The deployment's row and whose it is. An unknown one is noted for the admin, once."""
     with services.sessions.begin() as session:
         row = session.scalar(
             select(Deployment).where(
@@ -204,8 +205,8 @@ def _deployment(services: LaunchServices, platform: Platform, launch: Launch) ->
         )
         if row is None:
             row = _noted(session, platform, launch)
-        if row.state == APPROVED:
-            return row.id
+        if row.state == APPROVED and row.institution_id and platform.archived_at is None:
+            return row.id, row.institution_id
     raise UnknownDeployment(platform.id, launch.deployment_id, launch.return_url)
 
 
@@ -214,7 +215,8 @@ def _noted(session: Session, platform: Platform, launch: Launch) -> Deployment:
         platform_id=platform.id,
         deployment_id=launch.deployment_id,
         guid=launch.platform_guid,
-        state=APPROVED if platform.trust_all_deployments else PENDING,
+        # Where institutions share a client id, only a person can say whose it is.
+        state=APPROVED if platform.trust_all_deployments and platform.institution_id else PENDING,
     )
     session.add(row)
     session.flush()

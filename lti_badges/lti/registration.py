@@ -22,7 +22,7 @@ from lti_badges.core.http import Http, Reply, host_of
 from lti_badges.lti import ags, nrps
 from lti_badges.lti.login import hashed
 from lti_badges.settings import checked_url
-from lti_badges.store import Deployment, Invitation, Platform, Sessions
+from lti_badges.store import DEFAULT_INSTITUTION, Deployment, Invitation, Platform, Sessions
 
 PLATFORM_CONFIGURATION = "https://purl.imsglobal.org/spec/lti-platform-configuration"
 TOOL_CONFIGURATION = "https://purl.imsglobal.org/spec/lti-tool-configuration"
@@ -58,13 +58,21 @@ class Registered:
     granted: frozenset[str] | None
 
 
-def invite(sessions: Sessions, base_url: str, lms: str | None = None) -> str:
-    """A one-time registration address for one platform, good for a week."""
+def invite(
+    sessions: Sessions,
+    base_url: str,
+    lms: str | None = None,
+    institution_id: str = DEFAULT_INSTITUTION,
+) -> str:
+    """A one-time registration address for one platform of one institution, good for a week."""
     secret = secrets.token_urlsafe(24)
     with sessions.begin() as session:
         session.add(
             Invitation(
-                secret_hash=hashed(secret), lms=lms, expires_at=clock.now() + INVITATION_LIFE
+                secret_hash=hashed(secret),
+                institution_id=institution_id,
+                lms=lms,
+                expires_at=clock.now() + INVITATION_LIFE,
             )
         )
     return f"{base_url}/lti/register?invitation={secret}"

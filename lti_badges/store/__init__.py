@@ -21,40 +21,66 @@ from lti_badges.store.courses import (
     MemberResult,
     ResourceLink,
 )
+from lti_badges.store.institutions import (
+    DEFAULT_INSTITUTION,
+    Admin,
+    AdminLink,
+    AdminSession,
+    Institution,
+    RolePermissions,
+    Share,
+    ensure_institution,
+)
 from lti_badges.store.leases import Process
 from lti_badges.store.migrate import is_current, upgrade
-from lti_badges.store.platforms import Deployment, Invitation, Login, Platform
+from lti_badges.store.people import Consent, Person
+from lti_badges.store.platforms import Deployment, Invitation, Login, Platform, PlatformChange
+from lti_badges.store.scope import EVERY_INSTITUTION, WrongInstitution, institution_of
 from lti_badges.store.session import Sessions, is_busy, open_engine, open_sessions
 from lti_badges.store.signing_keys import KeyRow, SigningKeys
 
 __all__ = [
     "COMPLETED",
+    "DEFAULT_INSTITUTION",
+    "EVERY_INSTITUTION",
     "NOT_COMPLETED",
     "STANDING_STATES",
     "Achievement",
+    "Admin",
+    "AdminLink",
+    "AdminSession",
     "AuditEvent",
     "Award",
     "AwardRule",
     "BackendRow",
     "Base",
+    "Consent",
     "Course",
     "CourseMember",
     "Delivery",
     "Deployment",
+    "Institution",
     "Invitation",
     "IssuedCredential",
     "KeyRow",
     "LineItem",
     "Login",
     "MemberResult",
+    "Person",
     "Platform",
+    "PlatformChange",
     "Process",
     "ResourceLink",
+    "RolePermissions",
     "RuleVersion",
     "Sessions",
+    "Share",
     "SigningKeys",
     "Standing",
     "State",
+    "WrongInstitution",
+    "ensure_institution",
+    "institution_of",
     "is_busy",
     "is_current",
     "new_id",

@@ -32,7 +32,7 @@ from lti_badges.store.courses import Course, CourseMember
 
 class State(StrEnum):
     """The states of an award (design: pending → sending → issued → revoking → revoked; aside:
-    unknown, needs_recipient, rejected)."""
+    unknown, needs_recipient, needs_consent, rejected)."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -41,6 +41,7 @@ class State(StrEnum):
     REVOKED = "revoked"
     UNKNOWN = "unknown"
     NEEDS_RECIPIENT = "needs_recipient"
+    NEEDS_CONSENT = "needs_consent"
     REJECTED = "rejected"
 
 
@@ -104,6 +105,7 @@ class RuleVersion(Base):
     settle_minutes: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     counts_at: Mapped[str] = mapped_column(String(12), default="graded", server_default="graded")
     builds_on: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    may_show_result: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     created_by: Mapped[str] = mapped_column(String(255), default="")
 
@@ -150,6 +152,7 @@ class Award(Base):
     `achieved_by` says whose time `achieved_at` is. A send whose answer was lost is not looked up
     before `rest_until`. `passed_back` is how its score in the gradebook stands: none, due, done,
     refused, withdraw, withdrawn.
+    What its learner chose: `visibility` hidden, link or public; whether name and result are shown.
     """
 
     __tablename__ = "awards"
@@ -196,6 +199,10 @@ class Award(Base):
     pass_back_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     pass_back_attempts: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     passed_back_error: Mapped[str | None] = mapped_column(Text)
+    visibility: Mapped[str] = mapped_column(String(10), default="link", server_default="link")
+    shows_name: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    shows_result: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    declined_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     def stands_at(self, moment: datetime) -> bool:
         """Whether it counts as held or on its way: neither revoked nor expired."""
@@ -226,10 +233,15 @@ class Delivery(Base):
 
 
 class AuditEvent(Base):
-    """What happened, when, by whom; written in the same transaction as what it tells of."""
+    """What happened, when, by whom, from which address; written in the same transaction as what it
+    tells of."""
 
     __tablename__ = "audit_events"
-    __table_args__ = (Index(None, "award_id"), Index(None, "course_id", "at"))
+    __table_args__ = (
+        Index(None, "award_id"),
+        Index(None, "course_id", "at"),
+        Index(None, "institution_id", "id"),
+    )
 
     id: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
@@ -237,6 +249,8 @@ class AuditEvent(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     kind: Mapped[str] = mapped_column(String(40))
     actor: Mapped[str] = mapped_column(String(255), default="lti-badges")
+    address: Mapped[str | None] = mapped_column(String(80))
+    institution_id: Mapped[str | None] = mapped_column(String(36))
     course_id: Mapped[str | None] = mapped_column(String(36))
     member_id: Mapped[str | None] = mapped_column(String(36))
     rule_id: Mapped[str | None] = mapped_column(String(36))

@@ -14,10 +14,12 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    select,
 )
 from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
 from lti_badges.store.base import Base, UtcDateTime, new_id, now
+from lti_badges.store.institutions import DEFAULT_INSTITUTION
 
 
 class BackendRow(Base):
@@ -26,12 +28,16 @@ class BackendRow(Base):
     badges were last listed at `listed_at`, `listing_error` is why that failed since, and
     `awards_itself` names what it awards without us. What the last reconciliation found is
     `reconciled`: checked, revoked, missing, foreign, error. In the minute from `minute_at` on,
-    `minute_count` awards were sent."""
+    `minute_count` awards were sent. `consent` is none, inform or ask."""
 
     __tablename__ = "backends"
+    __table_args__ = (UniqueConstraint("institution_id", "name"),)
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
-    name: Mapped[str] = mapped_column(String(100), unique=True)
+    institution_id: Mapped[str] = mapped_column(
+        ForeignKey("institutions.id", ondelete="RESTRICT"), default=DEFAULT_INSTITUTION
+    )
+    name: Mapped[str] = mapped_column(String(100))
     kind: Mapped[str] = mapped_column(String(40))
     settings: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     secrets: Mapped[str | None] = mapped_column(Text)
@@ -48,6 +54,17 @@ class BackendRow(Base):
     reconciled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     reconciled: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    consent: Mapped[str] = mapped_column(String(10), default="none", server_default="none")
+
+
+def _owner_of_backend(context: Any) -> str:
+    """Column default: a badge belongs to its backend's institution."""
+    table = BackendRow.__table__
+    backend_id = context.get_current_parameters()["backend_id"]
+    owner = context.connection.scalar(
+        select(table.c.institution_id).where(table.c.id == backend_id)
+    )
+    return str(owner or DEFAULT_INSTITUTION)
 
 
 class Achievement(Base):
@@ -58,6 +75,9 @@ class Achievement(Base):
     __table_args__ = (UniqueConstraint("backend_id", "ref"),)
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    institution_id: Mapped[str] = mapped_column(
+        ForeignKey("institutions.id", ondelete="RESTRICT"), default=_owner_of_backend, index=True
+    )
     backend_id: Mapped[str] = mapped_column(ForeignKey("backends.id", ondelete="RESTRICT"))
     ref: Mapped[str] = mapped_column(String(500))
     name: Mapped[str] = mapped_column(String(255))

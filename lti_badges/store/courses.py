@@ -17,11 +17,23 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    select,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from lti_badges.store.base import Base, Exact, UtcDateTime, new_id, now
+from lti_badges.store.institutions import DEFAULT_INSTITUTION
 from lti_badges.store.platforms import Deployment
+
+
+def _owner_of_deployment(context: Any) -> str:
+    """Column default: a course belongs to its deployment's institution."""
+    deployment_id = context.get_current_parameters()["deployment_id"]
+    table = Deployment.__table__
+    owner = context.connection.scalar(
+        select(table.c.institution_id).where(table.c.id == deployment_id)
+    )
+    return str(owner or DEFAULT_INSTITUTION)
 
 
 class Course(Base):
@@ -40,6 +52,9 @@ class Course(Base):
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     deployment_id: Mapped[str] = mapped_column(ForeignKey("deployments.id", ondelete="CASCADE"))
+    institution_id: Mapped[str] = mapped_column(
+        ForeignKey("institutions.id", ondelete="RESTRICT"), default=_owner_of_deployment, index=True
+    )
     context_id: Mapped[str] = mapped_column(String(255), index=True)
     title: Mapped[str] = mapped_column(String(500), default="")
     label: Mapped[str] = mapped_column(String(255), default="")
@@ -97,6 +112,7 @@ class CourseMember(Base):
     that no rule has judged yet: set with each change, cleared by the evaluation, so that a crash
     between the two forgets nobody. `roster_says` is learner, staff or other, by the last roster
     that named them; `is_tracked` false says that the LMS does not treat them as a learner.
+    `permissions` is what the last launch allowed; page tokens made before `tokens_from` are void.
     """
 
     __tablename__ = "members"
@@ -104,6 +120,9 @@ class CourseMember(Base):
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     course_id: Mapped[str] = mapped_column(ForeignKey("courses.id", ondelete="CASCADE"))
+    person_id: Mapped[str | None] = mapped_column(
+        ForeignKey("people.id", ondelete="SET NULL"), index=True
+    )
     sub: Mapped[str] = mapped_column(String(255))
     name: Mapped[str | None] = mapped_column(String(500))
     email: Mapped[str | None] = mapped_column(String(320))
@@ -119,6 +138,8 @@ class CourseMember(Base):
     seen_in: Mapped[str | None] = mapped_column(String(80))
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     last_launch_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    permissions: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    tokens_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     course: Mapped[Course] = relationship()
 

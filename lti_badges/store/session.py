@@ -13,6 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session, sessionmaker
 
+from lti_badges.store.scope import bind
+
 BUSY_TIMEOUT_MS = 15_000
 POOL_WAIT_S = 10
 KEPT_CONNECTIONS = 5
@@ -61,9 +63,10 @@ def open_engine(database_url: str, connections: int = CONNECTIONS) -> Engine:
     return engine
 
 
-def open_sessions(engine: Engine) -> Sessions:
-    """A session factory, see `Sessions`."""
-    return Sessions(engine, expire_on_commit=False)
+def open_sessions(engine: Engine, institution_id: str) -> Sessions:
+    """A session factory, see `Sessions`. Its queries see one institution's rows; those of all for
+    `EVERY_INSTITUTION`."""
+    return Sessions(engine, expire_on_commit=False, info=bind(institution_id))
 
 
 def for_writing(engine: Engine) -> Engine:

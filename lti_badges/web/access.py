@@ -26,6 +26,7 @@ class Access:
     """What its holder may see: one course, as one member, in one role. `deep_link` holds what the
     platform's content picker wants to know, when that is what was opened."""
 
+    institution_id: str
     platform_id: str
     sub: str
     role: Role
@@ -100,12 +101,12 @@ class AccessTokens:
 
     def sign_in(self, access: Access) -> str:
         """What travels through an LMS's consent page and back, for ten minutes."""
-        return str(self._states.dumps([access.course_id, access.actor]))
+        return str(self._states.dumps([access.institution_id, access.course_id, access.actor]))
 
-    def signing_in(self, state: str) -> tuple[str, str]:
-        """Course and person whose consent came back. Raises LaunchError."""
+    def signing_in(self, state: str) -> tuple[str, str, str]:
+        """Institution, course and person whose consent came back. Raises LaunchError."""
         try:
-            course_id, actor = self._states.loads(state, max_age=TICKET_LIFE_S)
+            institution_id, course_id, actor = self._states.loads(state, max_age=TICKET_LIFE_S)
         except BadSignature:
             raise LaunchError(
                 "This sign-in took too long, or was not begun in a course. Open the tool from your "
@@ -113,7 +114,7 @@ class AccessTokens:
                 code="sign_in",
                 status=401,
             ) from None
-        return course_id, actor
+        return institution_id, course_id, actor
 
     def read(self, request: Request) -> Access:
         """The holder of the request's token. Raises LaunchError without a good one."""

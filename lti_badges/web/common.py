@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from lti_badges.core import clock
 from lti_badges.core.errors import LtiBadgesError
+from lti_badges.ledger.audit import ADDRESS
 from lti_badges.lti.ags import with_query
 from lti_badges.queries.roster import state_label
 from lti_badges.store import is_busy
@@ -51,10 +52,15 @@ def prepare(app: Flask) -> None:
     )
     app.jinja_env.globals.update(now=clock.now)
     prepare_assets(app)
+    app.before_request(_note_address)
     app.after_request(_headers)
     app.register_error_handler(LtiBadgesError, _known)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unforeseen)
+
+
+def _note_address() -> None:
+    ADDRESS.set((request.remote_addr or "")[:80] or None)
 
 
 def format_moment(moment: datetime | None) -> str:

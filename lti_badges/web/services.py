@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 
 from lti_badges import lms
 from lti_badges.context import ToolContext
 from lti_badges.jobs import Queue
 from lti_badges.lti.launches import LaunchServices
+from lti_badges.store import WrongInstitution
 from lti_badges.web.access import AccessTokens, AdminTokens
 
 EXTENSION = "lti_badges"
@@ -17,9 +18,10 @@ EXTENSION = "lti_badges"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The collaborators of one running application."""
+    """The collaborators of one running application. `installation` sees all institutions: only what
+    serves anybody asks for it, by that name."""
 
-    tool: ToolContext
+    installation: ToolContext
     queue: Queue
     launches: LaunchServices
     access: AccessTokens
@@ -38,9 +40,24 @@ class Services:
         )
         return cls(tool, queue, launches, AccessTokens(tool.cipher), AdminTokens(tool.cipher))
 
+    @property
+    def tool(self) -> ToolContext:
+        """The tool of the institution that this request is for; see `enter_institution`."""
+        bound: ToolContext | None = g.get("institution_tool")
+        if bound is None:
+            raise WrongInstitution("This request has not been bound to an institution.")
+        return bound
+
     def attach(self, app: Flask) -> None:
         """Make them known to the application's pages."""
         app.extensions[EXTENSION] = self
+
+
+def enter_institution(institution_id: str) -> ToolContext:
+    """From now on this request works for one institution, as its token, launch or session says."""
+    g.institution_tool = services().installation.within(institution_id)
+    tool: ToolContext = g.institution_tool
+    return tool
 
 
 def services() -> Services:

@@ -17,7 +17,7 @@ import psycopg
 from lti_badges.backends import ensure_default
 from lti_badges.core.crypto import Cipher, KeyFolder
 from lti_badges.settings import Settings
-from lti_badges.store import SigningKeys, open_engine, open_sessions, upgrade
+from lti_badges.store import EVERY_INSTITUTION, SigningKeys, open_engine, open_sessions, upgrade
 
 POSTGRES = os.environ.get("TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 
@@ -88,8 +88,10 @@ def _fill(address: str) -> None:
     """The schema, the built-in backend, and signing keys: making RSA keys is slow."""
     engine = open_engine(Settings(database_url=address).database_url)
     upgrade(engine)
-    ensure_default(open_sessions(engine))
-    SigningKeys(open_sessions(engine), Cipher(SECRET), KeyFolder(Path("none"))).open()
+    ensure_default(open_sessions(engine, EVERY_INSTITUTION))
+    SigningKeys(
+        open_sessions(engine, EVERY_INSTITUTION), Cipher(SECRET), KeyFolder(Path("none"))
+    ).open()
     if engine.dialect.name == "sqlite":
         with engine.connect() as connection:
             # The file alone is copied: nothing may be left in the write-ahead log.

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from lti_badges.core.crypto import Cipher, KeyFolder
-from lti_badges.store import SigningKeys, open_engine, open_sessions, upgrade
+from lti_badges.store import EVERY_INSTITUTION, SigningKeys, open_engine, open_sessions, upgrade
 
 
 @cache
@@ -15,4 +15,4 @@ def keys_at(folder: Path) -> SigningKeys:
     engine = open_engine(f"sqlite:///{folder}/keys.db")
     upgrade(engine)
     keys = KeyFolder(folder)
-    return SigningKeys(open_sessions(engine), Cipher(keys.secret_key()), keys)
+    return SigningKeys(open_sessions(engine, EVERY_INSTITUTION), Cipher(keys.secret_key()), keys)

@@ -25,10 +25,10 @@ from lti_badges.core.errors import LtiBadgesError, PlatformError, Refused
 from lti_badges.ledger.backend_pauses import resume_backend
 from lti_badges.lti.registration import invite
 from lti_badges.queries.admin import overview, retry_backend
-from lti_badges.store import BackendRow, Platform
+from lti_badges.store import DEFAULT_INSTITUTION, BackendRow, Platform
 from lti_badges.values.settings import Setting
 from lti_badges.web.instructor import sign_in
-from lti_badges.web.services import services
+from lti_badges.web.services import enter_institution, services
 
 admin = Blueprint("admin", __name__, url_prefix="/admin", template_folder="templates")
 ACTOR = "admin console"
@@ -39,6 +39,7 @@ OPEN = {"admin.door", "admin.enter", "admin.consent"}
 def _only_admins() -> None:
     if request.endpoint not in OPEN:
         services().admin.check(request)
+        enter_institution(DEFAULT_INSTITUTION)
 
 
 @admin.get("/")
@@ -86,7 +87,8 @@ def platforms() -> str:
 def invitation() -> str:
     """A one-time address for dynamic registration."""
     tool, kind = services().tool, request.form.get("lms", "")
-    address = invite(tool.sessions, tool.settings.base_url, kind or None)
+    owner = tool.institution_id or DEFAULT_INSTITUTION
+    address = invite(tool.sessions, tool.settings.base_url, kind or None, owner)
     return _platforms(address)
 
 
@@ -168,8 +170,10 @@ def ask_consent(backend_id: str) -> str:
 @admin.get("/consent")
 def consent() -> str:
     """Back from a backend's consent page. The state says whose it is, and that we sent them."""
-    tool = services().tool
     backend_id = services().admin.backend_of(request.args.get("state", ""))
+    with services().installation.sessions() as session:
+        owner = backend_named(session, backend_id).institution_id
+    tool = enter_institution(owner)
     if "code" not in request.args:
         said = request.args.get("error_description") or request.args.get("error") or "no code"
         raise Refused(f"The badge service did not let this tool in: {said[:200]}.")
@@ -206,7 +210,7 @@ def change_backend(backend_id: str, change: str) -> str:
 
 
 def _consent_address() -> str:
-    return services().tool.settings.url("/admin/consent")
+    return services().installation.settings.url("/admin/consent")
 
 
 def _platforms(address: str | None = None, said: str | None = None) -> str:

@@ -12,6 +12,7 @@ from lti_badges.core.errors import NotAllowed, NotFound
 from lti_badges.store import Award
 from lti_badges.values.course import Role
 from lti_badges.web.access import Access
+from lti_badges.web.entry import entered
 from lti_badges.web.services import services
 
 HARMLESS = {"/course/rules/rehearse", "/course/rules/conditions", "/course/awards.csv"}
@@ -21,7 +22,7 @@ instructor = Blueprint("instructor", __name__, url_prefix="/course", template_fo
 
 @instructor.before_request
 def _only_instructors() -> None:
-    access = services().access.read(request)
+    access = entered()
     if access.role is not Role.INSTRUCTOR or not access.course_id:
         raise NotAllowed("Only instructors of the course can do this.")
     if access.read_only and request.method == "POST" and request.path not in HARMLESS:
@@ -29,7 +30,6 @@ def _only_instructors() -> None:
             "You are looking through somebody else's eyes (“act as user”): you can see everything, "
             "but change nothing. Log in as yourself to do this."
         )
-    g.access = access
 
 
 def current_access() -> Access:

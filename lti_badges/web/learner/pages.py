@@ -12,6 +12,7 @@ from lti_badges.core.errors import NotAllowed
 from lti_badges.courses.launch_intake import LaunchedMember
 from lti_badges.queries.learner import Earned, learner_badges
 from lti_badges.web.access import Access
+from lti_badges.web.entry import entered
 from lti_badges.web.polling import polled, unless_seen
 from lti_badges.web.services import services
 
@@ -31,7 +32,7 @@ def page(access: Access, arrival: LaunchedMember) -> str:
 @learner.get("")
 def refresh() -> str | Response:
     """The same, asked for again while the page is open: a badge on its way arrives by itself."""
-    access = services().access.read(request)
+    access = entered()
     if not access.member_id:
         raise NotAllowed("Open this page from your course in the LMS.")
     return unless_seen(_badges(access))

@@ -20,6 +20,7 @@ from lti_badges.store import Platform
 from lti_badges.values.badge import AchievementRef
 from lti_badges.values.course import Role
 from lti_badges.web.access import Access
+from lti_badges.web.entry import entered
 from lti_badges.web.services import services
 
 COLUMN_MAXIMUM = 100.0
@@ -132,7 +133,7 @@ def _choice(access: Access, chosen: set[str] | frozenset[str] = frozenset()) -> 
 
 
 def _access() -> Access:
-    access = services().access.read(request)
+    access = entered()
     if access.role is not Role.INSTRUCTOR or access.deep_link is None or access.read_only:
         raise NotAllowed("Only instructors can place badges in a course.")
     return access

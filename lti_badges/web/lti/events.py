@@ -31,6 +31,6 @@ def push(kind: str) -> Response:
             code="unsigned",
             status=401,
         )
-    told = take_push(services().tool, kind, token)
+    told = take_push(services().installation, kind, token)
     log.info("event", lms=kind, used=told is not None)
     return jsonify({})

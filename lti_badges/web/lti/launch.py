@@ -19,7 +19,7 @@ from lti_badges.web.access import Access
 from lti_badges.web.instructor import pages as instructor
 from lti_badges.web.learner import pages as learner
 from lti_badges.web.lti import deep_linking as picker
-from lti_badges.web.services import services
+from lti_badges.web.services import enter_institution, services
 
 launch = Blueprint("launch", __name__, url_prefix="/lti", template_folder="templates")
 log = structlog.get_logger("lti_badges.launch")
@@ -32,7 +32,7 @@ PATH = "/lti/launch"
 @launch.route("/login", methods=["GET", "POST"])
 def login() -> AnyResponse:
     """Third-party-initiated login: a plain 302, unless the LMS offers to keep our secret itself."""
-    tool = services().tool
+    tool = services().installation
     started = begin_login(tool.sessions, tool.settings.base_url, request.values)
     if started.storage_target:
         page = render_template(
@@ -82,7 +82,7 @@ def window() -> AnyResponse:
 @launch.get("/jwks.json")
 def jwks() -> Response:
     """Our public keys."""
-    response = jsonify(services().tool.keys.jwks())
+    response = jsonify(services().installation.keys.jwks())
     response.headers["Cache-Control"] = "public, max-age=600"
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
@@ -90,6 +90,7 @@ def jwks() -> Response:
 
 def _opened(accepted: Accepted, state: str) -> AnyResponse:
     came, platform = accepted.launch, accepted.platform
+    enter_institution(accepted.institution_id)
     log.info(
         "launch_accepted", platform=platform.id, message=came.message.value, role=came.role.value
     )
@@ -132,6 +133,7 @@ def _access(
     accepted: Accepted, arrival: LaunchedMember, deep_link: dict[str, object] | None = None
 ) -> Access:
     return Access(
+        institution_id=accepted.institution_id,
         platform_id=accepted.platform.id,
         sub=accepted.launch.sub,
         role=arrival.role,
@@ -186,7 +188,7 @@ def _set_cookies(response: AnyResponse, started: Started) -> None:
         samesite="None",
         partitioned=True,
     )
-    if not services().tool.settings.is_https:
+    if not services().installation.settings.is_https:
         response.set_cookie(
             lax, started.secret, max_age=age, path=PATH, httponly=True, samesite="Lax"
         )

@@ -35,7 +35,7 @@ MAX_NOTICES = 100
 @registration.get("/register")
 def register() -> str:
     """Dynamic registration: the LMS opens this with its configuration's address."""
-    tool = services().tool
+    tool = services().installation
     secret = request.args.get("invitation", "")
     kind = open_invitation(tool.sessions, secret)
     url, token = (
@@ -86,7 +86,7 @@ def register() -> str:
 def key_configuration(kind: str) -> Response:
     """A configuration document for the LMSes that take one by address."""
     vendor = lms.LMSES.get(kind)
-    base_url = services().tool.settings.base_url
+    base_url = services().installation.settings.base_url
     found = vendor.key_configuration(base_url, request.args) if vendor else None
     if found is None:
         abort(404)
@@ -107,7 +107,7 @@ def setup(kind: str) -> str:
     vendor = lms.LMSES.get(kind)
     if vendor is None:
         raise NotFound("There is no guide for that LMS.")
-    text = vendor.guide().replace(EXAMPLE, services().tool.settings.base_url)
+    text = vendor.guide().replace(EXAMPLE, services().installation.settings.base_url)
     return render_template("launch/setup.html", vendor=vendor, text=text)
 
 
@@ -128,7 +128,7 @@ def _notice(given: Any) -> tuple[str, dict[str, Any]]:
     token = given.get("jwt") if isinstance(given, dict) else None
     if not isinstance(token, str):
         raise LaunchError("A notice without its jwt can't be taken.", code="notices")
-    tool = services().tool
+    tool = services().installation
     issuer, audiences = unverified_parties(token)
     with tool.sessions() as session:
         platform = session.scalar(
@@ -157,7 +157,7 @@ def _note(platform_id: str, claims: dict[str, Any]) -> None:
         return
     if isinstance(origins, list) and origins:
         note_copy(
-            services().tool,
+            services().installation,
             platform_id,
             str(claims.get(f"{CLAIM}deployment_id", "")),
             str(context["id"])[:255],

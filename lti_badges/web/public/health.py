@@ -46,7 +46,7 @@ def metrics() -> Response:
     paused = Gauge("lti_badges_backends_paused", "Backends held back", registry=registry)
     queued = Gauge("lti_badges_queue_waiting", "Nudges that nobody has taken", registry=registry)
     now = clock.now()
-    with services().tool.sessions() as session:
+    with services().installation.sessions() as session:
         for state in State:
             awards.labels(state.value).set(0)
         for name, count in session.execute(select(Award.state, func.count()).group_by(Award.state)):
@@ -77,7 +77,7 @@ def metrics() -> Response:
 
 def _problems() -> Iterator[tuple[str, str]]:
     try:
-        if not is_current(services().tool.database):
+        if not is_current(services().installation.database):
             yield "database", "the schema is not up to date; run: lti-badges db upgrade"
     except SQLAlchemyError:
         yield "database", "does not answer"

@@ -34,7 +34,7 @@ T = TypeVar("T")
 @public.get("/")
 def home() -> str:
     """What this is, for whoever comes to the bare address."""
-    return render_template("public/home.html", base=services().tool.settings.base_url)
+    return render_template("public/home.html", base=services().installation.settings.base_url)
 
 
 @public.get("/credentials/<uuid:award>")
@@ -72,7 +72,8 @@ def credential_ob2(award: Any) -> AnyResponse:
     row = _issued(str(award))
     if row.revoked_at is not None:
         gone = ob2.build_revoked(
-            services().tool.settings.url(f"/credentials/{award}"), row.revocation_reason or ""
+            services().installation.settings.url(f"/credentials/{award}"),
+            row.revocation_reason or "",
         )
         response = _document(gone, LD_TYPE)
         response.status_code = 410  # OB 2.0: a revoked hosted assertion
@@ -84,7 +85,7 @@ def credential_ob2(award: Any) -> AnyResponse:
 def achievement(achievement: Any) -> AnyResponse:
     """What can be earned."""
     row = _achievement(str(achievement))
-    tool = services().tool
+    tool = services().installation
     if _wants_page():
         backend = _backend(row.backend_id)
         return Response(
@@ -99,7 +100,7 @@ def achievement(achievement: Any) -> AnyResponse:
 @public.get("/achievements/<uuid:achievement>/ob2.json")
 def achievement_ob2(achievement: Any) -> AnyResponse:
     """The Open Badges 2.0 BadgeClass."""
-    row, tool = _achievement(str(achievement)), services().tool
+    row, tool = _achievement(str(achievement)), services().installation
     issuer = _found(documents.issuer_of_achievement(tool, row.id))
     document = issuer.achievement_document(achievement_of(tool, row))
     return _document(ob2.build_badge_class(document, issuer.profile), LD_TYPE)
@@ -109,14 +110,14 @@ def achievement_ob2(achievement: Any) -> AnyResponse:
 def achievement_image(achievement_id: Any, extension: str) -> AnyResponse:
     """A badge's picture."""
     wanted = SVG if extension == "svg" else PNG
-    image, media_type = picture_of(services().tool, str(achievement_id), wanted)
+    image, media_type = picture_of(services().installation, str(achievement_id), wanted)
     return _picture(image, media_type)
 
 
 @public.get("/issuers/<uuid:issuer>")
 def issuer(issuer: Any) -> AnyResponse:
     """The issuer's Profile and keys."""
-    tool = services().tool
+    tool = services().installation
     found = _found(documents.issuer_of(tool, str(issuer)))
     if _wants_page():
         return Response(render_template("public/issuer.html", profile=found.profile))
@@ -126,20 +127,20 @@ def issuer(issuer: Any) -> AnyResponse:
 @public.get("/issuers/<uuid:issuer>/ob2.json")
 def issuer_ob2(issuer: Any) -> AnyResponse:
     """The Open Badges 2.0 Issuer."""
-    found = _found(documents.issuer_of(services().tool, str(issuer)))
+    found = _found(documents.issuer_of(services().installation, str(issuer)))
     return _document(ob2.build_issuer(found.profile), LD_TYPE)
 
 
 @public.get("/issuers/<uuid:issuer>/keys/<kid>")
 def issuer_key(issuer: Any, kid: str) -> AnyResponse:
     """The public key of VC-JWT proofs, as JWK."""
-    return _document(_found(documents.jwk(services().tool, str(issuer), kid)), JSON_TYPE)
+    return _document(_found(documents.jwk(services().installation, str(issuer), kid)), JSON_TYPE)
 
 
 @public.get("/status/<uuid:status_list>")
 def status(status_list: Any) -> AnyResponse:
     """A signed BitstringStatusListCredential."""
-    found = documents.status_list(services().tool, str(status_list))
+    found = documents.status_list(services().installation, str(status_list))
     response = _document(_found(found), _json_type())
     response.headers["Cache-Control"] = ONE_MINUTE
     return response
@@ -152,7 +153,7 @@ def favicon() -> AnyResponse:
 
 
 def _credential_page(award_id: str, email: str | None = None) -> AnyResponse:
-    tool = services().tool
+    tool = services().installation
     with tool.sessions() as session:
         award = session.get(Award, award_id)
         if award is None:
@@ -196,7 +197,7 @@ def _verification(tool: ToolContext, row: IssuedCredential | None) -> Verificati
 
 
 def _baked(row: IssuedCredential, form: str) -> AnyResponse:
-    tool = services().tool
+    tool = services().installation
     image, media_type = picture_of(tool, row.achievement_id, SVG if form == "svg" else PNG)
     if form == "svg":
         if media_type != SVG:
@@ -207,7 +208,7 @@ def _baked(row: IssuedCredential, form: str) -> AnyResponse:
 
 
 def _issued(award_id: str) -> IssuedCredential:
-    with services().tool.sessions() as session:
+    with services().installation.sessions() as session:
         row = session.get(IssuedCredential, award_id)
     if row is None:
         raise NotFound("There is no such credential here, or it has not been issued yet.")
@@ -215,7 +216,7 @@ def _issued(award_id: str) -> IssuedCredential:
 
 
 def _achievement(achievement_id: str) -> Achievement:
-    with services().tool.sessions() as session:
+    with services().installation.sessions() as session:
         row = session.get(Achievement, achievement_id)
     if row is None:
         raise NotFound("There is no such badge.")
@@ -223,7 +224,7 @@ def _achievement(achievement_id: str) -> Achievement:
 
 
 def _backend(backend_id: str) -> BackendRow:
-    with services().tool.sessions() as session:
+    with services().installation.sessions() as session:
         return session.get_one(BackendRow, backend_id)
 
 

@@ -1,0 +1,109 @@
+"""Institutions of this installation, and what two of them share."""
+
+from __future__ import annotations
+
+import json
+
+import click
+from sqlalchemy import select
+
+from lti_badges.catalogue.institutions import (
+    PROFILE,
+    add_institution,
+    belongings,
+    institution_named,
+    remove_institution,
+    rename_institution,
+    save_profile,
+    share,
+)
+from lti_badges.cli.common import json_option, open_context, open_installation, pairs, show
+from lti_badges.core.errors import InvalidInput
+from lti_badges.store import Institution
+
+BY = "command line"
+
+
+@click.group()
+def institutions() -> None:
+    """Who runs courses and issues badges here; nothing crosses between two."""
+
+
+@institutions.command("add")
+@click.argument("name")
+def add(name: str) -> None:
+    """Add an institution; it begins with a built-in issuer of its own."""
+    click.echo(add_institution(open_installation(), name, by=BY))
+
+
+@institutions.command("list")
+@json_option
+def list_institutions(as_json: bool) -> None:
+    """All institutions, and how much belongs to each."""
+    with open_installation().sessions() as session:
+        rows = [
+            {"id": each.id, "name": each.name, "default": each.is_default}
+            | belongings(session, each.id)
+            for each in session.scalars(select(Institution).order_by(Institution.created_at))
+        ]
+    show(rows, ["id", "name", "default", "courses", "people", "backends"], as_json=as_json)
+
+
+@institutions.command("show")
+@click.argument("name")
+def show_institution(name: str) -> None:
+    """Everything about one, as JSON."""
+    with open_installation().sessions() as session:
+        row = institution_named(session, name)
+        told = {
+            "id": row.id,
+            "name": row.name,
+            "default": row.is_default,
+            "profile": row.profile,
+            "branding": row.branding,
+            "settings": row.settings,
+        } | belongings(session, row.id)
+    click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+
+
+@institutions.command("rename")
+@click.argument("name")
+@click.argument("to", metavar="NEW_NAME")
+def rename(name: str, to: str) -> None:
+    """Give an institution another name."""
+    rename_institution(open_installation(), name, to, by=BY)
+    click.echo("Renamed.")
+
+
+@institutions.command("profile")
+@click.argument("name")
+@click.option("--set", "values", multiple=True, metavar="KEY=VALUE", help=", ".join(PROFILE))
+def profile(name: str, values: tuple[str, ...]) -> None:
+    """What its issuer says of itself; a value left empty is taken away."""
+    given = pairs(values)
+    if unknown := [key for key in given if key not in PROFILE]:
+        raise InvalidInput(f"“{unknown[0]}” is not in a profile; there are: {', '.join(PROFILE)}.")
+    tool = open_context(name)
+    with tool.sessions() as session:
+        kept = dict(institution_named(session, tool.institution_id or "").profile)
+    save_profile(tool, kept | given, by=BY)
+    click.echo("Saved.")
+
+
+@institutions.command("remove")
+@click.argument("name")
+def remove(name: str) -> None:
+    """Remove an institution that nothing belongs to any more."""
+    remove_institution(open_installation(), name, by=BY)
+    click.echo("Removed.")
+
+
+@institutions.command("share")
+@click.argument("kind", type=click.Choice(["backend", "achievement"]))
+@click.argument("item", metavar="ID")
+@click.argument("institution", metavar="INSTITUTION")
+@click.option("--stop", is_flag=True, help="No longer.")
+def share_item(kind: str, item: str, institution: str, *, stop: bool) -> None:
+    """Let another institution use a backend, with its general badges, or one badge."""
+    share(open_installation(), kind, item, institution, stop=stop, by=BY)
+    click.echo("No longer shared." if stop else "Shared.")
