@@ -10,6 +10,7 @@ from sqlalchemy import select
 from lti_badges import lms
 from lti_badges.catalogue.configuration import approve_deployment, connect_platform, platform_named
 from lti_badges.catalogue.institutions import institution_names
+from lti_badges.catalogue.platforms import decide_change, pending_changes, remove_platform
 from lti_badges.cli.common import (
     institution_option,
     json_option,
@@ -22,7 +23,9 @@ from lti_badges.cli.common import (
 from lti_badges.core.errors import InvalidInput, PlatformError
 from lti_badges.lti.registration import invite
 from lti_badges.settings import checked_url
-from lti_badges.store import Course, Deployment, Platform
+from lti_badges.store import Deployment, Platform
+
+BY = "command line"
 
 
 @click.group()
@@ -134,19 +137,44 @@ def list_platforms(as_json: bool) -> None:
 
 @platforms.command()
 @click.argument("platform_id", metavar="ID")
-def remove(platform_id: str) -> None:
-    """Remove a registration that no course uses."""
-    with open_installation().sessions.begin() as session:
-        platform = platform_named(session, platform_id)
-        used = session.scalar(
-            select(Course.id).join(Deployment).where(Deployment.platform_id == platform.id).limit(1)
-        )
-        if used:
-            raise InvalidInput(
-                "Courses of this platform are known, with their awards; it can't be removed."
-            )
-        session.delete(platform)
-    click.echo("Removed.")
+@click.option("--with-data", is_flag=True, help="Delete its courses and people, too.")
+def remove(platform_id: str, *, with_data: bool) -> None:
+    """Take a platform out of service at once. Where courses are known it is archived: what was
+    awarded goes on to verify."""
+    tool = open_installation()
+    if remove_platform(tool, platform_id, with_data=with_data, by=BY):
+        click.echo("Removed.")
+    else:
+        click.echo("Archived: nobody gets in from there any more; its awards stay.")
+
+
+@platforms.command("pending")
+@json_option
+def list_pending(as_json: bool) -> None:
+    """Registrations that would change a known platform, with old and new values."""
+    rows = [
+        {
+            "id": each.id,
+            "platform": each.platform,
+            "platform_id": each.platform_id,
+            "from": each.source,
+            "asked_at": each.created_at,
+            "changes": [{"what": what, "old": old, "new": new} for what, old, new in each.changes]
+            if as_json
+            else "\n".join(f"{what}: {old or '–'} → {new}" for what, old, new in each.changes),
+        }
+        for each in pending_changes(open_installation())
+    ]
+    show(rows, ["id", "platform", "from", "asked_at", "changes"], as_json=as_json)
+
+
+@platforms.command("confirm")
+@click.argument("change_id", metavar="CHANGE")
+@click.option("--reject", is_flag=True, help="Refuse it instead.")
+def confirm(change_id: str, *, reject: bool) -> None:
+    """Let a pending registration change its platform."""
+    decide_change(open_installation(), change_id, confirm=not reject, by=BY)
+    click.echo("Rejected." if reject else "Confirmed.")
 
 
 @platforms.command()

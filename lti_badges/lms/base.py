@@ -84,6 +84,9 @@ class LMS:
     """The product codes by which it introduces itself."""
     shared_issuers: ClassVar[tuple[str, ...]] = ()
     """Issuers that all its customers share, whoever's host they are on."""
+    endpoint_hosts: ClassVar[tuple[str, ...]] = ()
+    """The vendor's own hosts, where the addresses of a shared issuer must be; a leading dot stands
+    for all hosts below."""
     trusts_deployments: ClassVar[bool] = False
     """Whether a client id belongs to one institution, so that its deployments are its own."""
     custom_parameters: ClassVar[dict[str, str]] = {"context_history": "$Context.id.history"}

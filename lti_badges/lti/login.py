@@ -93,7 +93,7 @@ def hashed(secret: str) -> str:
 
 def _platform(session: Session, issuer: str, client_id: str | None) -> Platform:
     """By issuer and client id: issuers are shared by institutions (Canvas, Blackboard)."""
-    query = select(Platform).where(Platform.issuer == issuer)
+    query = select(Platform).where(Platform.issuer == issuer, Platform.archived_at.is_(None))
     if client_id is not None:
         query = query.where(Platform.client_id == client_id)
     found = list(session.scalars(query.limit(2)))

@@ -22,7 +22,14 @@ from lti_badges.core.http import Http, Reply, host_of
 from lti_badges.lti import ags, nrps
 from lti_badges.lti.login import hashed
 from lti_badges.settings import checked_url
-from lti_badges.store import DEFAULT_INSTITUTION, Deployment, Invitation, Platform, Sessions
+from lti_badges.store import (
+    DEFAULT_INSTITUTION,
+    Deployment,
+    Invitation,
+    Platform,
+    PlatformChange,
+    Sessions,
+)
 
 PLATFORM_CONFIGURATION = "https://purl.imsglobal.org/spec/lti-platform-configuration"
 TOOL_CONFIGURATION = "https://purl.imsglobal.org/spec/lti-tool-configuration"
@@ -32,6 +39,8 @@ NOTICE_SCOPE = "https://purl.imsglobal.org/spec/lti/scope/noticehandlers"
 """For the Platform Notification Service; only platforms that have it know it."""
 CLAIMS = ("iss", "sub", "name", "given_name", "family_name", "email", "locale")
 MAX_BYTES = 300_000
+ADDRESSES = ("lms", "auth_login_url", "auth_token_url", "key_set_url", "auth_audience")
+"""What makes a registration what it is: launches are believed, and tokens sent, by these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +134,37 @@ def read_configuration(
     )
 
 
-def check_owner(configuration: Configuration, url: str, shared_issuers: Sequence[str]) -> None:
-    """The issuer must be on the host that published the configuration (LTI-DR §3.5), but for
-    issuers that a vendor shares among its customers. Raises LaunchError."""
+def check_owner(
+    configuration: Configuration,
+    url: str,
+    shared_issuers: Sequence[str],
+    endpoint_hosts: Sequence[str],
+) -> None:
+    """The issuer must be on the host that published the configuration (LTI-DR §3.5). An issuer that
+    a vendor shares among its customers may be on any of their hosts, but what decides whom we
+    believe, and where tokens are asked for, must be on the vendor's own (`endpoint_hosts`; a
+    leading dot stands for all hosts below). Raises LaunchError."""
     issuer = configuration.issuer.rstrip("/")
-    if urlsplit(issuer).hostname != urlsplit(url).hostname and issuer not in shared_issuers:
+    if issuer in shared_issuers:
+        for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+            endpoint = getattr(configuration, name)
+            if not _is_at(endpoint, endpoint_hosts):
+                raise _unusable(
+                    f"{host_of(url)} names {host_of(endpoint)} for {issuer}, which is not one of "
+                    "that LMS's own hosts. An LMS of your own needs an issuer of its own, or an "
+                    "admin registers it by hand."
+                )
+    elif urlsplit(issuer).hostname != urlsplit(url).hostname:
         raise _unusable(
             f"{host_of(url)} speaks for another platform, {issuer[:200]}; that is not allowed."
         )
     if host_of(configuration.registration_endpoint) != host_of(url):
         raise _unusable(f"{host_of(url)} sends the registration to another host.")
+
+
+def _is_at(url: str, hosts: Sequence[str]) -> bool:
+    host = (urlsplit(url).hostname or "").lower()
+    return any(host.endswith(each) if each.startswith(".") else host == each for each in hosts)
 
 
 def tool_registration(
@@ -204,6 +234,15 @@ def send_registration(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a registration: a platform, or, where one of this name is known with other
+    addresses, a change (`change_id`) that waits for an admin."""
+
+    platform_id: str
+    change_id: str | None = None
+
+
 def store_registration(
     sessions: Sessions,
     secret: str,
@@ -213,49 +252,98 @@ def store_registration(
     lms: str,
     trust_all_deployments: bool,
     takes_audience: bool = True,
-) -> str:
-    """Platform and deployment, new or brought up to date, and the invitation used up: in one
-    transaction. Returns the platform's id."""
+) -> Stored:
+    """A new platform of the invitation's institution, and the invitation used up: in one
+    transaction. A platform that is known is never changed by a registration: whoever holds an
+    invitation could take another's launches over."""
     with sessions.begin() as session:
-        platform = _platform(session, configuration.issuer, registered.client_id)
-        platform.lms = lms
-        platform.name = configuration.account or platform.name or ""
-        platform.auth_login_url = configuration.authorization_endpoint
-        platform.auth_token_url = configuration.token_endpoint
-        platform.key_set_url = configuration.jwks_uri
-        platform.auth_audience = configuration.audience if takes_audience else None
-        platform.trust_all_deployments = trust_all_deployments
-        platform.product = {"family": configuration.family}
-        session.flush()
-        if registered.deployment_id:
-            _approve(platform, registered.deployment_id)
-        invitation = session.get_one(Invitation, hashed(secret))
-        if invitation.used_at is not None:
-            raise LaunchError(
-                "This registration address has just been used by another registration.",
-                code="invitation",
-                status=403,
+        invitation = _used_up(session, secret)
+        told = {
+            "lms": lms,
+            "name": configuration.account or "",
+            "auth_login_url": configuration.authorization_endpoint,
+            "auth_token_url": configuration.token_endpoint,
+            "key_set_url": configuration.jwks_uri,
+            "auth_audience": configuration.audience if takes_audience else None,
+            "trust_all_deployments": trust_all_deployments,
+        }
+        platform = session.scalar(
+            select(Platform).where(
+                Platform.issuer == configuration.issuer,
+                Platform.client_id == registered.client_id,
             )
-        invitation.used_at, invitation.platform_id = clock.now(), platform.id
-        return platform.id
+        )
+        if platform is None:
+            platform = Platform(
+                institution_id=invitation.institution_id,
+                issuer=configuration.issuer,
+                client_id=registered.client_id,
+                product={"family": configuration.family},
+                **told,
+            )
+            session.add(platform)
+            session.flush()
+            if registered.deployment_id:
+                _approve(session, platform, registered.deployment_id, invitation.institution_id)
+            invitation.platform_id = platform.id
+            return Stored(platform.id)
+        invitation.platform_id = platform.id
+        change = _waiting(session, platform, told, configuration, registered, invitation)
+        return Stored(platform.id, change.id if change else None)
 
 
-def _platform(session: Session, issuer: str, client_id: str) -> Platform:
-    found = session.scalar(
-        select(Platform).where(Platform.issuer == issuer, Platform.client_id == client_id)
+def _used_up(session: Session, secret: str) -> Invitation:
+    invitation = session.get_one(Invitation, hashed(secret), with_for_update=True)
+    if invitation.used_at is not None:
+        raise LaunchError(
+            "This registration address has just been used by another registration.",
+            code="invitation",
+            status=403,
+        )
+    invitation.used_at = clock.now()
+    return invitation
+
+
+def _waiting(
+    session: Session,
+    platform: Platform,
+    told: Mapping[str, Any],
+    configuration: Configuration,
+    registered: Registered,
+    invitation: Invitation,
+) -> PlatformChange | None:
+    """What would change, noted for an admin of the platform; None when nothing would."""
+    own = platform.institution_id == invitation.institution_id and platform.archived_at is None
+    changed = {
+        name: value
+        for name, value in told.items()
+        if name in ADDRESSES and getattr(platform, name) != value
+    }
+    deployments = {each.deployment_id for each in platform.deployments}
+    if own and not changed and registered.deployment_id in {None, *deployments}:
+        return None
+    change = PlatformChange(
+        platform_id=platform.id,
+        institution_id=platform.institution_id or invitation.institution_id,
+        proposed=changed,
+        deployment_id=registered.deployment_id,
+        source=host_of(configuration.registration_endpoint)[:500],
     )
-    if found is None:
-        found = Platform(issuer=issuer, client_id=client_id)
-        session.add(found)
-    return found
+    session.add(change)
+    session.flush()
+    return change
 
 
-def _approve(platform: Platform, deployment_id: str) -> None:
-    row = next((d for d in platform.deployments if d.deployment_id == deployment_id), None)
-    if row is None:
-        row = Deployment(deployment_id=deployment_id)
-        platform.deployments.append(row)
-    row.state, row.approved_at = "approved", clock.now()
+def _approve(session: Session, platform: Platform, deployment_id: str, institution_id: str) -> None:
+    session.add(
+        Deployment(
+            platform_id=platform.id,
+            institution_id=institution_id,
+            deployment_id=deployment_id,
+            state="approved",
+            approved_at=clock.now(),
+        )
+    )
 
 
 def _headers(token: str | None) -> dict[str, str]:

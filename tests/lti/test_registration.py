@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -13,14 +14,23 @@ import time_machine
 from flask import Flask, Response, jsonify, request
 from sqlalchemy import func, select
 
+from lti_badges.catalogue.institutions import add_institution
+from lti_badges.catalogue.platforms import decide_change, pending_changes
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
-from lti_badges.core.errors import HttpError
+from lti_badges.core.errors import HttpError, NotFound
 from lti_badges.core.http import Http
 from lti_badges.lms import LMSES
 from lti_badges.lti.registration import PLATFORM_CONFIGURATION, TOOL_CONFIGURATION, invite
 from lti_badges.settings import Settings
-from lti_badges.store import AuditEvent, Course, Deployment, Invitation, Platform
+from lti_badges.store import (
+    DEFAULT_INSTITUTION,
+    AuditEvent,
+    Course,
+    Deployment,
+    Invitation,
+    Platform,
+)
 from tests.support.campus import TEACHER, Campus
 from tests.support.campus import campus as running_campus
 from tests.support.platform import Browser, TestPlatform
@@ -123,20 +133,102 @@ def test_the_registration_says_what_platforms_want(
     assert types == {"LtiResourceLinkRequest", "LtiDeepLinkingRequest"}
 
 
-def test_registering_again_updates_instead_of_doubling(
+def test_registering_again_changes_nothing_until_an_admin_confirms_it(
     tool: str, tool_context: ToolContext, config: dict[str, Any]
 ) -> None:
     config["answer"] = {"client_id": "same", TOOL_CONFIGURATION: {"deployment_id": "1"}}
     before = platforms(tool_context)
     assert register(tool, tool_context, config).status_code == 200
+    assert "is registered" in register(tool, tool_context, config).text
+    assert pending_changes(tool_context) == []  # the same again asks nobody
+    old = config["configuration"]["jwks_uri"]
     config["configuration"]["jwks_uri"] = f"{config['base']}/new-jwks"
-    assert register(tool, tool_context, config).status_code == 200
+    answer = register(tool, tool_context, config)
+    assert "waits for confirmation" in answer.text
     assert platforms(tool_context) == before + 1
-    with tool_context.sessions() as session:
-        row = session.scalar(select(Platform).where(Platform.client_id == "same"))
-        assert row is not None
-        assert row.key_set_url.endswith("/new-jwks")
-        assert len(row.deployments) == 1
+    assert _key_set(tool_context, "same") == old
+    (waiting,) = pending_changes(tool_context)
+    assert waiting.changes[0] == ("Key set address", old, f"{config['base']}/new-jwks")
+    with pytest.raises(NotFound):
+        decide_change(tool_context, "made-up", confirm=True, by="a test")
+    decide_change(tool_context, waiting.id, confirm=True, by="a test")
+    assert _key_set(tool_context, "same").endswith("/new-jwks")
+    assert pending_changes(tool_context) == []
+    with pytest.raises(NotFound):
+        decide_change(tool_context, waiting.id, confirm=False, by="a test")
+
+
+def _key_set(context: ToolContext, client_id: str) -> str:
+    with context.sessions() as session:
+        row = session.scalars(select(Platform).where(Platform.client_id == client_id)).one()
+        assert len({each.deployment_id for each in row.deployments}) == len(row.deployments)
+        return row.key_set_url
+
+
+def test_another_institutions_invitation_takes_nothing_over(
+    tool: str, tool_context: ToolContext, config: dict[str, Any]
+) -> None:
+    """The attack: claim the issuer and client id of somebody else's registration."""
+    config["answer"] = {"client_id": "victim", TOOL_CONFIGURATION: {"deployment_id": "1"}}
+    register(tool, tool_context, config)
+    before = _key_set(tool_context, "victim")
+    other = add_institution(tool_context, "Attackers", by="a test")
+    url = httpx.URL(invite(tool_context.sessions, tool, None, other))
+    config["answer"] = {"client_id": "victim", TOOL_CONFIGURATION: {"deployment_id": "2"}}
+    config["configuration"]["jwks_uri"] = f"{config['base']}/attacker"
+    given = {"openid_configuration": f"{config['base']}/config"}
+    answer = httpx.get(f"{tool}/lti/register", params={**dict(url.params), **given})
+    assert "waits for confirmation" in answer.text
+    assert _key_set(tool_context, "victim") == before
+    with tool_context.within(other).sessions() as session:
+        assert session.scalars(select(Platform)).all() == []
+        assert session.scalars(select(Deployment)).all() == []
+    assert pending_changes(tool_context.within(other)) == []
+    (waiting,) = pending_changes(tool_context.within(DEFAULT_INSTITUTION))
+    decide_change(tool_context, waiting.id, confirm=False, by="a test")
+    assert _key_set(tool_context, "victim") == before
+
+
+@pytest.mark.parametrize(
+    "bend",
+    [
+        {"jwks_uri": "https://evil.example/jwks"},
+        {"token_endpoint": "https://evil.example/token"},
+        {"authorization_endpoint": "https://canvaslms.com.evil.example/auth"},
+        {"authorization_endpoint": "https://evilcanvaslms.com/auth"},
+        {"jwks_uri": "BASE/jwks"},
+    ],
+)
+def test_a_shared_issuer_is_claimed_with_the_vendors_own_hosts_only(
+    tool: str, tool_context: ToolContext, config: dict[str, Any], bend: dict[str, Any]
+) -> None:
+    vendors = {
+        "issuer": "https://canvas.instructure.com",
+        "authorization_endpoint": "https://sso.canvaslms.com/api/lti/authorize_redirect",
+        "token_endpoint": "https://sso.canvaslms.com/login/oauth2/token",
+        "jwks_uri": "https://sso.canvaslms.com/api/lti/security/jwks",
+        PLATFORM_CONFIGURATION: {"product_family_code": "canvas"},
+    }
+    bent = {name: value.replace("BASE", config["base"]) for name, value in bend.items()}
+    config["configuration"] |= {**vendors, **bent}
+    before = platforms(tool_context)
+    answer = register(tool, tool_context, config)
+    assert answer.status_code == 400
+    assert "own hosts" in answer.text
+    assert platforms(tool_context) == before
+    config["configuration"] |= vendors
+    config["answer"] = {"client_id": "c" + uuid4().hex}
+    assert register(tool, tool_context, config).status_code == 200
+
+
+def test_an_invitation_for_one_lms_is_no_good_for_another(
+    tool: str, tool_context: ToolContext, config: dict[str, Any]
+) -> None:
+    url = httpx.URL(invite(tool_context.sessions, tool, "canvas"))
+    given = {"openid_configuration": f"{config['base']}/config"}
+    answer = httpx.get(f"{tool}/lti/register", params={**dict(url.params), **given})
+    assert answer.status_code == 403
+    assert "is for Canvas" in answer.text
 
 
 @pytest.mark.parametrize(

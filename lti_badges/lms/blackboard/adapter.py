@@ -48,6 +48,7 @@ class Blackboard(LMS):
     label = "Blackboard"
     families = ("blackboardlearn", "blackboard")
     shared_issuers = ("https://blackboard.com",)
+    endpoint_hosts = ("developer.blackboard.com",)
     custom_parameters: ClassVar[dict[str, str]] = {
         "user_uuid": "@X@user.uuid@X@",
         "course_id": "@X@course.pk_string@X@",

@@ -79,6 +79,7 @@ class Canvas(LMS):
     )
     takes_authorization_server = False  # it publishes a bare host, and takes its token address only
     rows_a_page, members_a_page = 100, 50  # lib/api.rb, providers/memberships_provider.rb
+    endpoint_hosts = (".canvaslms.com", ".instructure.com")
     # A developer key belongs to one root account; each place it is installed is a deployment.
     trusts_deployments = True
     push_key_set = KEY_SET

@@ -15,6 +15,7 @@ from lti_badges.courses.copy import note_copy
 from lti_badges.lti.claims import CLAIM
 from lti_badges.lti.id_token import unverified_parties, verified_claims
 from lti_badges.lti.registration import (
+    Configuration,
     check_owner,
     open_invitation,
     read_configuration,
@@ -51,8 +52,13 @@ def register() -> str:
     base = tool.settings.base_url
     public_only = not _on_loopback(base)
     configuration = read_configuration(tool.http, url, token, public_only=public_only)
-    vendor = lms.of(kind) if kind else lms.of_family(configuration.family)
-    check_owner(configuration, url, vendor.shared_issuers)
+    vendor = _vendor(kind, configuration)
+    check_owner(
+        configuration,
+        url,
+        vendor.shared_issuers,
+        vendor.endpoint_hosts,
+    )
     body = tool_registration(
         base,
         configuration,
@@ -61,7 +67,7 @@ def register() -> str:
         extras=vendor.registration_extras(base),
     )
     registered = send_registration(tool.http, configuration, body, token, public_only=public_only)
-    store_registration(
+    stored = store_registration(
         tool.sessions,
         secret,
         configuration,
@@ -77,6 +83,7 @@ def register() -> str:
         "launch/registered.html",
         vendor=vendor,
         account=configuration.account or configuration.issuer,
+        waits=stored.change_id is not None,
         missing=sorted(scope.rpartition("/")[2] for scope in missing),
         origin=_origin(url),
     )
@@ -132,7 +139,11 @@ def _notice(given: Any) -> tuple[str, dict[str, Any]]:
     issuer, audiences = unverified_parties(token)
     with tool.sessions() as session:
         platform = session.scalar(
-            select(Platform).where(Platform.issuer == issuer, Platform.client_id.in_(audiences))
+            select(Platform).where(
+                Platform.issuer == issuer,
+                Platform.client_id.in_(audiences),
+                Platform.archived_at.is_(None),
+            )
         )
     if platform is None:
         raise LaunchError("The notice comes from an LMS we don't know.", code="unknown_platform")
@@ -163,6 +174,22 @@ def _note(platform_id: str, claims: dict[str, Any]) -> None:
             str(context["id"])[:255],
             [str(each)[:255] for each in origins[:20]],
         )
+
+
+def _vendor(kind: str | None, configuration: Configuration) -> type[lms.LMS]:
+    """The invitation's LMS; the one that the platform says it is where the invitation names none.
+    Raises LaunchError when an invitation for one LMS is used by another."""
+    told = lms.of_family(configuration.family)
+    if kind is None:
+        return told
+    if told.families and told.key != kind:
+        raise LaunchError(
+            f"This invitation is for {lms.of(kind).label}, and was used by {told.label}. Nothing "
+            "was stored; make one for that LMS.",
+            code="invitation",
+            status=403,
+        )
+    return lms.of(kind)
 
 
 def _on_loopback(base_url: str) -> bool:
