@@ -52,6 +52,7 @@ def door() -> str:
 def enter() -> str:
     """The console, for a ticket."""
     token = services().admin.open(request.form.get("ticket", ""))
+    enter_institution(DEFAULT_INSTITUTION)
     return render_template("admin/page.html", token=token, main=home())
 
 
