@@ -33,6 +33,15 @@ class OddText(ValueError):
     """An id from outside that can't be stored; the message is half a sentence for a person."""
 
 
+def as_text(value: object) -> str:
+    """A text as it came, or a whole number written out; “” for anything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**MAX_DIGITS:
+        return str(value)
+    return ""
+
+
 def is_clean(text: str) -> bool:
     """Whether the text holds no control character, lone surrogate or line break."""
     return not (_ODD.search(text) or _BREAKS.search(text) or "\n" in text or "\t" in text)
@@ -48,13 +57,13 @@ def line(value: object, limit: int = MAX_NAME) -> str | None:
 
     Takes text and whole numbers; spaces and line breaks become single spaces.
     """
-    found = _SPACES.sub(" ", clean(_BREAKS.sub(" ", _as_text(value)))).strip()
+    found = _SPACES.sub(" ", clean(_BREAKS.sub(" ", as_text(value)))).strip()
     return cut(found, limit) or None
 
 
 def paragraph(value: object, limit: int) -> str | None:
     """The same for several lines."""
-    return cut(clean(_BREAKS.sub("\n", _as_text(value))).strip(), limit) or None
+    return cut(clean(_BREAKS.sub("\n", as_text(value))).strip(), limit) or None
 
 
 def cut(text: str, limit: int) -> str:
@@ -65,7 +74,7 @@ def cut(text: str, limit: int) -> str:
 def identifier(value: object, limit: int = MAX_ID) -> str:
     """An id exactly as it came. Raises OddText when it is empty, longer than `limit`, or holds a
     character that no database keeps."""
-    text = _as_text(value)
+    text = as_text(value)
     if not text.strip():
         raise OddText("it has no id")
     if len(text) > limit:
@@ -85,7 +94,7 @@ def optional_identifier(value: object, limit: int = MAX_ID) -> str | None:
 
 def email(value: object) -> str | None:
     """An e-mail address as it came; None for one that is odd or longer than the standard allows."""
-    text = _as_text(value).strip()
+    text = as_text(value).strip()
     return text if 0 < len(text) <= MAX_EMAIL and is_clean(text) else None
 
 
@@ -123,14 +132,6 @@ def read_json(body: bytes | str) -> Any:
 
 def _bounded_integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= MAX_DIGITS else float("inf")
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**MAX_DIGITS:
-        return str(value)
-    return ""
 
 
 def _scalar(value: object) -> object:

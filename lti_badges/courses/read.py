@@ -17,6 +17,7 @@ from lti_badges.catalogue.connections import lms_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, PlatformDown, PlatformError, Unsupported
+from lti_badges.courses.odd_rows import OddRows
 from lti_badges.courses.schedule import plan_after_failure, plan_next
 from lti_badges.courses.snapshot import (
     note_leavers,
@@ -38,6 +39,8 @@ BATCH = 200
 LEASE = timedelta(minutes=3)
 DAILY, HOURLY = timedelta(days=1), timedelta(hours=1)
 COMPLETIONS_AT, LISTED_AT, LIST_ERROR = "completions_read_at", "rare_listed_at", "rare_list_error"
+ODD_ROWS = "odd_rows"
+"""What a course keeps of rows that were left out: sentences under members, items and values."""
 
 Progress = Callable[[str, int], None]
 T = TypeVar("T")
@@ -60,7 +63,8 @@ def read_member(tool: ToolContext, course_id: str, sub: str) -> str | None:
         )
     if member_id is None:
         return None
-    readings = list(course.readings_of(sub, wanted)) if wanted else []
+    found = course.readings_of(sub, wanted) if wanted else iter(())
+    readings = list(OddRows().readings(found))
     with writing(tool, course_id) as (session, row):
         member = session.get_one(CourseMember, member_id)
         values = [reading for reading in readings if isinstance(reading, (Result, Completion))]
@@ -133,8 +137,9 @@ class CourseReading:
 
     def _members(self) -> PlatformError | None:
         problem: PlatformError | None = None
+        odd = OddRows()
         try:
-            for batch in _batches(self.course.members()):
+            for batch in _batches(odd.members(self.course.members())):
                 self.members += len(batch)
                 self._write(lambda s, c, b=batch: store_members(s, c, b, self.token))
                 self.progress("members", self.members)
@@ -143,15 +148,19 @@ class CourseReading:
             problem = error
         sentence = problem.message if problem else None
         self._write(lambda _, course: setattr(course, "roster_error", sentence))
+        self._note_odd("members", odd)
         return self._noted(problem)
 
     def _gradables(self) -> PlatformError | None:
+        odd = OddRows()
         try:
-            for batch in _batches(self.course.gradables()):
+            for batch in _batches(odd.gradables(self.course.gradables())):
                 self._write(lambda s, c, b=batch: store_gradables(s, c, b, self.token))
             self._write(lambda session, course: note_vanished(session, course, self.token))
         except PlatformError as error:
             return self._noted(error)
+        finally:
+            self._note_odd("items", odd)
         return None
 
     def _rare(self) -> None:
@@ -160,12 +169,14 @@ class CourseReading:
             return
         said: str | None = None
         soon = False
+        odd = OddRows()
         try:
-            for batch in _batches(self.course.rare_gradables()):
+            for batch in _batches(odd.gradables(self.course.rare_gradables())):
                 self._write(lambda s, c, b=batch: store_gradables(s, c, b, self.token))
             self._write(lambda s, c: note_vanished(s, c, self.token, rare=True))
         except PlatformError as error:
             said, soon = error.message, isinstance(error, PlatformDown)
+        self._note_odd("rare", odd)
         at = clock.iso(clock.now() - (DAILY - HOURLY if soon else timedelta(0)))
         self._write(lambda _, course: _note(course, **{LISTED_AT: at, LIST_ERROR: said}))
 
@@ -175,19 +186,31 @@ class CourseReading:
         if not wanted:
             return None
         problem: PlatformError | None = None
+        odd = OddRows()
         try:
             # Once a day everybody is asked for: a completion may have been taken back.
             everyone = self._is_due(COMPLETIONS_AT, DAILY)
             completions = [item for item in wanted if item.kind in {Kind.COMPLETION, Kind.ACTIVITY}]
             unfinished = None if everyone else partial(self._unfinished, completions)
             readings = self.course.readings(wanted, self._learners, unfinished=unfinished)
-            for batch in _batches(readings):
+            for batch in _batches(odd.readings(readings)):
                 problem = self._store(batch) or problem
             if everyone and problem is None:
                 self._write(lambda _, course: _note(course, **{COMPLETIONS_AT: _now()}))
         except PlatformError as error:
             problem = error
+        self._note_odd("values", odd)
         return self._noted(problem)
+
+    def _note_odd(self, kind: str, odd: OddRows) -> None:
+        """What was left out this time, in place of what was the last time."""
+
+        def change(_: object, course: Course) -> None:
+            kept = dict(course.settings.get(ODD_ROWS) or {})
+            if kept.get(kind, []) != odd.sentences:
+                course.settings = {**course.settings, ODD_ROWS: {**kept, kind: odd.sentences}}
+
+        self._write(change)
 
     def _is_due(self, name: str, every: timedelta) -> bool:
         with self.tool.sessions() as session:

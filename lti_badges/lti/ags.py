@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from lti_badges.core import clock
+from lti_badges.core import clock, text
 from lti_badges.core.errors import Gone, HttpError, NoRight, PlatformDown
 from lti_badges.lti.service import Service
 from lti_badges.values.course import Gradable, Kind, Result, ResultState
@@ -30,6 +30,8 @@ RESULTS_TYPE = "application/vnd.ims.lis.v2.resultcontainer+json"
 SCORE_TYPE = "application/vnd.ims.lis.v1.score+json"
 
 OWN_TAG = "lti-badges"
+NO_ID = " "
+"""The key of a line item that came without one."""
 SOURCE = "LTI gradebook service"
 
 
@@ -123,7 +125,7 @@ def create_line_item(
         made = _gradable(reply.json())
     except HttpError as error:
         raise PlatformDown(error.message, code="unreadable") from error
-    if made is None:
+    if made is None or made.key == NO_ID:
         raise PlatformDown("The new grade item's answer can't be read.", code="unreadable")
     return made
 
@@ -201,13 +203,14 @@ def _json_bytes(body: Mapping[str, Any]) -> bytes:
 
 
 def _gradable(item: Any) -> Gradable | None:
-    """None for an entry without an id: nothing could ever be read of it."""
-    if not isinstance(item, dict) or not isinstance(item.get("id"), str) or not item["id"]:
+    """An entry without an id can't be read, and is left out by name: its key is a blank."""
+    if not isinstance(item, dict):
         return None
+    key = item.get("id")
     tag = _text(item.get("tag"))
     return Gradable(
         kind=Kind.ITEM,
-        key=item["id"],
+        key=key if isinstance(key, str) and key else NO_ID,
         label=_text(item.get("label")) or "Untitled grade item",
         maximum=_number(item.get("scoreMaximum")),
         source=SOURCE,
@@ -221,8 +224,9 @@ def _gradable(item: Any) -> Gradable | None:
 def _result(line_item_url: str, entry: Any, read_at: datetime) -> Result | None:
     """An absent resultScore is no grade, not zero; an absent resultMaximum is 1 (AGS 2.0 §3.3.1).
     A score that can't be read counts as pending: it must never look like a low one."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("userId"), str | int):
+    if not isinstance(entry, dict):
         return None
+    sub = text.as_text(entry.get("userId"))
     given = entry.get("resultScore")
     score = _number(given)
     maximum = Fraction(1) if "resultMaximum" not in entry else _number(entry["resultMaximum"])
@@ -230,7 +234,7 @@ def _result(line_item_url: str, entry: Any, read_at: datetime) -> Result | None:
         state = ResultState.MISSING
     else:
         state = ResultState.PENDING if score is None else ResultState.GRADED
-    return Result(line_item_url, str(entry["userId"]), state, score, maximum, read_at)
+    return Result(line_item_url, sub, state, score, maximum, read_at)
 
 
 def _number(value: object) -> Fraction | None:

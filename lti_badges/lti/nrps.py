@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from html import unescape
 from typing import Any
 
+from lti_badges.core import text
 from lti_badges.core.errors import PlatformDown
 from lti_badges.lti.ags import limited, with_query
 from lti_badges.lti.service import Service
@@ -20,6 +21,7 @@ def members(
     service: Service, url: str, *, rlid: str | None = None, limit: int | None = None
 ) -> Iterator[Member]:
     """All members, streamed over all pages, each once: Moodle repeats some across pages.
+    One without a usable id has an empty `sub`.
 
     Asked without `role` (Moodle's paging drops that filter). `rlid` restricts to those who may
     see that resource link. NRPS 2.0 §2.4.
@@ -33,17 +35,18 @@ def members(
             raise PlatformDown("The list of members can't be read.", code="unreadable")
         for entry in listed:
             member = _member(entry)
-            if member is not None and member.sub not in seen:
+            if member is not None and (not member.sub or member.sub not in seen):
                 seen.add(member.sub)
                 yield member
 
 
 def _member(entry: Any) -> Member | None:
-    if not isinstance(entry, dict) or entry.get("user_id") in {None, ""}:
+    """An entry whose id can't be used gets an empty one: the reader of the list names it."""
+    if not isinstance(entry, dict):
         return None
     roles = entry.get("roles")
     return Member(
-        sub=str(entry["user_id"]),
+        sub=text.as_text(entry.get("user_id")),
         roles=frozenset(role for role in roles if isinstance(role, str))
         if isinstance(roles, list)
         else frozenset(),
@@ -62,14 +65,8 @@ def _custom(messages: Any) -> dict[str, str]:
     for message in messages if isinstance(messages, list) else ():
         custom = message.get(CUSTOM) if isinstance(message, dict) else None
         if isinstance(custom, dict):
-            return {str(name): str(value) for name, value in custom.items() if resolved(value)}
+            return text.custom_parameters(custom)
     return {}
-
-
-def resolved(value: object) -> bool:
-    """Whether a custom value says something: not empty, no variable left as it was written."""
-    text = "" if value is None else str(value)
-    return bool(text) and not text.startswith("$") and not text.startswith("@X@")
 
 
 def _text(value: object) -> str | None:

@@ -13,7 +13,7 @@ from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import NotFound
 from lti_badges.courses.push import PUSHED_AT
-from lti_badges.courses.read import LIST_ERROR
+from lti_badges.courses.read import LIST_ERROR, ODD_ROWS
 from lti_badges.ledger.rules_in_force import wanted_gradables
 from lti_badges.store import Course, LineItem
 from lti_badges.values.course import Kind
@@ -41,7 +41,8 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class CourseSources:
     """When a course was and will be read, and what stands in the way. `pushed_at` is when the LMS
-    last told of a change by itself; `list_error` why sections, groups and the like can't be listed.
+    last told of a change by itself; `list_error` why sections, groups and the like can't be listed;
+    `odd_rows` which rows of the LMS were left out, in sentences.
     """
 
     synced_at: datetime | None
@@ -53,6 +54,7 @@ class CourseSources:
     sources: tuple[Source, ...]
     pushed_at: datetime | None = None
     list_error: str | None = None
+    odd_rows: tuple[str, ...] = ()
 
 
 def course_sources(tool: ToolContext, course_id: str) -> CourseSources:
@@ -77,7 +79,13 @@ def course_sources(tool: ToolContext, course_id: str) -> CourseSources:
         sources=sources,
         pushed_at=clock.parse_iso(pushed) if pushed else None,
         list_error=course.settings.get(LIST_ERROR),
+        odd_rows=_odd_rows(course),
     )
+
+
+def _odd_rows(course: Course) -> tuple[str, ...]:
+    kept = course.settings.get(ODD_ROWS) or {}
+    return tuple(sentence for kind in sorted(kept) for sentence in kept[kind])
 
 
 def capabilities(tool: ToolContext, course_id: str) -> tuple[lms.Capability, ...]:

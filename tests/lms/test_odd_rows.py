@@ -1,0 +1,122 @@
+"""One odd row of an LMS never stops the others, on either database: it is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from lti_badges.lti import ags, nrps
+from lti_badges.queries.sources import course_sources
+from lti_badges.sandbox import services as sandbox_services
+from lti_badges.store import CourseMember, LineItem, MemberResult
+from tests.support.campus import TEACHER, Campus
+
+LEARNER = "http://purl.imsglobal.org/vocab/lis/v2/membership#Learner"
+ODD_MEMBERS: list[Any] = [
+    {"user_id": "nul-name", "name": "Ada\0 Lovelace", "roles": [LEARNER]},
+    {"user_id": "long-name", "name": "L" * 5000, "roles": [LEARNER, "r" * 9000]},
+    {
+        "user_id": "surrogate",
+        "name": "Gr\ud800ace",
+        "email": "g\ud800@x.org",
+        "roles": [LEARNER],
+    },
+    {"user_id": "long-mail", "name": "Mail", "email": "m" * 400 + "@x.example", "roles": [LEARNER]},
+    {"user_id": "long-status", "name": "Status", "status": "S" * 90, "roles": [LEARNER]},
+    {"user_id": "long-sourcedid", "lis_person_sourcedid": "i" * 900, "roles": [LEARNER]},
+    {"user_id": "custom", "message": [{nrps.CUSTOM: {"a\0": "\0b", "c": "d" * 9000}}], "roles": []},
+    {"user_id": "i" * 256, "name": "Long Id", "roles": [LEARNER]},
+    {"user_id": "nul\0id", "name": "Nul Id", "roles": [LEARNER]},
+    {"user_id": "sur\udfffid", "name": "Surrogate Id", "roles": [LEARNER]},
+    {"user_id": ["list"], "name": "List Id", "roles": [LEARNER]},
+    {"user_id": {}, "name": "Dict Id", "roles": "Learner"},
+    {"name": "No Id", "roles": [LEARNER]},
+    {"user_id": "last", "name": "Last One", "roles": [LEARNER]},
+    "no object",
+    None,
+]
+ODD_ITEMS: list[Any] = [
+    {"id": "https://lms.example/1", "label": "Nul\0 label", "scoreMaximum": 10},
+    {"id": "https://lms.example/2", "label": "L" * 3000, "tag": "t" * 900, "resourceId": "\0"},
+    {"id": "https://lms.example/3", "label": "Infinite", "scoreMaximum": float("inf")},
+    {"id": "https://lms.example/" + "4" * 1000, "label": "Long id", "scoreMaximum": 10},
+    {"id": "https://lms.example/\0", "label": "Nul id", "scoreMaximum": 10},
+    {"label": "No id", "scoreMaximum": 10},
+    {"id": 7, "label": "Number id"},
+    {"id": "https://lms.example/9", "label": "Last item", "scoreMaximum": 10},
+]
+
+
+def _also_listed(monkeypatch: pytest.MonkeyPatch, kind: str, rows: list[Any]) -> None:
+    """The LMS lists these besides its own."""
+    paged = sandbox_services._paged
+
+    def listing(found: Any, media_type: str, name: str, *rest: Any) -> Any:
+        also = rows if media_type == kind else []
+        return paged([*found, *also], media_type, name, *rest)
+
+    monkeypatch.setattr(sandbox_services, "_paged", listing)
+
+
+def test_odd_members_do_not_stop_the_others_and_are_named(
+    campus: Campus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campus.rule()
+    _also_listed(monkeypatch, nrps.CONTAINER_TYPE, ODD_MEMBERS)
+    report = campus.sync()
+    assert not report.errors
+    campus.deliver()
+    assert campus.winners() == campus.expected()
+    with campus.context.sessions() as session:
+        kept = {row.sub: row for row in session.scalars(select(CourseMember))}
+    assert {"nul-name", "long-name", "surrogate", "long-status", "custom", "last"} <= set(kept)
+    assert kept["nul-name"].name == "Ada Lovelace"
+    assert len(kept["long-name"].name or "") == 500
+    assert kept["surrogate"].email is None
+    assert kept["long-mail"].email is None
+    said = " ".join(course_sources(campus.context, campus.course_id()).odd_rows)
+    for name in ("Long Id", "Nul Id", "Surrogate Id", "List Id", "Dict Id", "No Id"):
+        assert f"“{name}”" in said, said
+    assert "255 characters" in said
+    page = campus.enter(TEACHER).text
+    assert "are left out" in page
+    monkeypatch.undo()
+    campus.sync()
+    assert course_sources(campus.context, campus.course_id()).odd_rows == ()
+
+
+def test_odd_items_do_not_stop_the_others_and_are_named(
+    campus: Campus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campus.rule()
+    _also_listed(monkeypatch, ags.CONTAINER_TYPE, ODD_ITEMS)
+    assert not campus.sync().errors
+    with campus.context.sessions() as session:
+        kept = {row.label: row for row in session.scalars(select(LineItem))}
+    assert {"Nul label", "Infinite", "Last item"} <= set(kept)
+    assert kept["Infinite"].maximum is None
+    said = " ".join(course_sources(campus.context, campus.course_id()).odd_rows)
+    for name in ("Long id", "Nul id", "No id", "Number id"):
+        assert f"“{name}”" in said, said
+
+
+def test_odd_results_do_not_stop_the_others_and_are_named(
+    campus: Campus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campus.rule()
+    odd: list[Any] = [
+        {"userId": "nul\0", "resultScore": 1, "resultMaximum": 1},
+        {"userId": "x" * 900, "resultScore": 1, "resultMaximum": 1},
+        {"userId": [], "resultScore": 1, "resultMaximum": 1},
+        {"resultScore": 1, "resultMaximum": 1},
+        {"userId": campus.world.user_id("4"), "resultScore": 10**4200, "resultMaximum": 1},
+        7,
+    ]
+    _also_listed(monkeypatch, ags.RESULTS_TYPE, odd)
+    assert not campus.sync().errors
+    said = course_sources(campus.context, campus.course_id()).odd_rows
+    assert any("learner can't be told" in sentence for sentence in said), said
+    with campus.context.sessions() as session:
+        assert session.scalars(select(MemberResult)).all()
