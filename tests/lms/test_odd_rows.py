@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from flask import request
 from sqlalchemy import select
 
 from lti_badges.lti import ags, nrps
 from lti_badges.queries.sources import course_sources
 from lti_badges.sandbox import services as sandbox_services
-from lti_badges.store import CourseMember, LineItem, MemberResult
+from lti_badges.settings import Settings
+from lti_badges.store import CourseMember, LineItem, MemberResult, Platform
 from tests.support.campus import TEACHER, Campus
+from tests.support.campus import campus as running_campus
 
 LEARNER = "http://purl.imsglobal.org/vocab/lis/v2/membership#Learner"
+MEMBERS = nrps.CONTAINER_TYPE
 ODD_MEMBERS: list[Any] = [
     {"user_id": "nul-name", "name": "Ada\0 Lovelace", "roles": [LEARNER]},
     {"user_id": "long-name", "name": "L" * 5000, "roles": [LEARNER, "r" * 9000]},
@@ -51,13 +56,15 @@ ODD_ITEMS: list[Any] = [
 
 def _also_listed(monkeypatch: pytest.MonkeyPatch, kind: str, rows: list[Any]) -> None:
     """The LMS lists these besides its own."""
-    paged = sandbox_services._paged
+    answered = sandbox_services._json
 
-    def listing(found: Any, media_type: str, name: str, *rest: Any) -> Any:
-        also = rows if media_type == kind else []
-        return paged([*found, *also], media_type, name, *rest)
+    def answer(body: Any, media_type: str, *rest: Any, link: str | None = None) -> Any:
+        if media_type == kind and request.method == "GET" and link is None:  # the last page
+            body = {**body, "members": [*body["members"], *rows]} if kind == MEMBERS else body
+            body = [*body, *rows] if isinstance(body, list) else body
+        return answered(body, media_type, *rest, link=link)
 
-    monkeypatch.setattr(sandbox_services, "_paged", listing)
+    monkeypatch.setattr(sandbox_services, "_json", answer)
 
 
 def test_odd_members_do_not_stop_the_others_and_are_named(
@@ -87,36 +94,47 @@ def test_odd_members_do_not_stop_the_others_and_are_named(
     assert course_sources(campus.context, campus.course_id()).odd_rows == ()
 
 
+@pytest.fixture
+def by_lti(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Campus]:
+    """An LMS that shows all its columns by LTI, its own API not connected."""
+    with running_campus(settings) as both:
+        monkeypatch.setattr(type(both.world.vendor), "only_own_columns", False)
+        with both.context.sessions.begin() as session:
+            for platform in session.scalars(select(Platform)):
+                platform.connection = None
+        yield both
+
+
 def test_odd_items_do_not_stop_the_others_and_are_named(
-    campus: Campus, monkeypatch: pytest.MonkeyPatch
+    by_lti: Campus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    campus.rule()
+    by_lti.rule()
     _also_listed(monkeypatch, ags.CONTAINER_TYPE, ODD_ITEMS)
-    assert not campus.sync().errors
-    with campus.context.sessions() as session:
+    assert not by_lti.sync().errors
+    with by_lti.context.sessions() as session:
         kept = {row.label: row for row in session.scalars(select(LineItem))}
     assert {"Nul label", "Infinite", "Last item"} <= set(kept)
     assert kept["Infinite"].maximum is None
-    said = " ".join(course_sources(campus.context, campus.course_id()).odd_rows)
+    said = " ".join(course_sources(by_lti.context, by_lti.course_id()).odd_rows)
     for name in ("Long id", "Nul id", "No id", "Number id"):
         assert f"“{name}”" in said, said
 
 
 def test_odd_results_do_not_stop_the_others_and_are_named(
-    campus: Campus, monkeypatch: pytest.MonkeyPatch
+    by_lti: Campus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    campus.rule()
+    by_lti.rule()
     odd: list[Any] = [
         {"userId": "nul\0", "resultScore": 1, "resultMaximum": 1},
         {"userId": "x" * 900, "resultScore": 1, "resultMaximum": 1},
         {"userId": [], "resultScore": 1, "resultMaximum": 1},
         {"resultScore": 1, "resultMaximum": 1},
-        {"userId": campus.world.user_id("4"), "resultScore": 10**4200, "resultMaximum": 1},
+        {"userId": by_lti.world.user_id("4"), "resultScore": 10**4200, "resultMaximum": 1},
         7,
     ]
     _also_listed(monkeypatch, ags.RESULTS_TYPE, odd)
-    assert not campus.sync().errors
-    said = course_sources(campus.context, campus.course_id()).odd_rows
+    assert not by_lti.sync().errors
+    said = course_sources(by_lti.context, by_lti.course_id()).odd_rows
     assert any("learner can't be told" in sentence for sentence in said), said
-    with campus.context.sessions() as session:
+    with by_lti.context.sessions() as session:
         assert session.scalars(select(MemberResult)).all()
