@@ -14,13 +14,16 @@ from lti_badges.catalogue.issuance import achievement_of, backend_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import BackendError, InvalidInput, NotFound
+from lti_badges.core.links import web_address
+from lti_badges.core.text import clean as cleaned
+from lti_badges.core.text import line, optional_identifier, paragraph
 from lti_badges.ledger.audit import record
 from lti_badges.openbadges.errors import CredentialError
 from lti_badges.openbadges.picture import checked_image, generated_svg, png_from_svg
 from lti_badges.store import Achievement, BackendRow, Course
 from lti_badges.values.badge import AchievementRef
 
-MAX_NAME, MAX_TEXT = 255, 5000
+MAX_NAME, MAX_TEXT, MAX_REF = 255, 5000, 500
 LISTED_FOR = timedelta(minutes=10)
 PNG, SVG = "image/png", "image/svg+xml"
 
@@ -54,12 +57,12 @@ def create_achievement(
         achievement = Achievement(
             backend_id=backend_id,
             ref=made.ref,
-            name=made.name,
-            description=made.description,
-            criteria=made.criteria,
+            name=line(made.name, MAX_NAME) or draft.name,
+            description=paragraph(made.description, MAX_TEXT) or "",
+            criteria=paragraph(made.criteria, MAX_TEXT) or "",
             image=draft.image,
             image_type=draft.image_type,
-            url=made.url,
+            url=web_address(made.url),
             course_id=course_id,
         )
         session.add(achievement)
@@ -76,15 +79,17 @@ def refresh_achievements(tool: ToolContext, backend_id: str) -> int:
     if not backend.traits.lists:
         return 0
     try:
-        listed = {found.ref: found for found in backend.achievements()}
+        found = list(backend.achievements())
         by_itself = list(backend.awards_itself())
     except BackendError as error:
         with tool.sessions.begin() as session:
             session.get_one(BackendRow, backend_id).listing_error = error.message
         raise
+    listed = {each.ref: each for each in found if optional_identifier(each.ref, MAX_REF)}
+    odd = [line(each.name, 60) or "no name" for each in found if each.ref not in listed]
     with tool.sessions.begin() as session:
         kept = session.get_one(BackendRow, backend_id)
-        kept.listed_at, kept.listing_error = clock.now(), None
+        kept.listed_at, kept.listing_error = clock.now(), _left_out(odd)
         kept.awards_itself = by_itself
         known = {
             each.ref: each
@@ -92,8 +97,8 @@ def refresh_achievements(tool: ToolContext, backend_id: str) -> int:
                 select(Achievement).where(Achievement.backend_id == backend_id)
             )
         }
-        for ref, found in listed.items():
-            _note(session, backend_id, known.get(ref), found)
+        for ref, one in listed.items():
+            _note(session, backend_id, known.get(ref), one)
         for ref, each in known.items():
             each.archived = ref not in listed
     return len(listed)
@@ -196,14 +201,21 @@ def picture_of(tool: ToolContext, achievement_id: str, media_type: str) -> tuple
     return (svg.encode(), SVG) if media_type == SVG else (png_from_svg(svg), PNG)
 
 
+def _left_out(odd: list[str]) -> str | None:
+    """One odd badge never stops the others."""
+    named = ", ".join(f"“{name}”" for name in odd[:5])
+    return f"Badges whose ids can't be kept are left out: {named}." if odd else None
+
+
 def _note(
     session: Session, backend_id: str, row: Achievement | None, found: AchievementRef
 ) -> None:
     if row is None:
         row = Achievement(backend_id=backend_id, ref=found.ref)
         session.add(row)
-    row.name, row.description = found.name[:MAX_NAME], found.description
-    row.criteria, row.url = found.criteria, found.url
+    row.name = line(found.name, MAX_NAME) or "Untitled badge"
+    row.description = paragraph(found.description, MAX_TEXT) or ""
+    row.criteria, row.url = paragraph(found.criteria, MAX_TEXT) or "", web_address(found.url)
     if found.image is not None:
         row.image, row.image_type = found.image, found.image_type
 
@@ -216,7 +228,7 @@ def _checked(draft: AchievementDraft) -> AchievementDraft:
     }
     clean = {}
     for field, (text, longest) in texts.items():
-        clean[field] = text.replace("\0", "").strip()
+        clean[field] = cleaned(text).strip()
         if not clean[field]:
             raise InvalidInput(f"Give the badge a {field}.", field=field)
         if len(clean[field]) > longest:

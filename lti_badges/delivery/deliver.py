@@ -26,6 +26,7 @@ from lti_badges.core.errors import (
     Unauthorized,
     Unavailable,
 )
+from lti_badges.core.links import web_address
 from lti_badges.delivery.claims import REST, Claimed, claim, due_awards, held, recover, renew
 from lti_badges.ledger.audit import record
 from lti_badges.ledger.backend_pauses import UNTIL_A_PERSON_ACTS
@@ -172,7 +173,7 @@ def _write(award: Award, taken: Claimed, result: DeliveryResult) -> None:
     award.rest_until = clock.now() + REST if result.state is State.UNKNOWN else None
     if result.receipt is not None:
         award.backend_ref = result.receipt.ref
-        award.backend_url = result.receipt.url
+        award.backend_url = web_address(result.receipt.url)
         award.issued_at = result.receipt.issued_at
     if result.state is State.REVOKED:
         award.revoked_at = award.revoked_at or clock.now()

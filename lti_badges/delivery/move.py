@@ -19,6 +19,7 @@ from lti_badges.catalogue.issuance import achievement_of, backend_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotFound
+from lti_badges.core.links import web_address
 from lti_badges.ledger.audit import record
 from lti_badges.ledger.states import change_state
 from lti_badges.store import Achievement, Award, AwardRule, BackendRow, Course, State
@@ -144,7 +145,7 @@ def _move(
                 award.achievement_ref = award.achievement_ref or row.ref
                 moved.stayed += 1
         record(session, "badge_moved", actor=by, badge=row.name, was=row.backend_id, now=new)
-        row.backend_id, row.ref, row.url = new, there.ref, there.url
+        row.backend_id, row.ref, row.url = new, there.ref, web_address(there.url)
     moved.badges += 1
     moved.sent_anew += len(nudged)
     for award_id in nudged:

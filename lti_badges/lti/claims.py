@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import Any
-from urllib.parse import urlsplit
 
+from lti_badges.core import text
 from lti_badges.core.errors import LaunchError
+from lti_badges.core.links import same_origin, web_address
 from lti_badges.lti.pylti import validate_message
 from lti_badges.values.course import Member, Role, role_of
 
@@ -20,7 +22,8 @@ CLAIM = "https://purl.imsglobal.org/spec/lti/claim/"
 DL = "https://purl.imsglobal.org/spec/lti-dl/claim/"
 AGS = "https://purl.imsglobal.org/spec/lti-ags/claim/endpoint"
 NRPS = "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice"
-MAX_ID = 255
+MAX_LOCALE = 40
+MAX_SCOPES = 100
 
 
 class MessageType(StrEnum):
@@ -121,7 +124,7 @@ def parse_launch(claims: Mapping[str, Any], base_url: str) -> Launch:
 
     `target_link_uri` must be on our own host: nothing is ever redirected to a foreign one.
     """
-    if not _text(claims.get("sub")):
+    if _is_blank(claims.get("sub")):
         raise LaunchError(
             "The LMS did not say who you are. Log in to the LMS and open this link again; "
             "anonymous visitors can't earn badges.",
@@ -140,26 +143,28 @@ def parse_launch(claims: Mapping[str, Any], base_url: str) -> Launch:
         message=message,
         deployment_id=_required(claims, "deployment_id"),
         sub=_bounded(claims["sub"], "sub"),
-        roles=frozenset(role for role in roles if isinstance(role, str) and role),
+        roles=frozenset(role for role in _texts(roles) if role),
         target_link_uri=_own_target(claims, base_url, message),
         name=_name(claims),
         given_name=_text(claims.get("given_name")),
         family_name=_text(claims.get("family_name")),
-        email=_text(claims.get("email")),
-        sourcedid=_text(_object(claims, f"{CLAIM}lis").get("person_sourcedid")),
+        email=text.email(claims.get("email")),
+        sourcedid=text.optional_identifier(_object(claims, f"{CLAIM}lis").get("person_sourcedid")),
         context=_context(claims),
         link=_link(claims, ags),
-        custom=_custom(claims),
-        line_items_url=_web_address(ags.get("lineitems")),
+        custom=text.custom_parameters(claims.get(f"{CLAIM}custom")),
+        line_items_url=web_address(ags.get("lineitems")),
         scopes=frozenset(_texts(ags.get("scope"))),
-        memberships_url=_web_address(nrps.get("context_memberships_url")),
+        memberships_url=web_address(nrps.get("context_memberships_url")),
         deep_linking=_deep_linking(claims) if message is MessageType.DEEP_LINKING else None,
-        for_user=_text(_object(claims, f"{CLAIM}for_user").get("user_id")),
-        return_url=_web_address(presentation.get("return_url")),
-        document_target=_text(presentation.get("document_target")),
-        locale=_text(presentation.get("locale")),
+        for_user=text.optional_identifier(_object(claims, f"{CLAIM}for_user").get("user_id")),
+        return_url=web_address(presentation.get("return_url")),
+        document_target=text.line(presentation.get("document_target"), MAX_LOCALE),
+        locale=text.line(presentation.get("locale"), MAX_LOCALE),
         observed=tuple(_texts(claims.get(f"{CLAIM}role_scope_mentor"))),
-        platform_guid=_text(_object(claims, f"{CLAIM}tool_platform").get("guid")),
+        platform_guid=text.optional_identifier(
+            _object(claims, f"{CLAIM}tool_platform").get("guid")
+        ),
     )
 
 
@@ -180,8 +185,8 @@ def _check_version(claims: Mapping[str, Any]) -> None:
 
 
 def _own_target(claims: Mapping[str, Any], base_url: str, message: MessageType) -> str:
-    target = _text(claims.get(f"{CLAIM}target_link_uri"))
-    if target is None:
+    target = text.as_text(claims.get(f"{CLAIM}target_link_uri")).strip()
+    if not target:
         if message is MessageType.DEEP_LINKING:  # optional there (deep linking 2.0 §4.4.1)
             return f"{base_url}/lti/launch"
         raise LaunchError(
@@ -199,52 +204,50 @@ def _own_target(claims: Mapping[str, Any], base_url: str, message: MessageType) 
 
 def is_own(url: str, base_url: str) -> bool:
     """Whether an address is one of this tool's: same scheme, host and port."""
-    try:
-        given, own = urlsplit(url), urlsplit(base_url)
-        return (given.scheme, given.hostname, given.port) == (own.scheme, own.hostname, own.port)
-    except ValueError:
-        return False
+    return web_address(url) is not None and same_origin(url, base_url)
 
 
 def _required(claims: Mapping[str, Any], name: str) -> str:
     value = claims.get(f"{CLAIM}{name}")
-    if value is None or not str(value):
+    if _is_blank(value):
         raise LaunchError(f"The LMS sent a launch without its {name}.", code=name)
     return _bounded(value, name)
 
 
 def _bounded(value: Any, name: str) -> str:
-    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    if not text or len(text) > MAX_ID:
-        raise LaunchError(f"The LMS sent a {name} that can't be used.", code=name)
-    return text
+    try:
+        return text.identifier(value)
+    except text.OddText as error:
+        raise LaunchError(
+            f"The LMS sent a {name} that can't be used: {error}.", code=name
+        ) from None
 
 
 def _context(claims: Mapping[str, Any]) -> Context | None:
     context = _object(claims, f"{CLAIM}context")
-    if not _text(context.get("id")):
+    if _is_blank(context.get("id")):
         return None
     return Context(
         _bounded(context["id"], "context"),
-        (_text(context.get("label")) or "")[:MAX_ID],
-        (_text(context.get("title")) or "")[:500],
+        text.line(context.get("label"), text.MAX_ID) or "",
+        _text(context.get("title")) or "",
     )
 
 
 def _link(claims: Mapping[str, Any], ags: Mapping[str, Any]) -> Link | None:
     link = _object(claims, f"{CLAIM}resource_link")
-    if not _text(link.get("id")):
+    if _is_blank(link.get("id")):
         return None
     return Link(
         _bounded(link["id"], "resource_link"),
-        (_text(link.get("title")) or "")[:500],
-        _web_address(ags.get("lineitem")),
+        _text(link.get("title")) or "",
+        web_address(ags.get("lineitem")),
     )
 
 
 def _deep_linking(claims: Mapping[str, Any]) -> DeepLinkingSettings:
     settings = _object(claims, f"{DL}deep_linking_settings")
-    return_url = _web_address(settings.get("deep_link_return_url"))
+    return_url = web_address(settings.get("deep_link_return_url"))
     if return_url is None:
         raise LaunchError(
             "The LMS did not say where to send the chosen badge (deep_link_return_url).",
@@ -261,16 +264,6 @@ def _deep_linking(claims: Mapping[str, Any]) -> DeepLinkingSettings:
     )
 
 
-def _custom(claims: Mapping[str, Any]) -> dict[str, str]:
-    """Custom parameters that say something: no empty ones, no variable left as it was written."""
-    found = {}
-    for name, value in _object(claims, f"{CLAIM}custom").items():
-        text = "" if value is None or isinstance(value, dict | list) else str(value)
-        if text and not text.startswith(("$", "@X@")):
-            found[str(name)] = text[:1000]
-    return found
-
-
 def _name(claims: Mapping[str, Any]) -> str | None:
     parts = [_text(claims.get("given_name")), _text(claims.get("family_name"))]
     return _text(claims.get("name")) or " ".join(part for part in parts if part) or None
@@ -281,17 +274,21 @@ def _object(claims: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
 def _texts(value: Any) -> Iterable[str]:
-    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+    """The usable texts of a list: no odd ones, and not without end."""
+    if not isinstance(value, list):
+        return []
+    fit = (
+        each
+        for each in value
+        if isinstance(each, str) and len(each) <= text.MAX_KEY and text.is_clean(each)
+    )
+    return list(islice(fit, MAX_SCOPES))
 
 
 def _text(value: Any) -> str | None:
-    text = str(value).strip() if isinstance(value, str | int) and value is not True else ""
-    return text or None
-
-
-def _web_address(value: Any) -> str | None:
-    """An http(s) address as it came, its case and query untouched."""
-    if not isinstance(value, str) or not value.lower().startswith(("https://", "http://")):
-        return None
-    return value
+    return text.line(value, text.MAX_NAME)

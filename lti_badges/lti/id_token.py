@@ -10,13 +10,15 @@ from typing import Any
 
 import jwt
 
-from lti_badges.core import clock
+from lti_badges.core import clock, text
 from lti_badges.core.errors import LaunchError
 from lti_badges.lti.keysets import ALGORITHMS, KeySets
 
 LEEWAY_S = 90
 MAX_AGE_S = 600
-MAX_TOKEN = 60_000
+MAX_LIFE_S = 86_400
+MAX_TOKEN = 150_000
+MAX_AUDIENCES = 20
 AGAIN = "Open the link in your course again."
 
 
@@ -34,7 +36,8 @@ def verified_claims(
     """The claims of a token that this platform signed for us, just now. Raises LaunchError.
 
     `also_audiences` are names besides the client id that an admin let stand for us, `audience_hint`
-    a sentence on what to do about others. Notices answer no login of ours and need no nonce.
+    a sentence on what to do about others; a token that names any other is refused. Notices answer
+    no login of ours and need no nonce.
     """
     kid, algorithm = _header(token)
     key = key_sets.key(key_set_url, kid)
@@ -60,7 +63,7 @@ def unverified_claims(token: str) -> dict[str, Any]:
     else. Raises LaunchError."""
     try:
         claims: dict[str, Any] = jwt.decode(token[:MAX_TOKEN], options={"verify_signature": False})
-    except (jwt.PyJWTError, ValueError, RecursionError):
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
         raise LaunchError("This is not a signed message.", code="not_a_jwt") from None
     return claims
 
@@ -70,7 +73,9 @@ def unverified_parties(token: str) -> tuple[str, list[str]]:
     claims = unverified_claims(token)
     audience = claims.get("aud")
     named = audience if isinstance(audience, list) else [audience]
-    return str(claims.get("iss", "")), [each for each in named if isinstance(each, str)]
+    issuer = text.optional_identifier(claims.get("iss"), text.MAX_NAME) or ""
+    usable = (text.optional_identifier(each) for each in named[:MAX_AUDIENCES])
+    return issuer, [each for each in usable if each]
 
 
 def _header(token: str) -> tuple[str, str]:
@@ -93,6 +98,12 @@ def _header(token: str) -> tuple[str, str]:
 
 
 def _decoded(token: str, key: jwt.PyJWK, algorithm: str) -> dict[str, Any]:
+    published = key._jwk_data.get("alg")  # noqa: SLF001
+    if published is not None and published != algorithm:
+        raise LaunchError(
+            "The launch is signed by another algorithm than the one that its key is published for.",
+            code="algorithm",
+        )
     try:
         return jwt.decode(
             token,
@@ -120,14 +131,21 @@ def _decoded(token: str, key: jwt.PyJWK, algorithm: str) -> dict[str, Any]:
 def _check_audience(claims: Mapping[str, Any], accepted: Collection[str], hint: str) -> None:
     audience = claims.get("aud")
     named = audience if isinstance(audience, list) else [audience]
-    if not any(isinstance(each, str) and each in accepted for each in named):
+    known = [each for each in named if isinstance(each, str) and each in accepted]
+    if not known:
         raise LaunchError(f"The launch is meant for another tool. {hint}".strip(), code="audience")
+    if len(known) < len(named):
+        # LTI security 1.0 §5.1.3 (3): a token for audiences that we do not trust is rejected.
+        raise LaunchError(
+            f"The launch is meant for other tools besides this one. {hint}".strip(),
+            code="audience",
+        )
     authorized = claims.get("azp")
     if authorized is None and len(named) > 1:
         raise LaunchError(
             "The launch names several tools and not which of them it is for (azp).", code="azp"
         )
-    if authorized is not None and authorized not in accepted:
+    if authorized is not None and (not isinstance(authorized, str) or authorized not in accepted):
         raise LaunchError("The launch was asked for by another tool.", code="azp")
 
 
@@ -136,6 +154,11 @@ def _check_times(claims: Mapping[str, Any]) -> None:
     issued, ends = _moment(claims, "iat"), _moment(claims, "exp")
     if ends + LEEWAY_S < now or now - issued > MAX_AGE_S + LEEWAY_S:
         raise LaunchError(f"This launch is too old. {AGAIN}", code="expired")
+    if ends - LEEWAY_S > now + MAX_LIFE_S:
+        raise LaunchError(
+            "This launch claims to be good for more than a day; no LMS signs such launches.",
+            code="too_long_life",
+        )
     if issued - LEEWAY_S > now or ("nbf" in claims and _moment(claims, "nbf") - LEEWAY_S > now):
         raise LaunchError(
             "This launch is dated in the future: the clock of the LMS or of this tool is wrong.",

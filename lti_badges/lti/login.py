@@ -14,11 +14,13 @@ from sqlalchemy.orm import Session
 
 from lti_badges.core import clock
 from lti_badges.core.errors import LaunchError
+from lti_badges.core.links import web_origin
+from lti_badges.core.text import is_clean
 from lti_badges.lti.claims import is_own
 from lti_badges.store import Login, Platform, Sessions
 
 LIFE = timedelta(minutes=10)
-MAX_HINT = 20_000
+MAX_HINT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,13 @@ def begin_login(sessions: Sessions, base_url: str, given: Mapping[str, str]) -> 
         "nonce": nonce,
     }
     if given.get("lti_message_hint"):
-        asked["lti_message_hint"] = given["lti_message_hint"][:MAX_HINT]
+        asked["lti_message_hint"] = _needed(given, "lti_message_hint")
     return Started(
         redirect_url=_with_query(platform.auth_login_url, asked),
         state=state,
         secret=secret,
         storage_target=storage_target,
-        storage_origin=_origin(platform.auth_login_url),
+        storage_origin=web_origin(platform.auth_login_url) or "",
     )
 
 
@@ -88,7 +90,7 @@ def forget_expired(sessions: Sessions) -> int:
 
 def hashed(secret: str) -> str:
     """What is kept of a secret: who reads the table can't continue a login."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 def _platform(session: Session, issuer: str, client_id: str | None) -> Platform:
@@ -115,7 +117,9 @@ def _platform(session: Session, issuer: str, client_id: str | None) -> Platform:
 
 def _needed(given: Mapping[str, str], name: str) -> str:
     value = given.get(name, "")
-    if not value or len(value) > MAX_HINT or "\0" in value:
+    if len(value) > MAX_HINT:
+        raise LaunchError(f"The LMS sent a {name} that is far too long.", code=f"no_{name}")
+    if not value or not is_clean(value):
         raise LaunchError(
             f"This address is opened by an LMS, not by hand: “{name}” is missing. Open the tool "
             "from your course.",
@@ -128,8 +132,3 @@ def _with_query(url: str, parameters: Mapping[str, str]) -> str:
     parts = urlsplit(url)
     query = [*parse_qsl(parts.query, keep_blank_values=True), *parameters.items()]
     return urlunsplit(parts._replace(query=urlencode(query)))
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"

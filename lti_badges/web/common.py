@@ -14,11 +14,13 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from lti_badges.core import clock
 from lti_badges.core.errors import LtiBadgesError
+from lti_badges.core.links import web_address
 from lti_badges.ledger.audit import ADDRESS
 from lti_badges.lti.ags import with_query
 from lti_badges.queries.roster import state_label
 from lti_badges.store import is_busy
 from lti_badges.values.score import percent
+from lti_badges.web import border
 from lti_badges.web.assets import prepare_assets
 
 RETRY_BUSY_S = 5
@@ -41,6 +43,7 @@ _guide = MarkdownIt("commonmark").enable("table")
 def prepare(app: Flask) -> None:
     """Filters, headers and error pages."""
     app.jinja_env.filters.update(
+        link=web_address,
         when=when,
         moment=format_moment,
         day=format_day,
@@ -53,6 +56,7 @@ def prepare(app: Flask) -> None:
     app.jinja_env.globals.update(now=clock.now)
     prepare_assets(app)
     app.before_request(_note_address)
+    border.prepare(app)
     app.after_request(_headers)
     app.register_error_handler(LtiBadgesError, _known)
     app.register_error_handler(HTTPException, _http)

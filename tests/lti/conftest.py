@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from lti_badges.app import create_app
 from lti_badges.context import ToolContext
 from lti_badges.jobs import open_queue
 from lti_badges.settings import Settings
-from tests.support.databases import new_sqlite
+from tests.support.databases import new_postgres, new_sqlite, postgres_answers
 from tests.support.platform import Browser, TestPlatform
 from tests.support.serving import free_port, served
 
@@ -23,18 +24,26 @@ def platform() -> Iterator[TestPlatform]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+)
 def tool_context(
-    platform: TestPlatform, keys_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> ToolContext:
-    """The tool's context, on SQLite."""
-    folder = tmp_path_factory.mktemp("tool")
-    settings = Settings(
-        base_url=f"http://127.0.0.1:{free_port()}",
-        database_url=new_sqlite(folder, "tool.db"),
-        keys_dir=keys_folder,
-    )
-    return ToolContext.build(settings)
+    request: pytest.FixtureRequest, keys_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ToolContext]:
+    """The tool's context, on a database of each kind."""
+    with ExitStack() as stack:
+        if request.param == "postgres" and not postgres_answers():
+            pytest.skip("no PostgreSQL answers")
+        settings = Settings(
+            base_url=f"http://127.0.0.1:{free_port()}",
+            database_url=stack.enter_context(new_postgres())
+            if request.param == "postgres"
+            else new_sqlite(tmp_path_factory.mktemp("tool"), "tool.db"),
+            keys_dir=keys_folder,
+        )
+        context = ToolContext.build(settings)
+        stack.callback(context.close)
+        yield context
 
 
 @pytest.fixture(scope="module")

@@ -111,7 +111,26 @@ GOOD: dict[str, tuple[dict[str, Any], str]] = {
     "no context, teacher": ({"context": None}, "outside any course"),
     "no context, learner": ({"roles": LEARNER, "context": None}, "outside any course"),
     "audience as a list": ({"aud": ["client-1"]}, TEACHER_PAGE),
-    "two audiences with our azp": ({"aud": ["client-1", "x"], "azp": "client-1"}, TEACHER_PAGE),
+    "our azp": ({"aud": ["client-1"], "azp": "client-1"}, TEACHER_PAGE),
+    "odd words in every claim for people": (
+        {
+            "name": "Lau\0ren\ud800" + "x" * 900,
+            "given_name": "\0",
+            "family_name": "\udfff",
+            "email": "\0@\ud800" + "m" * 500,
+            "context": {"id": "course-1", "label": "\0" * 300, "title": "T\ud800" * 900},
+            "resource_link": {"id": "link-1", "title": "\0\ud800" + "t" * 900},
+            "lis": {"person_sourcedid": "s" * 900 + "\0"},
+            "custom": {"\0": "\ud800", "k" * 900: "v" * 9000, "n": 10**400, "f": 1e300, "deep": {}},
+            "launch_presentation": {"return_url": "javascript:alert(1)", "locale": "\0" * 90},
+            "tool_platform": {"guid": "g\0" * 300},
+            "ags": {"lineitems": "data:,x", "scope": ["s" * 9000, "\0", 7], "lineitem": "\0"},
+            "nrps": {"context_memberships_url": "file:///etc/passwd"},
+            "for_user": {"user_id": "\0"},
+            "role_scope_mentor": ["\0", {}, "m" * 900],
+        },
+        TEACHER_PAGE,
+    ),
     "custom values that are numbers": ({"custom": {"course": 5, "none": None}}, TEACHER_PAGE),
     "junk in every optional claim": (
         {"lis": 5, "custom": "x", "launch_presentation": [], "tool_platform": None, "ags": "x"},
@@ -193,6 +212,24 @@ BAD: dict[str, dict[str, Any]] = {
     "two audiences and a foreign azp": {"aud": ["client-1", "client-2"], "azp": "client-2"},
     "two audiences and no azp": {"aud": ["client-1", "client-2"]},
     "a foreign azp": {"azp": "client-2"},
+    "an untrusted audience beside ours": {"aud": ["client-1", "x"], "azp": "client-1"},
+    "an audience that is no text beside ours": {"aud": ["client-1", 7], "azp": "client-1"},
+    "azp as a list": {"azp": ["client-1"]},
+    "azp as an object": {"azp": {"client-1": 1}},
+    "good for more than a day": {"exp": int(clock.now().timestamp()) + 30 * HOUR},
+    "a user with a NUL": {"sub": "user-1\0"},
+    "a user with a lone surrogate": {"sub": "user\ud800"},
+    "a user that is a huge number": {"sub": 10**4000},
+    "a user without end": {"sub": "u" * 256},
+    "a course with a NUL": {"context": {"id": "c\0"}},
+    "a course with a lone surrogate": {"context": {"id": "c\udfff"}},
+    "a deployment with a NUL": {"deployment_id": "deployment-1\0"},
+    "a link with a NUL": {"resource_link": {"id": "l\0"}},
+    "a link that is a huge number": {"resource_link": {"id": 10**4000}},
+    "a target with a backslash": {"target_link_uri": "{tool}\\@evil.example/"},
+    "a target with a user name": {"target_link_uri": "http://x@127.0.0.1/"},
+    "a nonce with a lone surrogate": {"nonce": "\ud800"},
+    "an endless time": {"exp": 1e308},
     "no nonce": {"nonce": None},
     "another nonce": {"nonce": "made-up"},
     "a nonce that is a number": {"nonce": 5},
@@ -245,6 +282,13 @@ def forged(platform: TestPlatform, claims: dict[str, Any], how: str) -> str | No
             "eyJhbGciOiJSUzI1NiIsImtpZCI6NX0." + payload + "." + signature
         ),
         "somebody else's key": lambda: platform.signed(claims, key=rsa_key("thief")),
+        "another algorithm than the key's own": lambda: platform.signed(claims, algorithm="RS512"),
+        "a number of 5,000 digits": lambda: jwt.api_jws.PyJWS().encode(
+            b'{"sub": ' + b"9" * 5000 + b"}", rsa_key("first"), "RS256", headers={"kid": "key-1"}
+        ),
+        "nested without end": lambda: jwt.api_jws.PyJWS().encode(
+            b'{"a":' * 20_000, rsa_key("first"), "RS256", headers={"kid": "key-1"}
+        ),
         "the public key as HMAC secret": lambda: jwt.api_jws.PyJWS().encode(
             jwt.utils.base64url_decode(payload), pem.hex(), "HS256", headers={"kid": "key-1"}
         ),
@@ -262,12 +306,13 @@ def forged(platform: TestPlatform, claims: dict[str, Any], how: str) -> str | No
             b"\xff\x00", rsa_key("first"), "RS256", headers={"kid": "key-1"}
         ),
         "a bad launch payload": lambda: platform.signed({"name": "badltilaunch"}),
-        "a token without end": lambda: good + "A" * 100_000,
+        "a token without end": lambda: good + "A" * 200_000,
         "no token": lambda: None,
     }[how]()
 
 
 FORGED = (
+    *("another algorithm than the key's own", "a number of 5,000 digits", "nested without end"),
     *("no kid", "unknown kid", "a kid that is no text", "somebody else's key"),
     *("the public key as HMAC secret", "alg none", "a changed payload", "a cut signature"),
     *("no signature", "two parts", "not a token", "an empty token", "a list as payload"),

@@ -77,7 +77,11 @@ class TestPlatform:
     def key_set(self) -> dict[str, Any]:
         """The public keys of all kids."""
         keys = [
-            {**RSAAlgorithm.to_jwk(rsa_key(name).public_key(), as_dict=True), "kid": kid}
+            {
+                **RSAAlgorithm.to_jwk(rsa_key(name).public_key(), as_dict=True),
+                "kid": kid,
+                "alg": "RS256",
+            }
             for kid, name in self.kids.items()
         ]
         if self.with_ec:

@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from lti_badges import lms
 from lti_badges.core.errors import LaunchError, NotFound
-from lti_badges.core.links import LOOPBACK_HOSTS
+from lti_badges.core.links import is_loopback, web_origin
+from lti_badges.core.text import line, optional_identifier, read_json
 from lti_badges.courses.copy import note_copy
 from lti_badges.lti.claims import CLAIM
 from lti_badges.lti.id_token import unverified_parties, verified_claims
@@ -31,6 +32,7 @@ log = structlog.get_logger("lti_badges.registration")
 
 EXAMPLE = "https://badges.example.edu"
 MAX_NOTICES = 100
+MAX_ORIGINS = 20
 
 
 @registration.get("/register")
@@ -50,7 +52,7 @@ def register() -> str:
             code="no_configuration",
         )
     base = tool.settings.base_url
-    public_only = not _on_loopback(base)
+    public_only = not is_loopback(base)
     configuration = read_configuration(tool.http, url, token, public_only=public_only)
     vendor = _vendor(kind, configuration)
     check_owner(
@@ -85,7 +87,7 @@ def register() -> str:
         account=configuration.account or configuration.issuer,
         waits=stored.change_id is not None,
         missing=sorted(scope.rpartition("/")[2] for scope in missing),
-        origin=_origin(url),
+        origin=web_origin(url) or "",
     )
 
 
@@ -121,14 +123,27 @@ def setup(kind: str) -> str:
 @registration.post("/notices")
 def notices() -> tuple[Response, int]:
     """Platform Notification Service 1.0: each notice is signed like a launch."""
-    body = request.get_json(silent=True)
+    try:
+        body = read_json(request.get_data(cache=False))
+    except ValueError:
+        body = None
     listed = body.get("notices") if isinstance(body, dict) else None
     if not isinstance(listed, list) or not 0 < len(listed) <= MAX_NOTICES:
         raise LaunchError("These are no notices: a list “notices” is missing.", code="notices")
-    told = [_notice(each) for each in listed]
-    for platform_id, claims in told:
-        _note(platform_id, claims)
+    refused = [refusal for each in listed if (refusal := _taken(each)) is not None]
+    if len(refused) == len(listed):
+        raise refused[0]
     return jsonify({}), 200
+
+
+def _taken(given: Any) -> LaunchError | None:
+    """A bad notice of a batch is logged and told to nobody: the good ones count."""
+    try:
+        _note(*_notice(given))
+    except LaunchError as error:
+        log.warning("notice_refused", code=error.code)
+        return error
+    return None
 
 
 def _notice(given: Any) -> tuple[str, dict[str, Any]]:
@@ -161,19 +176,17 @@ def _notice(given: Any) -> tuple[str, dict[str, Any]]:
 def _note(platform_id: str, claims: dict[str, Any]) -> None:
     """A copied course keeps its origins, so that its rules can follow; others are only logged."""
     notice = claims.get(f"{CLAIM}notice")
-    kind = str(notice.get("type", ""))[:60] if isinstance(notice, dict) else ""
+    kind = (line(notice.get("type"), 60) or "") if isinstance(notice, dict) else ""
     log.info("notice", platform=platform_id, kind=kind)
-    context, origins = claims.get(f"{CLAIM}context"), claims.get(f"{CLAIM}origin_contexts")
-    if kind != "LtiContextCopyNotice" or not isinstance(context, dict) or not context.get("id"):
+    if kind != "LtiContextCopyNotice":
         return
-    if isinstance(origins, list) and origins:
-        note_copy(
-            services().installation,
-            platform_id,
-            str(claims.get(f"{CLAIM}deployment_id", "")),
-            str(context["id"])[:255],
-            [str(each)[:255] for each in origins[:20]],
-        )
+    context, origins = claims.get(f"{CLAIM}context"), claims.get(f"{CLAIM}origin_contexts")
+    copied = optional_identifier(context.get("id")) if isinstance(context, dict) else None
+    listed = origins[:MAX_ORIGINS] if isinstance(origins, list) else []
+    known = [origin for each in listed if (origin := optional_identifier(each))]
+    deployment = optional_identifier(claims.get(f"{CLAIM}deployment_id")) or ""
+    if copied and known:
+        note_copy(services().installation, platform_id, deployment, copied, known)
 
 
 def _vendor(kind: str | None, configuration: Configuration) -> type[lms.LMS]:
@@ -190,12 +203,3 @@ def _vendor(kind: str | None, configuration: Configuration) -> type[lms.LMS]:
             status=403,
         )
     return lms.of(kind)
-
-
-def _on_loopback(base_url: str) -> bool:
-    return any(f"://{host}" in base_url for host in LOOPBACK_HOSTS)
-
-
-def _origin(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.partition('/')[0]}"
