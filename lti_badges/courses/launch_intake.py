@@ -44,6 +44,8 @@ def note_launch(tool: ToolContext, launch: Launch, deployment_row_id: str) -> La
         platform = session.get_one(Platform, deployment.platform_id)
         platform.last_launch_at = clock.now()
         deployment.guid = launch.platform_guid or deployment.guid
+        if launch.notices_url and launch.notices_url != deployment.notices_url:
+            deployment.notices_url, deployment.notices_due_at = launch.notices_url, clock.now()
         if launch.context is None:
             return LaunchedMember(launch.role, name=launch.name or "")
         course = _course(session, launch, deployment)

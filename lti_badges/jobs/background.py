@@ -11,6 +11,7 @@ from huey.consumer import Consumer
 from sqlalchemy import select
 
 from lti_badges.catalogue.connections import due_connections
+from lti_badges.catalogue.notices import due_notice_orders
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.delivery.deliver import enqueue_due
@@ -96,6 +97,8 @@ def tick(queue: Queue) -> None:
         tool.enqueue("sync", course_id)
     for award_id in due_for_pass_back(tool, limit=50):
         tool.enqueue("pass_back", award_id)
+    for deployment_id in due_notice_orders(tool):
+        tool.enqueue("notices", deployment_id)
 
 
 def housekeeping(queue: Queue) -> None:

@@ -15,6 +15,7 @@ from redis import RedisError
 from sqlalchemy import make_url
 
 from lti_badges.catalogue.connections import check_connection
+from lti_badges.catalogue.notices import order_for
 from lti_badges.context import ToolContext, bound_to_course, bound_to_member
 from lti_badges.core.errors import NotFound, PlatformError, SettingsError
 from lti_badges.delivery.deliver import deliver
@@ -41,6 +42,7 @@ class Queue:
                 ("member", self._member),
                 ("reconcile", self._reconcile),
                 ("connection", self._connection),
+                ("notices", self._notices),
             )
         }
 
@@ -74,6 +76,9 @@ class Queue:
     def _connection(self, platform_id: str) -> None:
         with suppress(PlatformError, NotFound):  # noted with the platform, for the console
             check_connection(self.tool, platform_id)
+
+    def _notices(self, deployment_id: str) -> None:
+        order_for(self.tool, deployment_id)
 
     def _member(self, member_id: str) -> None:
         with suppress(NotFound):  # removed since

@@ -21,6 +21,7 @@ from lti_badges.values.course import Member, Role, role_of
 CLAIM = "https://purl.imsglobal.org/spec/lti/claim/"
 DL = "https://purl.imsglobal.org/spec/lti-dl/claim/"
 AGS = "https://purl.imsglobal.org/spec/lti-ags/claim/endpoint"
+NOTICES = "https://purl.imsglobal.org/spec/lti/claim/platformnotificationservice"
 NRPS = "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice"
 MAX_LOCALE = 40
 MAX_SCOPES = 100
@@ -93,6 +94,7 @@ class Launch:
     locale: str | None = None
     observed: tuple[str, ...] = ()
     platform_guid: str | None = None
+    notices_url: str | None = None
 
     @property
     def is_masked(self) -> bool:
@@ -139,6 +141,7 @@ def parse_launch(claims: Mapping[str, Any], base_url: str) -> Launch:
     message = MessageType(str(claims[f"{CLAIM}message_type"]))
     presentation = _object(claims, f"{CLAIM}launch_presentation")
     ags, nrps = _object(claims, AGS), _object(claims, NRPS)
+    notices = _object(claims, NOTICES)
     return Launch(
         message=message,
         deployment_id=_required(claims, "deployment_id"),
@@ -165,6 +168,7 @@ def parse_launch(claims: Mapping[str, Any], base_url: str) -> Launch:
         platform_guid=text.optional_identifier(
             _object(claims, f"{CLAIM}tool_platform").get("guid")
         ),
+        notices_url=web_address(notices.get("platform_notification_service_url")),
     )
 
 

@@ -83,7 +83,8 @@ class Deployment(Base):
     `institution_id` None until it is given to one.
 
     `connection` holds, sealed, credentials for the own API of this deployment's institution, where
-    the platform's others have other ones.
+    the platform's others have other ones. `notices_url` is where notices are ordered (Platform
+    Notification Service 1.0), `notices_due_at` when that is due.
     """
 
     __tablename__ = "deployments"
@@ -101,6 +102,9 @@ class Deployment(Base):
     state: Mapped[str] = mapped_column(String(20), default="pending")
     guid: Mapped[str | None] = mapped_column(String(255))
     connection: Mapped[str | None] = mapped_column(Text)
+    notices_url: Mapped[str | None] = mapped_column(Text)
+    notices_error: Mapped[str | None] = mapped_column(Text)
+    notices_due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     approved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

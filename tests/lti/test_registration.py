@@ -396,6 +396,20 @@ def test_notices_are_taken_when_they_are_signed(
         assert session.get(Course, event.course_id) is not None
 
 
+def test_one_bad_notice_loses_no_other(
+    tool: str, tool_context: ToolContext, platform: TestPlatform, browser: Browser
+) -> None:
+    assert browser.launch().status_code == 200
+    good = notice(platform, tool, "LtiContextCopyNotice", origin_contexts=["one-of-four"])
+    forged = f"{good[:-8]}AAAAAAAA"
+    body = {"notices": [{"jwt": each} for each in (forged, "x", good, None)]}
+    answer = httpx.post(f"{tool}/lti/notices", json=body)
+    assert (answer.status_code, answer.json()) == (200, {"refused": 3})
+    with tool_context.sessions() as session:
+        copied = session.scalars(select(AuditEvent).where(AuditEvent.kind == "course_copied"))
+        assert [each.detail for each in copied].count({"origins": ["one-of-four"]}) == 1
+
+
 def test_notices_that_are_none_are_refused(
     tool: str, platform: TestPlatform, browser: Browser
 ) -> None:
@@ -403,8 +417,12 @@ def test_notices_that_are_none_are_refused(
     foreign = notice(platform, tool, "LtiHelloWorldNotice", iss="https://other.example")
     other = notice(platform, tool, "LtiHelloWorldNotice", aud="client-9")
     old = notice(platform, tool, "LtiHelloWorldNotice", iat=11111, exp=22222)
+    launch = platform.signed(platform.claims(tool, "n"))
+    no_version = notice(platform, tool, "LtiHelloWorldNotice", version=None)
+    no_type = notice(platform, tool, "LtiHelloWorldNotice", notice={"id": "1"})
+    bad = (forged, foreign, other, old, launch, no_version, no_type, "x", 5, None)
     for body in (
-        *({"notices": [{"jwt": each}]} for each in (forged, foreign, other, old, "x", 5, None)),
+        *({"notices": [{"jwt": each}]} for each in bad),
         {"notices": []},
         {"notices": [{}]},
         {"notices": "x"},

@@ -11,10 +11,10 @@ from sqlalchemy import select
 from lti_badges import lms
 from lti_badges.core.errors import LaunchError, NotFound
 from lti_badges.core.links import is_loopback, web_origin
-from lti_badges.core.text import line, optional_identifier, read_json
+from lti_badges.core.text import read_json
 from lti_badges.courses.copy import note_copy
-from lti_badges.lti.claims import CLAIM
 from lti_badges.lti.id_token import unverified_parties, verified_claims
+from lti_badges.lti.notices import COPY, Notice, parse_notice
 from lti_badges.lti.registration import (
     Configuration,
     check_owner,
@@ -32,7 +32,6 @@ log = structlog.get_logger("lti_badges.registration")
 
 EXAMPLE = "https://badges.example.edu"
 MAX_NOTICES = 100
-MAX_ORIGINS = 20
 
 
 @registration.get("/register")
@@ -133,20 +132,20 @@ def notices() -> tuple[Response, int]:
     refused = [refusal for each in listed if (refusal := _taken(each)) is not None]
     if len(refused) == len(listed):
         raise refused[0]
-    return jsonify({}), 200
+    return jsonify({"refused": len(refused)}), 200
 
 
 def _taken(given: Any) -> LaunchError | None:
     """A bad notice of a batch is logged and told to nobody: the good ones count."""
     try:
-        _note(*_notice(given))
+        _take(*_notice(given))
     except LaunchError as error:
         log.warning("notice_refused", code=error.code)
         return error
     return None
 
 
-def _notice(given: Any) -> tuple[str, dict[str, Any]]:
+def _notice(given: Any) -> tuple[str, Notice]:
     token = given.get("jwt") if isinstance(given, dict) else None
     if not isinstance(token, str):
         raise LaunchError("A notice without its jwt can't be taken.", code="notices")
@@ -170,23 +169,20 @@ def _notice(given: Any) -> tuple[str, dict[str, Any]]:
         key_sets=tool.key_sets,
         needs_nonce=False,
     )
-    return platform.id, claims
+    return platform.id, parse_notice(claims)
 
 
-def _note(platform_id: str, claims: dict[str, Any]) -> None:
+def _take(platform_id: str, notice: Notice) -> None:
     """A copied course keeps its origins, so that its rules can follow; others are only logged."""
-    notice = claims.get(f"{CLAIM}notice")
-    kind = (line(notice.get("type"), 60) or "") if isinstance(notice, dict) else ""
-    log.info("notice", platform=platform_id, kind=kind)
-    if kind != "LtiContextCopyNotice":
-        return
-    context, origins = claims.get(f"{CLAIM}context"), claims.get(f"{CLAIM}origin_contexts")
-    copied = optional_identifier(context.get("id")) if isinstance(context, dict) else None
-    listed = origins[:MAX_ORIGINS] if isinstance(origins, list) else []
-    known = [origin for each in listed if (origin := optional_identifier(each))]
-    deployment = optional_identifier(claims.get(f"{CLAIM}deployment_id")) or ""
-    if copied and known:
-        note_copy(services().installation, platform_id, deployment, copied, known)
+    log.info("notice", platform=platform_id, kind=notice.kind)
+    if notice.kind == COPY and notice.context_id and notice.origins:
+        note_copy(
+            services().installation,
+            platform_id,
+            notice.deployment_id,
+            notice.context_id,
+            notice.origins,
+        )
 
 
 def _vendor(kind: str | None, configuration: Configuration) -> type[lms.LMS]:
