@@ -17,9 +17,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyld import jsonld
 
 from lti_badges.openbadges import keys, ob2, proofs
-from lti_badges.openbadges.canonical import VC_CONTEXT, assert_nothing_dropped, canonical
+from lti_badges.openbadges.canonical import (
+    VC_CONTEXT,
+    assert_nothing_dropped,
+    canonical,
+    canonical_whole,
+    load_context,
+)
 from lti_badges.openbadges.documents import (
     AchievementDocument,
     CredentialDraft,
@@ -308,6 +315,22 @@ def test_canonical_form_does_not_depend_on_order() -> None:
     turned = dict(reversed(document.items()))
     assert canonical(document) == canonical(turned)
     assert_nothing_dropped(turned)
+
+
+def test_remembered_contexts_change_nothing() -> None:
+    """What plain PyLD makes of the same documents, first and when its contexts are remembered."""
+    options: Any = {"algorithm": "URDNA2015", "format": "application/n-quads"}
+    documents = [
+        build_credential(draft()),
+        world()[ISSUER.id],
+        world()[LIST],
+        {"@context": [VC_CONTEXT, {"extra": "https://example.org/extra"}], "extra": "x"},
+        {"@context": {"extra": {"@id": "https://example.org/e", "@type": "@id"}}, "extra": "a:b"},
+    ]
+    for document in documents * 2:
+        plain = jsonld.normalize(document, options | {"documentLoader": load_context})
+        assert canonical(document).decode() == plain
+        assert canonical_whole(document).decode() == plain
 
 
 def test_many_threads_can_sign_at_once() -> None:
