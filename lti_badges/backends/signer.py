@@ -6,12 +6,12 @@ twice returns the first: the award's id is the row's key.
 
 from __future__ import annotations
 
-import secrets
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -31,19 +31,17 @@ from lti_badges.openbadges.documents import (
 )
 from lti_badges.openbadges.errors import CredentialError
 from lti_badges.openbadges.keys import multikey_document
-from lti_badges.store import IssuedCredential, new_id
+from lti_badges.store import IssuedCredential, StatusList, new_id
 from lti_badges.store.signing_keys import (
     ISSUER_ED25519,
     ISSUER_RSA,
     Ed25519Signer,
+    PublicKey,
     RsaSigner,
 )
 from lti_badges.values.badge import AchievementRef, Issuance
 from lti_badges.values.settings import Setting
 
-# A fuller list would make random free places hard to find and holders easier to tell apart.
-LIST_FULL = status.LENGTH // 2
-TRIES = 20
 ISSUER_SETTINGS = (
     Setting("issuer_name", "Name of the issuer", "As it stands on each badge", default="Badges"),
     Setting("issuer_url", "Web site of the issuer", required=False),
@@ -51,6 +49,14 @@ ISSUER_SETTINGS = (
     Setting("issuer_description", "A sentence about the issuer", required=False),
 )
 """Of every backend whose credentials are signed here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signers:
+    """The keys of both proofs."""
+
+    rsa: RsaSigner
+    ed25519: Ed25519Signer
 
 
 class Signer:
@@ -70,17 +76,50 @@ class Signer:
         `roster_id` is put in as the learner's OneRoster sourcedId, readable: for hosts that know
         their learners by it. Raises Refused.
         """
-        rsa, ed25519 = self.config.keys.issuer_rsa(), self.config.keys.issuer_ed25519()
-        for _ in range(TRIES):
-            try:
-                with self.config.sessions.begin() as session:
-                    held = session.get(IssuedCredential, issuance.award_id)
-                    row = held or self._sign(session, issuance, roster_id, rsa, ed25519)
-                    session.add(row)
-                return row
-            except IntegrityError:
-                continue  # the same award, or another at the same place of the status list
-        raise Refused("No free place was found in the status list; try again.")
+        held = self.credential(issuance.award_id)
+        if held is not None:
+            return held
+        signers = self.signers()
+        try:
+            with self.config.sessions.begin() as session:
+                (place,) = self.take_places(session, 1)
+                row = self.signed(issuance, place, signers, roster_id)
+                session.add(row)
+            return row
+        except IntegrityError:  # another worker issued the same award meanwhile
+            held = self.credential(issuance.award_id)
+            if held is None:
+                raise
+            return held
+
+    def signers(self) -> Signers:
+        """The keys to sign with now. To be asked for outside of transactions."""
+        return Signers(self.config.keys.issuer_rsa(), self.config.keys.issuer_ed25519())
+
+    def take_places(self, session: Session, count: int) -> list[StatusEntry]:
+        """Places in status lists for so many credentials. Workers at the same time take them from
+        different lists: none waits for another."""
+        places: list[StatusEntry] = []
+        while len(places) < count:
+            row = session.scalar(
+                select(StatusList)
+                .where(StatusList.backend_id == self.config.id, StatusList.taken < status.LENGTH)
+                .order_by(StatusList.taken.desc())
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            if row is None:
+                row = StatusList(id=new_id(), seed=new_id(), backend_id=self.config.id, taken=0)
+                session.add(row)
+            upto = min(status.LENGTH, row.taken + count - len(places))
+            url = self._list_url(row.id)
+            places += [
+                StatusEntry(url, row.place(number, status.LENGTH))
+                for number in range(row.taken, upto)
+            ]
+            row.taken = upto
+            session.flush()
+        return places
 
     def revoke(self, award_id: str, reason: str) -> None:
         """Sets the credential's bit in the status list. Raises Refused."""
@@ -115,6 +154,10 @@ class Signer:
                 retired = key.retired_at
                 return key.jwk | ({"exp": int(retired.timestamp())} if retired else {})
         return None
+
+    def public_keys(self) -> list[PublicKey]:
+        """The issuer's keys, newest first, retired ones too."""
+        return self.config.keys.issuer_keys()[::-1]
 
     def profile_document(self) -> dict[str, object]:
         """What the issuer's address answers: the profile with its keys, retired ones marked."""
@@ -157,15 +200,14 @@ class Signer:
             image=f"{url}/image.png",
         )
 
-    def _sign(
+    def signed(
         self,
-        session: Session,
         issuance: Issuance,
-        roster_id: str | None,
-        rsa: RsaSigner,
-        ed25519: Ed25519Signer,
+        place: StatusEntry,
+        signers: Signers,
+        roster_id: str | None = None,
     ) -> IssuedCredential:
-        list_id, index = self._place(session)
+        """The credential, not stored yet. Raises Refused."""
         now = clock.now()
         draft = CredentialDraft(
             id=issuance.url,
@@ -179,42 +221,31 @@ class Signer:
             valid_until=issuance.expires_at,
             narrative=_narrative(issuance),
             results=tuple(
-                ResultValue(measure.label, measure.value or "met", measure.needed)
+                ResultValue(measure.label, measure.value or "met", measure.needed, measure.points)
                 for measure in issuance.measures
             ),
-            status=StatusEntry(self._list_url(list_id), index),
+            status=place,
             salt=new_salt(),
         )
         credential = build_credential(draft)
         try:
             document = proofs.sign_data_integrity(
-                credential, ed25519.private, self._method_id(ed25519), now
+                credential, signers.ed25519.private, self._method_id(signers.ed25519), now
             )
         except CredentialError as error:
             raise Refused(f"The credential can't be signed: {error}") from error
-        kid = f"{self.profile.id}/keys/{rsa.kid}"
+        kid = f"{self.profile.id}/keys/{signers.rsa.kid}"
         return IssuedCredential(
             award_id=issuance.award_id,
             backend_id=self.config.id,
             achievement_id=issuance.achievement.id,
             document=document,
-            jwt=proofs.sign_jwt(credential, rsa.private, kid),
+            jwt=proofs.sign_jwt(credential, signers.rsa.private, kid),
             ob2=ob2.build_assertion(draft, image=f"{issuance.url}.png"),
-            status_list=list_id,
-            status_index=index,
+            status_list=place.list_url.rpartition("/")[2],
+            status_index=place.index,
             issued_at=now,
         )
-
-    def _place(self, session: Session) -> tuple[str, int]:
-        """A random place in the backend's newest list that is not half full."""
-        lists = session.execute(
-            select(IssuedCredential.status_list, func.count())
-            .where(IssuedCredential.backend_id == self.config.id)
-            .group_by(IssuedCredential.status_list)
-            .having(func.count() < LIST_FULL)
-        ).all()
-        list_id = str(lists[0][0]) if lists else new_id()
-        return list_id, secrets.randbelow(status.LENGTH)
 
     def _method_id(self, key: Ed25519Signer) -> str:
         return f"{self.profile.id}#{key.kid}"

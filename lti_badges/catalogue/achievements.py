@@ -187,20 +187,6 @@ def backend_of_course(session: Session, course_id: str) -> BackendRow:
     return row
 
 
-def picture_of(tool: ToolContext, achievement_id: str, media_type: str) -> tuple[bytes, str]:
-    """A badge's picture as PNG or SVG: the uploaded one, else a generated one; (bytes, media type).
-    An uploaded PNG stays a PNG whatever was asked for. Raises NotFound."""
-    with tool.sessions() as session:
-        row = session.get(Achievement, achievement_id)
-        if row is None:
-            raise NotFound("There is no such badge.")
-        name, image, image_type = row.name, row.image, row.image_type
-    if image is not None and (image_type == PNG or media_type == SVG):
-        return image, image_type or PNG
-    svg = image.decode() if image is not None else generated_svg(name)
-    return (svg.encode(), SVG) if media_type == SVG else (png_from_svg(svg), PNG)
-
-
 def _left_out(odd: list[str]) -> str | None:
     """One odd badge never stops the others."""
     named = ", ".join(f"“{name}”" for name in odd[:5])

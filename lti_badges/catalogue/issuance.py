@@ -99,7 +99,7 @@ def _measures(judgement: Mapping[str, Any] | None) -> tuple[Measure, ...]:
     if judgement is None:
         return ()
     return tuple(
-        Measure(leaf.label, leaf.value, leaf.needed, leaf.text)
+        Measure(leaf.label, leaf.value, leaf.needed, leaf.text, leaf.points)
         for leaf in Judgement.from_json(dict(judgement)).leaves()
     )
 

@@ -13,9 +13,10 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session, aliased
 
 from lti_badges.backends import AchievementDraft, Backend
-from lti_badges.catalogue.achievements import picture_of, refresh_achievements
+from lti_badges.catalogue.achievements import refresh_achievements
 from lti_badges.catalogue.configuration import backend_named, make_default
 from lti_badges.catalogue.issuance import achievement_of, backend_of
+from lti_badges.catalogue.pictures import picture_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotFound
@@ -120,7 +121,7 @@ def _counterpart(
         raise InvalidInput(
             f"Make a badge “{row.name}” at “{new.name}” first; it can't be made here."
         )
-    picture = None if backend.traits.is_local else picture_of(tool, row.id, PNG)[0]
+    picture = None if backend.traits.is_local else picture_of(tool, row.id, PNG).content
     media_type = None if picture is None else PNG
     draft = AchievementDraft(row.name, row.description, row.criteria, picture, media_type)
     return backend.create(draft)

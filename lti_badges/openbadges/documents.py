@@ -10,12 +10,16 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fractions import Fraction
+from math import ceil, floor
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from lti_badges.openbadges.canonical import OB_CONTEXT, VC_CONTEXT
+from lti_badges.values.score import Points, plain
 
 CONTEXTS = [VC_CONTEXT, OB_CONTEXT]
+PERCENT = 100
 SECURITY_TERMS = {
     "verificationMethod": {
         "@id": "https://w3id.org/security#verificationMethod",
@@ -54,11 +58,13 @@ class AchievementDocument:
 
 @dataclass(frozen=True, slots=True)
 class ResultValue:
-    """One criterion's value and threshold, as text: “46 of 50 = 92 %”, needed “80 %”."""
+    """One criterion's value and threshold, as text: “46 of 50 = 92 %”, needed “80 %”; as numbers
+    where there are `points`."""
 
     name: str
     value: str
     required: str | None = None
+    points: Points | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +203,7 @@ def _subject(draft: CredentialDraft) -> dict[str, Any]:
             {
                 "type": ["Result"],
                 "resultDescription": _result_id(draft.achievement.id, number),
-                "value": result.value,
+                "value": _number(result.points.score) if result.points else result.value,
             }
             for number, result in enumerate(draft.results, 1)
         ]
@@ -223,6 +229,13 @@ def _in_clear(kind: str, identifier: str) -> dict[str, Any]:
     }
 
 
+def _number(number: Fraction, *, up: bool = False) -> str:
+    """A decimal of at most four places. What was needed is rounded up, a score down: neither must
+    look better than it is."""
+    scaled = number * 10_000
+    return plain(Fraction(ceil(scaled) if up else floor(scaled), 10_000))
+
+
 def _result_id(achievement_id: str, number: int) -> str:
     return f"{achievement_id}#result-{number}"
 
@@ -234,6 +247,15 @@ def _result_description(achievement_id: str, number: int, result: ResultValue) -
         "name": result.name,
         "resultType": "Result",
     }
+    if result.points:
+        # Points out of 100 and a percentage are the same number.
+        is_percent = result.points.maximum == PERCENT
+        return description | {
+            "resultType": "Percent" if is_percent else "RawScore",
+            "valueMin": "0",
+            "valueMax": _number(result.points.maximum),
+            "requiredValue": _number(result.points.needed, up=True),
+        }
     if result.required:
         description["requiredValue"] = result.required
     return description

@@ -21,7 +21,8 @@ CONTEXT = "https://w3id.org/openbadges/v2"
 
 def build_assertion(draft: CredentialDraft, *, image: str) -> dict[str, Any]:
     """The hosted Assertion; its addresses are the 3.0 ones with `/ob2.json` behind."""
-    identity, kind = (draft.email or draft.lti_user_id).lower(), "email" if draft.email else "id"
+    # Validators hash what they are given as it is spelled, and user ids are case-sensitive.
+    identity, kind = draft.email or draft.lti_user_id, "email" if draft.email else "id"
     assertion = {
         "@context": CONTEXT,
         "type": "Assertion",

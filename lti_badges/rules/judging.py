@@ -22,7 +22,7 @@ from typing import Any
 from lti_badges.rules.facts import Facts
 from lti_badges.rules.verdict import Judgement, Outcome
 from lti_badges.values.course import Completion, Result, ResultState
-from lti_badges.values.score import percent, plain
+from lti_badges.values.score import Points, percent, plain
 
 _UNKNOWN_STATES = {
     ResultState.EXCUSED: "this learner is excused, so the instructor decides",
@@ -138,6 +138,7 @@ def _judge_points(
         hint="" if met else f"{_points(_rounded(missing, ceil))} in {label}",
         value=value,
         progress=_rounded(gone, floor),
+        points=Points(score, maximum, share * maximum),
         **seen,
     )
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from enum import IntEnum
 from fractions import Fraction
 from typing import Any
 
 from lti_badges.core import clock
-from lti_badges.values.score import exact
+from lti_badges.values.score import Points, exact
 
 
 class Outcome(IntEnum):
@@ -27,7 +27,8 @@ class Judgement:
 
     `text` is a whole sentence part ("Final quiz: 46 of 50 = 92 %, needs 80 %"), `hint` says what
     is still missing, `progress` is the share of the way to the threshold from 0 to 1 where that
-    makes sense, `source` and `read_at` say where and when the value was seen.
+    makes sense, `points` the numbers of a graded item, `source` and `read_at` say where and when
+    the value was seen.
     """
 
     outcome: Outcome
@@ -39,6 +40,7 @@ class Judgement:
     progress: Fraction | None = None
     source: str | None = None
     read_at: datetime | None = None
+    points: Points | None = None
     parts: tuple[Judgement, ...] = ()
 
     def leaves(self) -> Iterator[Judgement]:
@@ -60,6 +62,7 @@ class Judgement:
             "progress": None if self.progress is None else str(self.progress),
             "source": self.source,
             "read_at": None if self.read_at is None else self.read_at.isoformat(),
+            "points": None if self.points is None else [str(each) for each in astuple(self.points)],
             "parts": [part.to_json() for part in self.parts],
         }
 
@@ -77,8 +80,13 @@ class Judgement:
             progress=None if progress is None else _fraction(progress),
             source=stored["source"],
             read_at=None if stored["read_at"] is None else clock.parse_iso(stored["read_at"]),
+            points=_points(stored.get("points")),
             parts=tuple(cls.from_json(part) for part in stored["parts"]),
         )
+
+
+def _points(stored: list[str] | None) -> Points | None:
+    return None if stored is None else Points(*(_fraction(each) for each in stored))
 
 
 def _fraction(text: str) -> Fraction:

@@ -31,6 +31,7 @@ from lti_badges.store.institutions import (
     Share,
     ensure_institution,
 )
+from lti_badges.store.issuing import DrawnPicture, StatusList
 from lti_badges.store.leases import Process
 from lti_badges.store.migrate import is_current, upgrade
 from lti_badges.store.people import Consent, Person
@@ -59,6 +60,7 @@ __all__ = [
     "CourseMember",
     "Delivery",
     "Deployment",
+    "DrawnPicture",
     "Institution",
     "Invitation",
     "IssuedCredential",
@@ -78,6 +80,7 @@ __all__ = [
     "SigningKeys",
     "Standing",
     "State",
+    "StatusList",
     "WrongInstitution",
     "ensure_institution",
     "institution_of",

@@ -9,12 +9,14 @@ from sqlalchemy import (
     JSON,
     Boolean,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     String,
     Text,
     UniqueConstraint,
     select,
+    text,
 )
 from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
@@ -98,7 +100,17 @@ class IssuedCredential(Base):
     """A credential of the built-in issuer, as signed. One per award, by primary key."""
 
     __tablename__ = "credentials"
-    __table_args__ = (UniqueConstraint("status_list", "status_index"),)
+    __table_args__ = (
+        UniqueConstraint("status_list", "status_index"),
+        Index(None, "backend_id"),
+        Index(None, "achievement_id"),
+        Index(
+            "ix_credentials_revoked",
+            "status_list",
+            postgresql_where=text("revoked_at IS NOT NULL"),
+            sqlite_where=text("revoked_at IS NOT NULL"),
+        ),
+    )
 
     award_id: Mapped[str] = mapped_column(String(36), primary_key=True)
     backend_id: Mapped[str] = mapped_column(ForeignKey("backends.id", ondelete="RESTRICT"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from lti_badges.values.score import Points
+
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
@@ -39,6 +41,7 @@ class Measure:
     value: str | None
     needed: str | None
     explanation: str
+    points: Points | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 MAX_DIGITS = 40
 MAX_EXPONENT = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """A score of a maximum, and how many points were needed."""
+
+    score: Fraction
+    maximum: Fraction
+    needed: Fraction
 
 
 def exact(number: object) -> Fraction:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from lti_badges.openbadges.documents import (
 from lti_badges.openbadges.errors import CredentialError
 from lti_badges.openbadges.status import build_status_list
 from lti_badges.openbadges.verify import matches_recipient, verify_document, verify_jwt
+from lti_badges.values.score import Points
 
 HERE = Path(__file__).parent
 BASE = "https://badges.example.edu"
@@ -301,6 +303,37 @@ def test_the_learner_is_told_by_hash_in_any_letter_case() -> None:
     assert matches_recipient(document, " ANN.lee@example.ORG")
     assert not matches_recipient(document, "ann.lee@example.com")
     assert "example.org" not in json.dumps(document["credentialSubject"])
+
+
+@pytest.mark.parametrize(
+    ("score", "maximum", "needed", "said"),
+    [
+        ("46", "50", "40", ("RawScore", "46", "40", "50")),
+        ("92", "100", "80", ("Percent", "92", "80", "100")),
+        ("46/3", "50", "100/3", ("RawScore", "15.3333", "33.3334", "50")),
+    ],
+)
+def test_results_are_numbers(
+    score: str, maximum: str, needed: str, said: tuple[str, str, str, str]
+) -> None:
+    points = Points(Fraction(score), Fraction(maximum), Fraction(needed))
+    made = build_credential(draft(results=(ResultValue("Quiz", "words", "words", points),)))
+    subject = made["credentialSubject"]
+    described = subject["achievement"]["resultDescription"][0]
+    assert (described["resultType"], subject["result"][0]["value"]) == said[:2]
+    assert (described["requiredValue"], described["valueMax"]) == said[2:]
+    schema = json.loads((HERE / "ob_v3p0_achievementcredential_schema.json").read_text())
+    jsonschema.Draft201909Validator(schema).validate(signed(made))
+
+
+def test_a_2_0_recipient_is_hashed_as_the_lms_spells_it() -> None:
+    for identity, kind, made in (
+        ("Ann.Lee@Example.org", "email", draft()),
+        ("User-A7", "id", draft(email=None, lti_user_id="User-A7")),
+    ):
+        recipient = ob2.build_assertion(made, image="i")["recipient"]
+        assert recipient["type"] == kind
+        assert recipient["identity"] == identity_hash(identity, made.salt)
 
 
 def test_the_hosted_2_0_form_stands_beside_it() -> None:

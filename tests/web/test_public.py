@@ -7,14 +7,18 @@ import json
 import httpx
 import jwt
 import pytest
+from sqlalchemy import select
 
 from lti_badges.awarding.manual import revoke
+from lti_badges.catalogue import pictures
 from lti_badges.core import clock
 from lti_badges.openbadges.bake import unbake_png, unbake_svg
 from lti_badges.openbadges.verify import verify_document, verify_jwt
+from lti_badges.store import DrawnPicture, IssuedCredential
 from tests.support.campus import Campus
 
 BEN = "5"
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"
 
 
 @pytest.fixture
@@ -37,7 +41,16 @@ def test_each_form_has_its_type_and_address(issued: tuple[Campus, str]) -> None:
     _, url = issued
     for accept, media_type in (
         ("text/html", "text/html"),
-        ("*/*", "text/html"),
+        ("*/*", "application/vc+ld+json"),
+        ("", "application/vc+ld+json"),
+        (BROWSER, "text/html"),
+        ("text/*", "text/html"),
+        ("text/html;q=0, */*", "application/vc+ld+json"),
+        ("text/html;q=0.4, application/json;q=0.5", "application/json"),
+        ("application/json;q=0.1, text/html", "text/html"),
+        ('application/ld+json; profile="https://w3id.org/openbadges/v3"', "application/ld+json"),
+        ("application/vc", "application/vc"),
+        ("application/*;q=0.3, application/vc+jwt", "application/vc+jwt"),
         ("application/vc+jwt", "application/vc+jwt"),
         ("application/vc+ld+json", "application/vc+ld+json"),
         ("application/ld+json", "application/ld+json"),
@@ -57,6 +70,91 @@ def test_each_form_has_its_type_and_address(issued: tuple[Campus, str]) -> None:
         answer = httpx.get(url + ending)
         assert answer.headers["content-type"].partition(";")[0] == media_type
         assert answer.headers["access-control-allow-origin"] == "*"
+
+
+def test_what_no_form_fits_is_406(issued: tuple[Campus, str]) -> None:
+    _, url = issued
+    for accept in ("image/gif", "*/*;q=0"):
+        assert httpx.get(url, headers={"Accept": accept}).status_code == 406
+
+
+def test_any_site_may_read_documents_and_their_errors(issued: tuple[Campus, str]) -> None:
+    _, url = issued
+    base = url.partition("/credentials/")[0]
+    for address in (
+        f"{url}.json",
+        f"{base}/credentials/00000000-0000-0000-0000-000000000000.json",
+        f"{base}/credentials/nonsense",
+        f"{base}/status/00000000-0000-0000-0000-000000000000",
+    ):
+        answer = httpx.get(address, headers={"Origin": "https://verifier.example"})
+        assert answer.headers["access-control-allow-origin"] == "*"
+    asked = httpx.options(
+        f"{url}.json",
+        headers={
+            "Origin": "https://verifier.example",
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "accept",
+        },
+    )
+    assert asked.status_code == 200
+    assert "GET" in asked.headers["access-control-allow-methods"]
+    assert "Accept" in asked.headers["access-control-allow-headers"]
+    assert "access-control-allow-origin" not in httpx.get(f"{base}/").headers
+
+
+def test_what_has_not_changed_is_not_sent_again(issued: tuple[Campus, str]) -> None:
+    campus, url = issued
+    status = httpx.get(f"{url}.json").json()["credentialStatus"]["statusListCredential"]
+    achievement = httpx.get(f"{url}.json").json()["credentialSubject"]["achievement"]["id"]
+    tags = set()
+    for address in (f"{url}.json", f"{url}.jwt", f"{url}.png", f"{url}.svg", status, achievement):
+        first = httpx.get(address)
+        tags.add(first.headers["etag"])
+        again = httpx.get(address, headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["access-control-allow-origin"] == "*"
+        if "last-modified" in first.headers:
+            since = {"If-Modified-Since": first.headers["last-modified"]}
+            assert httpx.get(address, headers=since).status_code == 304
+    assert len(tags) == 6
+    assert "last-modified" in httpx.get(f"{url}.json").headers
+    before = httpx.get(status).headers["etag"]
+    revoke(campus.context, campus.award_of(BEN).id, reason="A mistake", by="Ada")
+    campus.deliver()
+    assert httpx.get(status, headers={"If-None-Match": before}).status_code == 200
+
+
+def test_the_verdict_is_kept_until_something_changes(issued: tuple[Campus, str]) -> None:
+    campus, url = issued
+    valid, not_valid = "This credential is valid", "This credential is not valid"
+    page = {"Accept": "text/html"}
+    for _ in range(2):
+        assert valid in httpx.get(url, headers=page).text
+    award = campus.award_of(BEN)
+    with campus.context.sessions.begin() as session:
+        row = session.get_one(IssuedCredential, award.id)
+        kept, row.document = row.document, {**row.document, "name": "Forged"}
+    assert not_valid in httpx.get(url, headers=page).text
+    with campus.context.sessions.begin() as session:
+        session.get_one(IssuedCredential, award.id).document = kept
+    assert valid in httpx.get(url, headers=page).text
+    revoke(campus.context, award.id, reason="A mistake", by="Ada")
+    campus.deliver()
+    assert not_valid in httpx.get(url, headers=page).text
+
+
+def test_a_picture_is_drawn_once_whichever_process_is_asked(issued: tuple[Campus, str]) -> None:
+    campus, url = issued
+    first = httpx.get(f"{url}.png")
+    assert first.status_code == 200
+    with campus.context.sessions() as session:
+        drawn = session.scalars(select(DrawnPicture)).one()
+        assert drawn.png.startswith(b"\x89PNG")
+    pictures._kept.clear()  # as a process that starts
+    assert httpx.get(f"{url}.png").content == first.content
+    with campus.context.sessions() as session:
+        assert len(session.scalars(select(DrawnPicture)).all()) == 1
 
 
 def test_strangers_verify_it_over_http(issued: tuple[Campus, str]) -> None:
@@ -82,8 +180,12 @@ def test_strangers_verify_it_over_http(issued: tuple[Campus, str]) -> None:
 def test_score_and_threshold_stand_in_the_credential(issued: tuple[Campus, str]) -> None:
     _, url = issued
     subject = httpx.get(f"{url}.json").json()["credentialSubject"]
-    assert subject["result"][0]["value"] == "46 of 50 = 92 %"
-    assert subject["achievement"]["resultDescription"][0]["requiredValue"] == "80 %"
+    assert subject["result"][0]["value"] == "46"
+    described = subject["achievement"]["resultDescription"][0]
+    assert described["resultType"] == "RawScore"
+    numbers = [described[name] for name in ("valueMin", "requiredValue", "valueMax")]
+    assert numbers == ["0", "40", "50"]
+    assert "46 of 50 = 92 %" in subject["narrative"]
     kinds = {each["identityType"] for each in subject["identifier"]}
     assert kinds == {"emailAddress", "ltiUserId"}
     assert "ben.carter" not in json.dumps(subject)

@@ -30,7 +30,12 @@ def issuer_of(tool: ToolContext, backend_id: str) -> Signer | None:
             .where(IssuedCredential.backend_id == backend_id)
             .limit(1)
         )
-    if row is None or not (signed or KINDS[row.kind].traits.signs_here):
+    return None if row is None else signer_of(tool, row, signed=signed is not None)
+
+
+def signer_of(tool: ToolContext, row: BackendRow, *, signed: bool) -> Signer | None:
+    """The same for a backend's row; `signed` says whether credentials of it were signed here."""
+    if not (signed or KINDS[row.kind].traits.signs_here):
         return None
     return Signer(backend_of(tool, row).config)
 

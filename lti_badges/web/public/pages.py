@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
+from datetime import datetime
 from typing import Any, TypeVar
 
 from flask import Blueprint, Response, abort, jsonify, render_template, request
 from sqlalchemy import select
+from sqlalchemy.orm import aliased
 from werkzeug.wrappers import Response as AnyResponse
 
-from lti_badges.catalogue.achievements import PNG, SVG, picture_of
 from lti_badges.catalogue.issuance import achievement_of
-from lti_badges.context import ToolContext
-from lti_badges.core import clock
+from lti_badges.catalogue.pictures import PNG, SVG, picture_of
 from lti_badges.core.errors import NotFound
 from lti_badges.openbadges import ob2
 from lti_badges.openbadges.bake import bake_png, bake_svg
-from lti_badges.openbadges.verify import Verification, matches_recipient, verify_document
+from lti_badges.openbadges.verify import matches_recipient
 from lti_badges.store import Achievement, Award, BackendRow, Course, IssuedCredential, State
 from lti_badges.web.public import documents
+from lti_badges.web.public.negotiation import (
+    CREDENTIAL_TYPES,
+    DOCUMENT_TYPES,
+    HTML_TYPE,
+    JSON_TYPE,
+    JWT_TYPE,
+    LD_TYPE,
+    VC_TYPE,
+    allow_any_site,
+    chosen_type,
+    takes,
+)
+from lti_badges.web.public.verdicts import verdict
 from lti_badges.web.services import services
 
 public = Blueprint("public", __name__, template_folder="templates")
+public.after_app_request(allow_any_site)
 
-JWT_TYPE = "application/vc+jwt"
-VC_TYPE = "application/vc+ld+json"
-LD_TYPE = "application/ld+json"
-JSON_TYPE = "application/json"
-TYPES = ["text/html", JWT_TYPE, "application/vc", VC_TYPE, LD_TYPE, JSON_TYPE]
+FORMS = (*CREDENTIAL_TYPES, JWT_TYPE, HTML_TYPE)
+PAGE_OR_DOCUMENT = (*DOCUMENT_TYPES, HTML_TYPE)
 ONE_MINUTE = "public, max-age=60"
 T = TypeVar("T")
 
@@ -40,13 +52,15 @@ def home() -> str:
 @public.get("/credentials/<uuid:award>")
 def credential(award: Any) -> AnyResponse:
     """A credential: a page for people, or the form that the Accept header asks for."""
-    kind = request.accept_mimetypes.best_match(TYPES, "text/html")
-    if kind == "text/html":
+    kind = chosen_type(FORMS)
+    row = None if kind == HTML_TYPE else _signed(str(award))
+    # What was not signed here has a page and no other form.
+    if kind == HTML_TYPE or (row is None and takes(HTML_TYPE)):
         return _credential_page(str(award))
-    row = _issued(str(award))
+    row = row or _issued(str(award))
     if kind == JWT_TYPE:
-        return _answer(row.jwt, JWT_TYPE)
-    return _document(row.document, LD_TYPE if kind == "application/vc" else str(kind))
+        return _answer(row.jwt, JWT_TYPE, row.issued_at)
+    return _document(row.document, kind, row.issued_at)
 
 
 @public.post("/credentials/<uuid:award>")
@@ -60,9 +74,9 @@ def credential_file(award: Any, form: str) -> AnyResponse:
     """A credential as a file."""
     row = _issued(str(award))
     if form == "json":
-        return _document(row.document, VC_TYPE)
+        return _document(row.document, VC_TYPE, row.issued_at)
     if form == "jwt":
-        return _answer(row.jwt, JWT_TYPE)
+        return _answer(row.jwt, JWT_TYPE, row.issued_at)
     return _baked(row, form)
 
 
@@ -78,7 +92,7 @@ def credential_ob2(award: Any) -> AnyResponse:
         response = _document(gone, LD_TYPE)
         response.status_code = 410  # OB 2.0: a revoked hosted assertion
         return response
-    return _document(row.ob2, LD_TYPE)
+    return _document(row.ob2, LD_TYPE, row.issued_at)
 
 
 @public.get("/achievements/<uuid:achievement>")
@@ -86,7 +100,8 @@ def achievement(achievement: Any) -> AnyResponse:
     """What can be earned."""
     row = _achievement(str(achievement))
     tool = services().installation
-    if _wants_page():
+    kind = chosen_type(PAGE_OR_DOCUMENT)
+    if kind == HTML_TYPE:
         backend = _backend(row.backend_id)
         return Response(
             render_template(
@@ -94,7 +109,7 @@ def achievement(achievement: Any) -> AnyResponse:
             )
         )
     document = documents.achievement(tool, str(achievement))
-    return _document(_found(document), _json_type())
+    return _document(_found(document), kind, row.updated_at)
 
 
 @public.get("/achievements/<uuid:achievement>/ob2.json")
@@ -110,8 +125,8 @@ def achievement_ob2(achievement: Any) -> AnyResponse:
 def achievement_image(achievement_id: Any, extension: str) -> AnyResponse:
     """A badge's picture."""
     wanted = SVG if extension == "svg" else PNG
-    image, media_type = picture_of(services().installation, str(achievement_id), wanted)
-    return _picture(image, media_type)
+    picture = picture_of(services().installation, str(achievement_id), wanted)
+    return _picture(picture.content, picture.media_type, picture.tag)
 
 
 @public.get("/issuers/<uuid:issuer>")
@@ -119,9 +134,13 @@ def issuer(issuer: Any) -> AnyResponse:
     """The issuer's Profile and keys."""
     tool = services().installation
     found = _found(documents.issuer_of(tool, str(issuer)))
-    if _wants_page():
-        return Response(render_template("public/issuer.html", profile=found.profile))
-    return _document(found.profile_document(), _json_type())
+    kind = chosen_type(PAGE_OR_DOCUMENT)
+    if kind == HTML_TYPE:
+        page = render_template(
+            "public/issuer.html", profile=found.profile, keys=found.public_keys()
+        )
+        return Response(page)
+    return _document(found.profile_document(), kind)
 
 
 @public.get("/issuers/<uuid:issuer>/ob2.json")
@@ -141,7 +160,7 @@ def issuer_key(issuer: Any, kid: str) -> AnyResponse:
 def status(status_list: Any) -> AnyResponse:
     """A signed BitstringStatusListCredential."""
     found = documents.status_list(services().installation, str(status_list))
-    response = _document(_found(found), _json_type())
+    response = _document(_found(found), chosen_type((*CREDENTIAL_TYPES, JSON_TYPE)))
     response.headers["Cache-Control"] = ONE_MINUTE
     return response
 
@@ -154,62 +173,70 @@ def favicon() -> AnyResponse:
 
 def _credential_page(award_id: str, email: str | None = None) -> AnyResponse:
     tool = services().installation
-    with tool.sessions() as session:
-        award = session.get(Award, award_id)
-        if award is None:
-            raise NotFound("There is no such credential. Check that you copied the whole address.")
-        row = session.get(IssuedCredential, award_id)
-        achievement = session.get_one(Achievement, award.achievement_id)
-        course = session.get_one(Course, award.course_id)
-        newer = session.scalar(
-            select(Award.id).where(
-                Award.achievement_id == award.achievement_id,
-                Award.member_id == award.member_id,
-                Award.number > award.number,
-                Award.state == State.ISSUED.value,
-            )
+    newer = aliased(Award)
+    renewed = (
+        select(newer.id)
+        .where(
+            newer.achievement_id == Award.achievement_id,
+            newer.member_id == Award.member_id,
+            newer.number > Award.number,
+            newer.state == State.ISSUED.value,
         )
+        .order_by(newer.number)
+        .limit(1)
+        .scalar_subquery()
+    )
+    with tool.sessions() as session:
+        found = session.execute(
+            select(Award, Achievement, BackendRow, IssuedCredential, Course.title, Course.label)
+            .add_columns(renewed)
+            .join(Achievement, Achievement.id == Award.achievement_id)
+            .join(BackendRow, BackendRow.id == Award.backend_id)
+            .join(Course, Course.id == Award.course_id)
+            .outerjoin(IssuedCredential, IssuedCredential.award_id == Award.id)
+            .where(Award.id == award_id)
+        ).first()
+    if found is None:
+        raise NotFound("There is no such credential. Check that you copied the whole address.")
+    award, achievement, backend, row, title, label, newer_id = found
     page = render_template(
         "public/credential.html",
         award=award,
         badge=achievement_of(tool, achievement),
-        course=course.title or course.label,
-        backend=_backend(award.backend_id),
+        course=title or label,
+        backend=backend,
         credential=row,
-        issuer=documents.issuer_of(tool, award.backend_id),
-        verification=_verification(tool, row),
+        issuer=documents.signer_of(tool, backend, signed=row is not None),
+        verification=verdict(tool, row, backend) if row else None,
         matches=matches_recipient(row.document, email) if row and email else None,
         asked=email,
-        newer=newer if award.revoked_at is None else None,
+        newer=newer_id if award.revoked_at is None else None,
         is_out=award.state in {State.ISSUED, State.REVOKING, State.REVOKED},
     )
     response = Response(page)
     response.headers["Cache-Control"] = "no-cache"
-    response.headers["Vary"] = "Accept"
     return response
-
-
-def _verification(tool: ToolContext, row: IssuedCredential | None) -> Verification | None:
-    """From the stored bytes, by the same checks that anyone else would make."""
-    if row is None:
-        return None
-    return verify_document(row.document, lambda url: documents.resolve(tool, url), clock.now())
 
 
 def _baked(row: IssuedCredential, form: str) -> AnyResponse:
     tool = services().installation
-    image, media_type = picture_of(tool, row.achievement_id, SVG if form == "svg" else PNG)
+    picture = picture_of(tool, row.achievement_id, SVG if form == "svg" else PNG)
+    tag = f"{row.award_id}-{picture.tag}"
     if form == "svg":
-        if media_type != SVG:
+        if picture.media_type != SVG:
             raise NotFound("This badge's picture is a PNG; take the .png.")
-        return _picture(bake_svg(image.decode(), row.jwt).encode(), SVG)
+        return _picture(bake_svg(picture.content.decode(), row.jwt).encode(), SVG, tag)
     url = tool.settings.url(f"/credentials/{row.award_id}")
-    return _picture(bake_png(image, row.jwt, ob2.hosted(url)), PNG)
+    return _picture(bake_png(picture.content, row.jwt, ob2.hosted(url)), PNG, tag)
+
+
+def _signed(award_id: str) -> IssuedCredential | None:
+    with services().installation.sessions() as session:
+        return session.get(IssuedCredential, award_id)
 
 
 def _issued(award_id: str) -> IssuedCredential:
-    with services().installation.sessions() as session:
-        row = session.get(IssuedCredential, award_id)
+    row = _signed(award_id)
     if row is None:
         raise NotFound("There is no such credential here, or it has not been issued yet.")
     return row
@@ -234,36 +261,32 @@ def _found(value: T | None) -> T:
     return value
 
 
-def _wants_page() -> bool:
-    return request.accept_mimetypes.best_match(TYPES, "text/html") == "text/html"
-
-
-def _json_type() -> str:
-    kinds = [VC_TYPE, LD_TYPE, JSON_TYPE]
-    return str(request.accept_mimetypes.best_match(kinds, VC_TYPE))
-
-
-def _document(document: dict[str, Any], media_type: str) -> Response:
+def _document(
+    document: dict[str, Any], media_type: str, modified: datetime | None = None
+) -> AnyResponse:
     response = jsonify(document)
     response.mimetype = media_type
-    return _open(response)
+    return _cacheable(response, modified)
 
 
-def _answer(text: str, media_type: str) -> Response:
-    return _open(Response(text, mimetype=media_type))
+def _answer(text: str, media_type: str, modified: datetime) -> AnyResponse:
+    return _cacheable(Response(text, mimetype=media_type), modified)
 
 
-def _picture(image: bytes, media_type: str) -> Response:
-    response = _open(Response(image, mimetype=media_type))
+def _picture(image: bytes, media_type: str, tag: str) -> AnyResponse:
+    response = Response(image, mimetype=media_type)
     response.headers["Cache-Control"] = "public, max-age=300"
     # An SVG opened by itself must not be able to do anything.
     response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
-    return response
+    response.set_etag(tag)
+    return response.make_conditional(request)
 
 
-def _open(response: Response) -> Response:
-    """Any site's verifier may read it."""
-    response.headers["Access-Control-Allow-Origin"] = "*"
-    response.headers["Vary"] = "Accept"
-    response.headers.setdefault("Cache-Control", "no-cache")
-    return response
+def _cacheable(response: Response, modified: datetime | None) -> AnyResponse:
+    """Kept by whoever likes, asked for again each time: 304 while it is the same."""
+    response.headers["Cache-Control"] = "no-cache"
+    if modified is not None:
+        response.last_modified = modified
+    tag = hashlib.sha256(response.get_data() + (response.mimetype or "").encode()).hexdigest()
+    response.set_etag(tag[:32])
+    return response.make_conditional(request)
