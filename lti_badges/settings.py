@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from lti_badges.core.errors import SettingsError
-from lti_badges.core.links import LOOPBACK_HOSTS
+from lti_badges.core.links import LOOPBACK_HOSTS, web_origin
 
 PREFIX = "LTI_BADGES_"
 DEFAULT_CONFIG = Path("config/lti-badges.toml")
@@ -31,6 +33,40 @@ class Settings(BaseModel):
     queue_url: str = ""
     keys_dir: Path = Path("keys")
     secret_key: SecretStr = SecretStr("")
+    frame_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    metrics_token: SecretStr = SecretStr("")
+    security_contact: str = ""
+    limits: int = 1
+    json_logs: bool = False
+
+    @field_validator("frame_origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, given: Any) -> Any:
+        return tuple(filter(None, re.split(r"[\s,]+", given))) if isinstance(given, str) else given
+
+    @field_validator("frame_origins")
+    @classmethod
+    def _check_frame_origins(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in given:
+            if web_origin(origin) != origin:
+                raise ValueError(
+                    "must be origins like https://lms.example.edu, separated by commas"
+                )
+        return given
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_trusted_proxies(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for network in given:
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError:
+                raise ValueError(
+                    "must be addresses or networks like 127.0.0.1 or 10.0.0.0/8, "
+                    "separated by commas"
+                ) from None
+        return given
 
     @field_validator("base_url")
     @classmethod

@@ -83,6 +83,8 @@ class LMS:
     families: ClassVar[tuple[str, ...]] = ()
     """The product codes by which it introduces itself."""
     shared_issuers: ClassVar[tuple[str, ...]] = ()
+    hosted_origins: ClassVar[tuple[str, ...]] = ()
+    """Where the vendor hosts the schools of its shared issuers, as CSP sources."""
     """Issuers that all its customers share, whoever's host they are on."""
     endpoint_hosts: ClassVar[tuple[str, ...]] = ()
     """The vendor's own hosts, where the addresses of a shared issuer must be; a leading dot stands

@@ -110,30 +110,48 @@ def accept_launch(
     return Accepted(launch, platform, *deployment, ticket, login.storage_target)
 
 
-def prove_launch(services: LaunchServices, ticket: str, secret: str | None) -> Accepted:
-    """Finish a waiting launch: with the secret that platform storage kept, or, `secret` None, by
-    the click of the person whom the page named. Raises LaunchError."""
-    state_hash = _state_of(ticket)
-    with services.sessions() as session:
-        login = session.get(Login, state_hash)
-        platform = session.get(Platform, login.platform_id) if login else None
-    sealed = _opened(services, login)
-    if (
-        login is None
-        or platform is None
-        or not hmac.compare_digest(str(sealed.get("ticket", "")), hashed(ticket))
-    ):
-        raise _used_up()
-    if secret is not None and not hmac.compare_digest(hashed(secret), login.browser_hash):
+def open_window(services: LaunchServices, ticket: str) -> tuple[Accepted, str]:
+    """A waiting launch goes on in a window of its own, where the browser keeps our cookie: who
+    waits, and the new secret for that cookie; the login's own one no longer counts. Nothing is let
+    in yet. Raises LaunchError."""
+    login, platform, claims = _waiting(services, ticket)
+    launch = parse_launch(claims, services.base_url)
+    deployment = _deployment(services, platform, launch)
+    secret = secrets.token_urlsafe(32)
+    with services.sessions.begin() as session:
+        session.execute(
+            update(Login)
+            .where(Login.state_hash == login.state_hash, Login.stage == WAITING)
+            .values(browser_hash=hashed(secret))
+        )
+    return Accepted(launch, platform, *deployment, ticket), secret
+
+
+def prove_launch(services: LaunchServices, ticket: str, given: Collection[str]) -> Accepted:
+    """Finish a waiting launch with the secret that platform storage or the window's cookie kept,
+    one of `given`. Raises LaunchError."""
+    login, platform, claims = _waiting(services, ticket)
+    if not any(hmac.compare_digest(hashed(each), login.browser_hash) for each in given):
         raise LaunchError(
             f"This launch was begun in another browser or window. {AGAIN}",
             code="other_browser",
             status=403,
         )
-    launch = parse_launch(sealed["claims"], services.base_url)
+    launch = parse_launch(claims, services.base_url)
     deployment = _deployment(services, platform, launch)
     _consume(services, login, WAITING)
     return Accepted(launch, platform, *deployment)
+
+
+def _waiting(services: LaunchServices, ticket: str) -> tuple[Login, Platform, dict[str, Any]]:
+    with services.sessions() as session:
+        login = session.get(Login, _state_of(ticket))
+        platform = session.get(Platform, login.platform_id) if login else None
+    sealed = _opened(services, login)
+    expected = str(sealed.get("ticket", ""))
+    if login is None or platform is None or not hmac.compare_digest(expected, hashed(ticket)):
+        raise _used_up()
+    return login, platform, sealed["claims"]
 
 
 def _login(services: LaunchServices, state: str, stage: str) -> tuple[Login, Platform]:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import nh3
 import structlog
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, g, jsonify, render_template, request
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 from werkzeug.exceptions import HTTPException
@@ -20,8 +20,9 @@ from lti_badges.lti.ags import with_query
 from lti_badges.queries.roster import state_label
 from lti_badges.store import is_busy
 from lti_badges.values.score import percent
-from lti_badges.web import border
+from lti_badges.web import border, framing
 from lti_badges.web.assets import prepare_assets
+from lti_badges.web.services import services
 
 RETRY_BUSY_S = 5
 
@@ -29,12 +30,10 @@ log = structlog.get_logger("lti_badges.web")
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; font-src 'self'; base-uri 'none'; object-src 'none'; {frames}"
+    "connect-src 'self'; font-src 'self'; base-uri 'none'; object-src 'none'; "
+    "form-action {forms}; frame-ancestors {frames}"
 )
-# A launch page is shown inside the LMS, whose address may be any of its customers' own.
-FRAMED = "frame-ancestors https: http://localhost:* http://127.0.0.1:*"
 MINUTE_S = 60
-UNFRAMED = "frame-ancestors 'self'; form-action 'self'"
 
 _markdown = MarkdownIt("js-default", {"html": False, "linkify": False})
 _guide = MarkdownIt("commonmark").enable("table")
@@ -115,16 +114,20 @@ def guide(text: str) -> Markup:
 
 def _headers(response: Response) -> Response:
     public = request.blueprint in {"public", "health", None} and request.path != "/lti/launch"
-    framed = not public and request.blueprint != "admin"
+    framed = not public and request.blueprint != "admin" and not g.get("is_unframed")
+    frames = "'none'" if g.get("is_unframed") else framing.frame_ancestors() if framed else "'self'"
+    if not framed:
+        response.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
     response.headers.setdefault(
-        "Content-Security-Policy", CSP.format(frames=FRAMED if framed else UNFRAMED)
+        "Content-Security-Policy", CSP.format(forms=framing.form_action(), frames=frames)
     )
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
+    # Our own pages tell their origin to each other: that is how a form of another site is told.
+    response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"
     if not public:
         response.headers.setdefault("Cache-Control", "no-store")
-    if request.is_secure:
+    if services().installation.settings.is_https:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     return response
 

@@ -385,13 +385,65 @@ def test_a_launch_in_a_browser_without_our_cookie_needs_one_click_that_names_the
     other = Browser(browser.tool, platform)
     page = other.post(state, token)
     assert page.status_code == 403
-    assert "Continue as Lauren Hutton" in page.text
+    assert "as Lauren Hutton" in page.text
     ticket = page.text.partition('name="ticket" value="')[2].partition('"')[0]
-    opened = other.client.post(f"{browser.tool}/lti/launch/window", data={"ticket": ticket})
+    window = other.client.post(f"{browser.tool}/lti/launch/window", data={"ticket": ticket})
+    assert window.status_code == 403
+    assert "Continue as Lauren Hutton" in window.text
+    assert TEACHER_PAGE not in window.text
+    assert "frame-ancestors 'none'" in window.headers["content-security-policy"]
+    assert "SameSite=Strict" in window.headers["set-cookie"]
+    confirm = f"{browser.tool}/lti/launch/confirm"
+    for stranger in (Browser(browser.tool, platform), browser):
+        assert stranger.client.post(confirm, data={"ticket": ticket}).status_code == 403
+    opened = other.client.post(confirm, data={"ticket": ticket})
     assert opened.status_code == 200
     assert TEACHER_PAGE in opened.text
-    again = other.client.post(f"{browser.tool}/lti/launch/window", data={"ticket": ticket})
+    again = other.client.post(confirm, data={"ticket": ticket})
     assert again.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site"}],
+)
+@pytest.mark.parametrize("path", ["proof", "window", "confirm"])
+def test_another_sites_page_finishes_no_launch(
+    path: str, headers: dict[str, str], browser: Browser, platform: TestPlatform
+) -> None:
+    page = browser.login(lti_storage_target="_parent")
+    secret = page.text.partition('data-value="')[2].partition('"')[0]
+    target = page.text.partition('data-next="')[2].partition('"')[0].replace("&amp;", "&")
+    asked = httpx.URL(target).params
+    token = platform.signed(platform.claims(browser.tool, asked["nonce"]))
+    victim = Browser(browser.tool, platform)
+    waiting = victim.post(asked["state"], token)
+    ticket = waiting.text.partition('name="ticket" value="')[2].partition('"')[0]
+    answer = victim.client.post(
+        f"{browser.tool}/lti/launch/{path}",
+        data={"ticket": ticket, "secret": secret},
+        headers=headers,
+    )
+    assert answer.status_code == 403
+    assert "another site" in answer.text
+
+
+def test_only_the_registered_platform_may_frame_a_launch(
+    browser: Browser, platform: TestPlatform
+) -> None:
+    presentation = {"return_url": "https://school.example/back", "document_target": "iframe"}
+    policy = browser.launch(launch_presentation=presentation).headers["content-security-policy"]
+    ancestors = policy.partition("frame-ancestors ")[2].split()
+    assert set(ancestors) == {
+        "'self'",
+        "https://lms.example",
+        platform.base,
+        "https://school.example",
+    }
+    for path in ("/lti/login", "/lti/setup"):
+        other = browser.client.get(f"{browser.tool}{path}").headers["content-security-policy"]
+        assert "https:" not in other.replace("https://", "").split()
+        assert "http://localhost:*" not in other
 
 
 def test_a_launch_begun_in_another_browser_that_keeps_cookies_is_refused(
@@ -407,7 +459,7 @@ def test_a_launch_begun_in_another_browser_that_keeps_cookies_is_refused(
 
 def test_tickets_nobody_gave_out_open_nothing(browser: Browser) -> None:
     for ticket in ("", "x", "a.b", "\x00", "x" * 9000):
-        for path in ("window", "proof"):
+        for path in ("window", "proof", "confirm"):
             answer = browser.client.post(
                 f"{browser.tool}/lti/launch/{path}", data={"ticket": ticket, "secret": "s"}
             )

@@ -43,21 +43,39 @@ def canvas(lite: Campus, monkeypatch: pytest.MonkeyPatch) -> Iterator[CanvasServ
         yield server
 
 
+def begun(asked: str, browser: httpx.Client, tool: str) -> dict[str, str]:
+    """Press the button; what the LMS is asked for."""
+    start = re.search(r'name="start" value="([^"]+)"', asked)
+    assert start, asked
+    gone = browser.post(f"{tool}/lms/sign-in", data={"start": html.unescape(start.group(1))})
+    assert gone.status_code == 200, gone.text
+    assert "frame-ancestors 'none'" in gone.headers["content-security-policy"]
+    link = re.search(r'href="(http[^"]+)"', gone.text)
+    assert link
+    return dict(httpx.QueryParams(html.unescape(link.group(1)).partition("?")[2]))
+
+
 def test_a_course_is_read_as_its_instructor(lite: Campus, canvas: CanvasServer) -> None:
-    page = Pages(lite, TEACHER)
+    page, browser = Pages(lite, TEACHER), httpx.Client()
     assert "Sign in…" in page.get("/course/sources").text
     assert "Sign in on the page “Sources”" in page.get("/course/rules/new").text
     asked = page.post("/course/sign-in").text
-    link = re.search(r'href="([^"]+)"', asked)
-    assert link
-    query = dict(httpx.QueryParams(html.unescape(link.group(1)).partition("?")[2]))
+    query = begun(asked, browser, lite.tool)
     assert query["redirect_uri"] == f"{lite.tool}/lms/signed-in"
-    back, state = query["redirect_uri"], query["state"]
-    assert httpx.get(back, params={"state": state, "error": "access_denied"}).status_code == 422
-    assert httpx.get(back, params={"state": "bent", "code": "c0de"}).status_code == 401
-    assert httpx.get(back, params={"state": state, "code": "wrong"}).status_code == 422
-    done = httpx.get(back, params={"state": state, "code": "c0de"})
+    back = query["redirect_uri"]
+    denied = {"state": query["state"], "error": "access_denied"}
+    assert browser.get(back, params={"state": "bent", "code": "c0de"}).status_code == 401
+    assert browser.get(back, params=denied).status_code == 422
+    assert browser.get(back, params=denied).status_code == 401  # a state counts once
+    wrong = {"state": begun(asked, browser, lite.tool)["state"], "code": "wrong"}
+    assert browser.get(back, params=wrong).status_code == 422
+    state = begun(asked, browser, lite.tool)["state"]
+    elsewhere = httpx.get(back, params={"state": state, "code": "c0de"})
+    assert elsewhere.status_code == 401
+    assert "another browser" in elsewhere.text
+    done = browser.get(back, params={"state": state, "code": "c0de"})
     assert "let us in as Badge service" in done.text
+    assert browser.get(back, params={"state": state, "code": "c0de"}).status_code == 401
     shown = page.get("/course/sources").text
     assert "with the rights of Ada Lindqvist" in shown
     assert "Sign in anew" in shown
@@ -82,13 +100,24 @@ def test_a_learner_signs_in_for_nothing(lite: Campus, canvas: CanvasServer) -> N
 
 
 def test_a_sign_in_counts_for_ten_minutes(lite: Campus, canvas: CanvasServer) -> None:
-    asked = Pages(lite, TEACHER).post("/course/sign-in").text
-    state = re.search(r"state=([^&\"]+)", asked)
-    assert state
+    browser = httpx.Client()
+    state = begun(Pages(lite, TEACHER).post("/course/sign-in").text, browser, lite.tool)["state"]
     back = f"{lite.tool}/lms/signed-in"
     with time_machine.travel(clock.now() + timedelta(minutes=11), tick=True):
-        late = httpx.get(back, params={"state": state.group(1), "code": "c0de"})
+        late = browser.get(back, params={"state": state, "code": "c0de"})
     assert late.status_code == 401
+
+
+def test_another_sites_page_begins_no_sign_in(lite: Campus, canvas: CanvasServer) -> None:
+    asked = Pages(lite, TEACHER).post("/course/sign-in").text
+    start = re.search(r'name="start" value="([^"]+)"', asked)
+    assert start
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        answer = httpx.post(
+            f"{lite.tool}/lms/sign-in", data={"start": start.group(1)}, headers=headers
+        )
+        assert answer.status_code == 403
+        assert "set-cookie" not in answer.headers
 
 
 def test_an_institution_of_a_shared_registration_has_credentials_of_its_own(

@@ -47,6 +47,7 @@ class Blackboard(LMS):
     key = "blackboard"
     label = "Blackboard"
     families = ("blackboardlearn", "blackboard")
+    hosted_origins = ("https://*.blackboard.com",)
     shared_issuers = ("https://blackboard.com",)
     endpoint_hosts = ("developer.blackboard.com",)
     custom_parameters: ClassVar[dict[str, str]] = {

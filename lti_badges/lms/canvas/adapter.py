@@ -72,6 +72,7 @@ class Canvas(LMS):
     label = "Canvas"
     families = ("canvas",)
     # One per environment, for all institutions: production, beta, test.
+    hosted_origins = ("https://*.instructure.com", "https://*.canvaslms.com")
     shared_issuers = (
         "https://canvas.instructure.com",
         "https://canvas.beta.instructure.com",

@@ -29,7 +29,8 @@ def sources() -> str:
 
 @instructor.post("/sign-in")
 def ask_sign_in() -> str:
-    """A link to the LMS's consent page; it is made when asked for, as it ages."""
-    state = services().access.sign_in(current_access())
-    url = sign_in_url(services().tool, current_course(), sign_in.address(), state)
-    return render_template("instructor/_sign_in.html", url=url)
+    """A button to the LMS's consent page; it is made when asked for, as it ages."""
+    sign_in_url(services().tool, current_course(), sign_in.address(), "")  # whether there is one
+    return render_template(
+        "instructor/_sign_in.html", start=services().access.sign_in(current_access())
+    )

@@ -21,6 +21,7 @@ from lti_badges.values.badge import AchievementRef
 from lti_badges.values.course import Role
 from lti_badges.web.access import Access
 from lti_badges.web.entry import entered
+from lti_badges.web.framing import allow_form_to
 from lti_badges.web.services import services
 
 COLUMN_MAXIMUM = 100.0
@@ -76,6 +77,7 @@ def place() -> str:
         target_link_uri=tool.settings.url("/lti/launch"),
         log=None if chosen else "No badge was chosen.",
     )
+    allow_form_to(settings.return_url)
     return render_template("picker/return.html", url=settings.return_url, jwt=token)
 
 

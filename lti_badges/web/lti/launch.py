@@ -9,13 +9,16 @@ from flask import Blueprint, Response, g, jsonify, make_response, redirect, rend
 from werkzeug.wrappers import Response as AnyResponse
 
 from lti_badges.core.errors import LaunchError
+from lti_badges.core.links import web_origin
 from lti_badges.courses.launch_intake import LaunchedMember
 from lti_badges.lti.claims import Launch, MessageType
-from lti_badges.lti.launches import Accepted, accept_launch, prove_launch
+from lti_badges.lti.launches import Accepted, accept_launch, open_window, prove_launch
 from lti_badges.lti.login import LIFE, Started, begin_login, hashed
 from lti_badges.pipeline import take_launch
 from lti_badges.values.course import Role
 from lti_badges.web.access import Access
+from lti_badges.web.border import check_same_origin
+from lti_badges.web.framing import allow_frames, allow_initiator
 from lti_badges.web.instructor import pages as instructor
 from lti_badges.web.learner import pages as learner
 from lti_badges.web.lti import deep_linking as picker
@@ -25,6 +28,7 @@ launch = Blueprint("launch", __name__, url_prefix="/lti", template_folder="templ
 log = structlog.get_logger("lti_badges.launch")
 
 COOKIE = "lti_badges_login_"
+WINDOW_COOKIE = "lti_badges_window_"
 STORAGE_KEY = "lti_badges_"
 PATH = "/lti/launch"
 
@@ -38,6 +42,7 @@ def login() -> AnyResponse:
         page = render_template(
             "launch/storage_put.html", started=started, key=_storage_key(started.state)
         )
+        allow_initiator(started.storage_origin)
         response: AnyResponse = make_response(page)
     else:
         response = redirect(started.redirect_url)
@@ -53,12 +58,13 @@ def land() -> AnyResponse:
     accepted = accept_launch(services().launches, request.form, cookies)
     if accepted.ticket is None:
         return _opened(accepted, request.form.get("state", ""))
+    allow_frames(services().installation.sessions, accepted.platform, accepted.launch)
     if accepted.storage_target:
         return _page(
             "launch/storage_get.html",
             accepted=accepted,
             key=_storage_key(request.form["state"]),
-            origin=_origin(accepted.platform.auth_login_url),
+            origin=web_origin(accepted.platform.auth_login_url) or "",
         )
     # Refused as it stands; the person may go on by one click that says who they are.
     return _page("launch/one_click.html", 403, accepted=accepted)
@@ -66,17 +72,44 @@ def land() -> AnyResponse:
 
 @launch.post("/launch/proof")
 def proof() -> AnyResponse:
-    """The secret came back from platform storage."""
+    """The secret came back from platform storage, to our own page in this browser."""
+    check_same_origin(services().installation.settings.base_url)
     ticket, secret = request.form.get("ticket", ""), request.form.get("secret", "")
     if not secret:
         raise LaunchError("The launch could not be proved.", code="no_proof")
-    return _opened(prove_launch(services().launches, ticket, secret), "")
+    return _opened(prove_launch(services().launches, ticket, [secret]), "")
 
 
 @launch.post("/launch/window")
 def window() -> AnyResponse:
-    """The person's own click, in a window of its own."""
-    return _opened(prove_launch(services().launches, request.form.get("ticket", ""), None), "")
+    """A window of its own, where our cookie is kept: it asks for the person's click, unframed."""
+    settings = services().installation.settings
+    check_same_origin(settings.base_url)
+    accepted, secret = open_window(services().launches, request.form.get("ticket", ""))
+    g.is_unframed = True
+    response = _page("launch/confirm.html", 403, accepted=accepted)
+    response.set_cookie(
+        _window_cookie(accepted.ticket or ""),
+        secret,
+        max_age=int(LIFE.total_seconds()),
+        path=PATH,
+        secure=settings.is_https,
+        httponly=True,
+        samesite="Strict",
+    )
+    return response
+
+
+@launch.post("/launch/confirm")
+def confirm() -> AnyResponse:
+    """The person's click in that window, with its cookie."""
+    check_same_origin(services().installation.settings.base_url)
+    ticket = request.form.get("ticket", "")
+    name = _window_cookie(ticket)
+    kept = [request.cookies[name]] if name in request.cookies else []
+    response = _opened(prove_launch(services().launches, ticket, kept), "")
+    response.delete_cookie(name, path=PATH)
+    return response
 
 
 @launch.get("/jwks.json")
@@ -90,6 +123,7 @@ def jwks() -> Response:
 
 def _opened(accepted: Accepted, state: str) -> AnyResponse:
     came, platform = accepted.launch, accepted.platform
+    allow_frames(services().installation.sessions, platform, came)
     enter_institution(accepted.institution_id)
     log.info(
         "launch_accepted", platform=platform.id, message=came.message.value, role=came.role.value
@@ -165,6 +199,10 @@ def _storage_key(state: str) -> str:
     return f"{STORAGE_KEY}{hashed(state)[:16]}"
 
 
+def _window_cookie(ticket: str) -> str:
+    return f"{WINDOW_COOKIE}{hashed(ticket)[:12]}"
+
+
 def _cookie_names(state: str) -> tuple[str, str]:
     name = f"{COOKIE}{hashed(state)[:12]}"
     return name, f"{name}_lax"
@@ -192,8 +230,3 @@ def _set_cookies(response: AnyResponse, started: Started) -> None:
         response.set_cookie(
             lax, started.secret, max_age=age, path=PATH, httponly=True, samesite="Lax"
         )
-
-
-def _origin(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.partition('/')[0]}"

@@ -1,4 +1,5 @@
 // LTI Platform Storage: the LMS keeps a secret of the login for us where the browser keeps no cookie.
+// All is said to, and taken from, the origin of the platform's own login address, and no other.
 "use strict";
 (() => {
   const WAIT = 1500;
@@ -6,32 +7,30 @@
   function frames(name) {
     const outer = window.parent !== window ? window.parent : window.opener;
     if (!outer) return [];
-    const found = [];
+    const found = [outer];
     if (name && name !== "_parent") {
-      try { if (outer.frames[name]) found.push([outer.frames[name], true]); } catch { /* another origin hides its frames */ }
+      try { if (outer.frames[name]) found.unshift(outer.frames[name]); } catch { /* another origin hides its frames */ }
     }
-    found.push([outer, name === "_parent"]);
     return found;
   }
 
   // Asks each place in turn, by the standard's subject and by the one older platforms know.
   function ask(page, message) {
-    const places = frames(page.dataset.target);
+    const origin = page.dataset.origin;
+    const places = origin ? frames(page.dataset.target) : [];
     const id = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2);
     return new Promise((resolve) => {
       const done = (answer) => { window.removeEventListener("message", listen); resolve(answer); };
       const listen = (event) => {
         const data = event.data;
-        if (!data || typeof data !== "object" || data.message_id !== id) return;
-        const known = places.some(([place, exact]) => place === event.source && (!exact || event.origin === page.dataset.origin));
-        if (!known) return;
-        if (data.error) return;
+        if (event.origin !== origin || !places.includes(event.source)) return;
+        if (!data || typeof data !== "object" || data.message_id !== id || data.error) return;
         if (String(data.subject).endsWith(`${message.subject}.response`)) done(data);
       };
       window.addEventListener("message", listen);
-      for (const [place, exact] of places) {
+      for (const place of places) {
         for (const prefix of ["", "org.imsglobal."]) {
-          place.postMessage({ ...message, subject: prefix + message.subject, message_id: id }, exact ? page.dataset.origin : "*");
+          place.postMessage({ ...message, subject: prefix + message.subject, message_id: id }, origin);
         }
       }
       setTimeout(() => done(null), WAIT);
@@ -48,7 +47,7 @@
   if (get) {
     ask(get, { subject: "lti.get_data", key: get.dataset.key }).then((answer) => {
       const form = document.getElementById("proof");
-      if (answer && answer.value) {
+      if (answer && typeof answer.value === "string" && answer.value) {
         form.elements.secret.value = answer.value;
         form.submit();
       } else {
