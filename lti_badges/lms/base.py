@@ -17,6 +17,9 @@ from lti_badges.lti.service import Service
 from lti_badges.values.course import Gradable, Kind, Member, Reading, Result
 from lti_badges.values.settings import Setting
 
+HISTORY = "context_history"
+"""The custom parameter that names what a course was copied from, nearest first."""
+
 
 @dataclass(slots=True)
 class CourseHandle:
@@ -91,7 +94,7 @@ class LMS:
     for all hosts below."""
     trusts_deployments: ClassVar[bool] = False
     """Whether a client id belongs to one institution, so that its deployments are its own."""
-    custom_parameters: ClassVar[dict[str, str]] = {"context_history": "$Context.id.history"}
+    custom_parameters: ClassVar[dict[str, str]] = {HISTORY: "$Context.id.history"}
     """Variables to be filled in with each launch."""
     audience_hint: ClassVar[str] = ""
     """What to do about a launch whose audience is not our client id."""
@@ -127,6 +130,12 @@ class LMS:
     def read_push(cls, event: Mapping[str, Any]) -> Push | None:
         """What a pushed event is about; None when it says nothing of grades or completion."""
         return None
+
+    @classmethod
+    def told_besides(cls, claims: Mapping[str, Any]) -> dict[str, str]:
+        """What its launches tell in claims of its own, as custom parameters; these win over what
+        somebody wrote as such."""
+        return {}
 
     @classmethod
     def audience(cls, stored: str | None) -> str | None:

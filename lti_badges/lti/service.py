@@ -21,6 +21,10 @@ class Service:
         self._tokens = tokens
         self.endpoint = endpoint
 
+    def assertion(self, client_id: str, audience: str) -> str:
+        """Proves who we are to another server that knows our key set."""
+        return self._tokens.assertion(client_id, audience)
+
     def pages(self, url: str, *, accept: str, scope: str) -> Iterator[Any]:
         """The parsed JSON of each page, following `rel="next"` to the end; one page in memory.
 

@@ -76,7 +76,11 @@ class ServiceTokens:
         form = {
             "grant_type": "client_credentials",
             "client_assertion_type": ASSERTION_TYPE,
-            "client_assertion": self._assertion(endpoint),
+            "client_assertion": self.assertion(
+                endpoint.client_id,
+                endpoint.audience or endpoint.token_url,
+                endpoint.deployment_id,
+            ),
             "scope": " ".join(sorted(scopes)),
         }
         try:
@@ -87,19 +91,20 @@ class ServiceTokens:
             raise PlatformDown(error.message, code=error.code) from error
         return _held(reply, scopes)
 
-    def _assertion(self, endpoint: PlatformEndpoint) -> str:
+    def assertion(self, client_id: str, audience: str, deployment_id: str | None = None) -> str:
+        """A client assertion signed with our key (RFC 7523): who we are there, and for whom."""
         key = self._keys.signing_key()
         now = int(time.time())
         claims = {
-            "iss": endpoint.client_id,
-            "sub": endpoint.client_id,
-            "aud": endpoint.audience or endpoint.token_url,
+            "iss": client_id,
+            "sub": client_id,
+            "aud": audience,
             "iat": now - BACKDATED_S,
             "exp": now + ASSERTION_LIFE_S,
             "jti": str(uuid4()),
         }
-        if endpoint.deployment_id:
-            claims[DEPLOYMENT_CLAIM] = endpoint.deployment_id
+        if deployment_id:
+            claims[DEPLOYMENT_CLAIM] = deployment_id
         return jwt.encode(claims, key.private, "RS256", headers={"kid": key.kid})
 
 

@@ -13,18 +13,29 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from lti_badges.core import clock
-from lti_badges.core.errors import Gone
-from lti_badges.core.http import Http
-from lti_badges.core.paging import pages
-from lti_badges.lms.base import LMS
-from lti_badges.lms.brightspace.further_sources import RARE, TOPIC, BrightspaceMore, next_objects
-from lti_badges.lms.oauth import token_request
+from lti_badges.core.errors import Unsupported
+from lti_badges.lms.base import HISTORY, LMS
+from lti_badges.lms.brightspace.completion import completions
+from lti_badges.lms.brightspace.further_sources import RARE, TOPIC, BrightspaceMore
+from lti_badges.lms.brightspace.grades import ITEM_PREFIX, Gradebook
+from lti_badges.lms.brightspace.valence import (
+    AUDIENCE,
+    OPTIONAL,
+    PERSON,
+    REQUIRED,
+    SCOPES,
+    SERVICE_USER,
+    TOKEN_URL,
+    granted,
+    proved,
+    refusal,
+    versions,
+)
 from lti_badges.lms.reading import Learners, Reader, each, keyed, of_kind
-from lti_badges.lms.rest import Rest, id_of, number, rows, unreadable
+from lti_badges.lms.rest import Rest
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.values.course import (
     COURSE_COMPLETION,
-    COURSE_GRADE_KEY,
     Completion,
     Gradable,
     Kind,
@@ -33,14 +44,8 @@ from lti_badges.values.course import (
 )
 from lti_badges.values.settings import Setting
 
-GRADES, RECORDS = "Brightspace grades", "Brightspace completion records"
-IN_WORDS = frozenset({"PassFail", "SelectBox", "Text"})
-ITEM_PREFIX = "brightspace-grade:"
-SCOPES = (
-    "grades:gradeobjects:read grades:gradevalues:read grades:coursecompletion:read "
-    "users:own_profile:read"
-)
-TOKEN_URL = "https://auth.brightspace.com/core/connect/token"  # noqa: S105 - an address
+RECORDS = "Brightspace completion"
+CLAIM = "http://www.brightspace.com"
 
 
 class Brightspace(LMS):
@@ -48,12 +53,12 @@ class Brightspace(LMS):
 
     key = "brightspace"
     label = "Brightspace"
-    default_audience = "https://api.brightspace.com/auth/token"
+    default_audience = AUDIENCE
+    members_a_page = 100
     families = ("desire2learn", "d2l", "brightspace")
     trusts_deployments = True
     custom_parameters: ClassVar[dict[str, str]] = {
         "brightspace_user_id": "$User.id",
-        "brightspace_org_unit": "$Context.id",
         "context_history": "$Context.id.history",
     }
     after_registration = (
@@ -70,20 +75,32 @@ class Brightspace(LMS):
         Setting(
             "client_id",
             "OAuth 2.0 application: client id",
-            "Manage Extensibility, OAuth 2.0; scopes grades:gradeobjects:read "
-            "grades:gradevalues:read grades:coursecompletion:read users:own_profile:read; as you "
-            "like, for content topics: content:completions:read content:toc:read, and for sections "
-            "and groups the read scopes of those",
+            f"Manage Extensibility, OAuth 2.0; its scopes: {' '.join(REQUIRED)}; as you like, for "
+            f"completion, topics, sections and groups: {' '.join(OPTIONAL)}",
         ),
-        Setting("client_secret", "OAuth 2.0 application: secret", secret=True),
         Setting(
-            "refresh_token",
-            "Refresh token of a user who may see all grades",
-            "Without one, in each course an instructor signs in",
+            "read_as",
+            "Whose rights count",
+            "refresh-token: those of the person who authorised the application; service-user: "
+            "those of the service user that is bound to it, proved by this tool's key set",
+            default=PERSON,
+            choices=(PERSON, SERVICE_USER),
+        ),
+        Setting(
+            "client_secret",
+            "OAuth 2.0 application: secret",
+            "Not for a service user",
             secret=True,
             required=False,
         ),
-        Setting("version", "Version of the le API", default="1.51"),
+        Setting(
+            "refresh_token",
+            "Refresh token of a user who may see all grades",
+            "Without one, and without a service user, in each course an instructor signs in",
+            secret=True,
+            required=False,
+        ),
+        Setting("scopes", "Scopes to ask for, if not all of the above", required=False),
         Setting("token_url", "Token address, if not D2L's", default=TOKEN_URL),
     )
 
@@ -99,33 +116,62 @@ class Brightspace(LMS):
 
     @property
     def is_connected(self) -> bool:
-        """An application without anybody's refresh token reads nothing."""
-        return bool(self.course.connection.get("refresh_token"))
+        """An application without a service user or anybody's refresh token reads nothing."""
+        held = self.course.connection
+        return bool(held.get("refresh_token")) or self._by_service_user
+
+    @property
+    def asks_instructors(self) -> bool:
+        """Not where a service user reads everything."""
+        return super().asks_instructors and not self._by_service_user
+
+    @property
+    def _by_service_user(self) -> bool:
+        held = self.course.connection
+        return held.get("read_as") == SERVICE_USER and bool(held.get("client_id"))
 
     @property
     def rest(self) -> Rest:
         """The institution's API."""
-        return Rest(self.course, self.course.connection.get("url", ""), _grant)
+        grant = granted(self.course.service.assertion)
+        return Rest(self.course, self._site, grant, refusal)
+
+    @property
+    def _site(self) -> str:
+        return self.course.connection.get("url", "")
 
     def check(self) -> str:
-        """Who the token belongs to."""
-        me = self.rest.json("/d2l/api/lp/1.31/users/whoami")
-        name = me.get("UniqueName", "?") if isinstance(me, dict) else "?"
-        return f"{self.course.connection['url']} let us in as {name}."
+        """Which scopes the application has, asked of a route of each."""
+        return proved(self.rest, self._site)
 
     @classmethod
     def course_page(cls, issuer: str, context_id: str, custom: Mapping[str, str]) -> str | None:
-        """The issuer is the institution's own host."""
-        return f"{issuer}/d2l/home/{custom.get('brightspace_org_unit') or context_id}"
+        """The issuer is the institution's own host, the context's id its org unit."""
+        return f"{issuer}/d2l/home/{context_id}"
+
+    @classmethod
+    def told_besides(cls, claims: Mapping[str, Any]) -> dict[str, str]:
+        """What a course was copied from stands in its own claim; the variable of that name is not
+        filled in by every version (knowledge base 4261, 18098)."""
+        own = claims.get(CLAIM)
+        history = own.get("Context.id.history") if isinstance(own, dict) else None
+        return {HISTORY: history} if isinstance(history, str) and history.strip() else {}
 
     api_tells = (
-        (Kind.ITEM, "Every grade item, once its grade is released."),
-        (Kind.COURSE_GRADE, "The final grade, once it is released."),
+        (Kind.ITEM, "Every grade item that learners can see."),
+        (
+            Kind.COURSE_GRADE,
+            (
+                "The final grade, once it is released; where ungraded items don't count as zero, "
+                "once all items are graded."
+            ),
+        ),
         (
             Kind.COMPLETION,
             (
-                "Completion records, where your institution makes them; who has none counts as not "
-                "known."
+                "Completion records, where your institution makes them; else all visible content "
+                "topics completed. Checklists can't be used: Brightspace tells nobody who ticked "
+                "what."
             ),
         ),
         (
@@ -141,125 +187,73 @@ class Brightspace(LMS):
 
     def api_gradables(self) -> Iterator[Gradable]:
         """All grade items, the final grade and completion."""
-        own = self.own_columns()
-        for row in rows(self.rest.json(f"{self._path}/grades/")):
-            name = str(row.get("Name") or "Untitled grade item")
-            yield Gradable(
-                Kind.ITEM,
-                f"{ITEM_PREFIX}{id_of(row, 'Id')}",
-                name,
-                number(row.get("MaxPoints")),
-                GRADES,
-                is_own=name in own,
-                in_words=row.get("GradeType") in IN_WORDS,
-                is_hidden=bool(row.get("IsHidden")),
-            )
-        yield Gradable(Kind.COURSE_GRADE, COURSE_GRADE_KEY, "Final grade", None, GRADES)
+        yield from self._gradebook.items(self.own_columns())
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, RECORDS)
 
     def rare_api_gradables(self) -> Iterator[Gradable]:
         """Sections, groups, content topics."""
         return self._more.gradables()
 
-    @property
-    def _more(self) -> BrightspaceMore:
-        return BrightspaceMore(self.rest, quote(self._unit, safe=""), self._path)
-
     def readers(self) -> Sequence[Reader]:
         """Item by item: all learners in a few pages each, or one learner in one call."""
         return (
-            each(of_kind(Kind.COMPLETION), self._records),
+            each(of_kind(Kind.COMPLETION), self._completions),
             each(of_kind(Kind.COURSE_GRADE), self._values),
             each(keyed(ITEM_PREFIX), self._values),
             each(keyed(*RARE), self._rare),
         )
 
-    def _rare(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
-        read = self._more.completed if gradable.key.startswith(TOPIC) else self._more.members
-        return read(gradable.key, self._who(learners.subs()))
-
-    @property
-    def _path(self) -> str:
-        version = self.course.connection.get("version") or "1.51"
-        return f"/d2l/api/le/{version}/{quote(self._unit, safe='')}"
-
-    @property
-    def _unit(self) -> str:
-        return self.course.custom.get("brightspace_org_unit") or self.course.context_id
-
-    def _of(self, gradable: Gradable) -> str:
-        item = "final" if gradable.kind is Kind.COURSE_GRADE else gradable.key
-        return f"{self._path}/grades/{item.removeprefix(ITEM_PREFIX)}/values/"
-
     def _values(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
-        if learners.one is not None:
-            yield from self._value(gradable, learners.one)
-            return
-        who = self._who(learners.subs())
-        query = {"pageSize": "200"}
-        for answer in self.rest.addressed(self._of(gradable), query, next_objects):
-            for row in rows(answer, "Objects"):
-                user = row.get("User")
-                sub = who.get(str(user.get("Identifier"))) if isinstance(user, dict) else None
-                if sub and isinstance(row.get("GradeValue"), dict):
-                    yield _result(gradable, sub, row["GradeValue"])
+        who, strangers = _who(learners)
+        yield from self._gradebook.values(gradable, who, alone=learners.one is not None)
+        for sub in strangers:  # unknown, and never “no grade”
+            yield Result(gradable.key, sub, ResultState.PENDING, None, None, clock.now())
 
-    def _value(self, gradable: Gradable, sub: str) -> Iterator[Result]:
-        try:
-            row = self.rest.json(f"{self._of(gradable)}{quote(_valence(sub), safe='')}")
-        except Gone:  # no grade yet
-            return
-        if isinstance(row, dict):
-            yield _result(gradable, sub, row)
+    def _completions(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
+        who, _ = _who(learners)
+        alone = learners.one is not None
+        return completions(self.rest, self._le, self._more, who, alone=alone)
 
-    def _records(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
-        who = self._who(learners.subs())
-        query: dict[str, str] = {"userId": next(iter(who))} if len(who) == 1 else {}
+    def _rare(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
+        who, _ = _who(learners)
+        if gradable.key.startswith(TOPIC):
+            alone = learners.one is not None
+            return self._more.completed(gradable.key, who, alone=alone)
+        return self._more.members(gradable.key, who)
 
-        def fetch(bookmark: str) -> tuple[Any, str | None]:
-            marked = query | {"bookmark": bookmark} if bookmark else query
-            answer = self.rest.json(f"{self._path}/grades/courseCompletion/", marked)
-            paging = answer.get("PagingInfo") if isinstance(answer, dict) else None
-            if not isinstance(paging, dict) or not paging.get("HasMoreItems"):
-                return answer, None
-            return answer, str(paging.get("Bookmark"))
+    @property
+    def _gradebook(self) -> Gradebook:
+        return Gradebook(self.rest, self._le)
 
-        for answer in pages("", fetch, unreadable):
-            for row in rows(answer, "Items"):
-                if (sub := who.get(str(row.get("UserId")))) and row.get("CompletedDate"):
-                    at = clock.parse_iso(str(row["CompletedDate"]))
-                    yield Completion(sub, COURSE_COMPLETION, True, at, clock.now())
+    @property
+    def _more(self) -> BrightspaceMore:
+        return BrightspaceMore(self.rest, self._address("lp"), self._le)
 
-    def _who(self, subs: Iterator[str]) -> dict[str, str]:
-        """LTI ids by Valence ids."""
-        return {_valence(sub): sub for sub in subs}
+    @property
+    def _le(self) -> str:
+        return self._address("le")
+
+    def _address(self, product: str) -> str:
+        """The org unit is the context's id, which the platform signed; a custom parameter may have
+        been written by a teacher."""
+        spoken = versions(self.rest, self._site)[product]
+        return f"/d2l/api/{product}/{spoken}/{quote(self.course.context_id, safe='')}"
 
 
-def _valence(sub: str) -> str:
-    return sub.rpartition("_")[2]
-
-
-def _grant(http: Http, values: Mapping[str, str]) -> Mapping[str, Any]:
-    return token_request(
-        http,
-        values.get("token_url") or TOKEN_URL,
-        {"grant_type": "refresh_token", "refresh_token": values.get("refresh_token", "")},
-        basic=(values.get("client_id", ""), values.get("client_secret", "")),
-    )
-
-
-def _result(gradable: Gradable, sub: str, value: Mapping[str, Any]) -> Result:
-    """Points where there are any, else the weighted share; letters and ticks have none."""
-    score, maximum = number(value.get("PointsNumerator")), number(value.get("PointsDenominator"))
-    if not maximum:
-        score = number(value.get("WeightedNumerator"))
-        maximum = number(value.get("WeightedDenominator"))
-    mark = str(value.get("DisplayedGrade") or "").strip() or None if gradable.in_words else None
-    state = ResultState.GRADED
-    if mark is None and (score is None or not maximum):
-        state = ResultState.PENDING if value.get("DisplayedGrade") else ResultState.MISSING
-    elif gradable.is_hidden or (
-        gradable.kind is Kind.COURSE_GRADE and value.get("ReleasedDate") is None
-    ):
-        state = ResultState.HIDDEN
-    return Result(gradable.key, sub, state, score, maximum, clock.now(), mark)
+def _who(learners: Learners) -> tuple[dict[str, str], list[str]]:
+    """LTI ids by Valence ids; and those that hold none, as of an anonymous deployment. Raises
+    Unsupported where the one learner is such."""
+    known: dict[str, str] = {}
+    strangers: list[str] = []
+    for sub in learners.subs():
+        user = sub.rpartition("_")[2]
+        if user.isascii() and user.isdecimal():
+            known[user] = sub
+        else:
+            strangers.append(sub)
+    if learners.one is not None and strangers:
+        raise Unsupported(
+            "Brightspace does not tell this tool who this learner is in its gradebook: the "
+            "deployment is anonymous."
+        )
+    return known, strangers

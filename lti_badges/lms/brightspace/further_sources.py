@@ -1,16 +1,19 @@
 """What Brightspace knows besides grades: sections, groups, and which content was completed.
 
 Source: Valence reference (groups, sections, content).
-Quirks: user ids are numbers here and texts elsewhere; a topic's progress lists only learners who
-have some; the content tree is nested.
+Quirks: user ids are numbers here and texts elsewhere; a topic's completions name only those who
+completed it; the content tree is nested.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from lti_badges.core import clock
+from lti_badges.core.errors import Gone
 from lti_badges.lms.reading import in_parts
 from lti_badges.lms.rest import Rest, id_of, rows
 from lti_badges.values.course import Completion, Gradable, Kind
@@ -18,7 +21,6 @@ from lti_badges.values.course import Completion, Gradable, Kind
 SECTION, GROUP, TOPIC = "brightspace-section:", "brightspace-group:", "brightspace-topic:"
 RARE = (SECTION, GROUP, TOPIC)
 MEMBERSHIP, CONTENT = "Brightspace people", "Brightspace content"
-LP = "/d2l/api/lp/1.31"
 
 
 def next_objects(answer: Mapping[str, Any]) -> Any:
@@ -27,11 +29,11 @@ def next_objects(answer: Mapping[str, Any]) -> Any:
 
 
 class BrightspaceMore:
-    """An org unit's further sources. `le` is its address in the le API."""
+    """An org unit's further sources. `lp` and `le` are its addresses in those APIs."""
 
-    def __init__(self, rest: Rest, unit: str, le: str) -> None:
+    def __init__(self, rest: Rest, lp: str, le: str) -> None:
         self._rest = rest
-        self._lp = f"{LP}/{unit}"
+        self._lp = lp
         self._le = le
 
     def gradables(self) -> Iterator[Gradable]:
@@ -50,20 +52,32 @@ class BrightspaceMore:
             if owner := who.get(str(user)):
                 yield Completion(owner, key, True, None, clock.now(), is_group=True)
 
-    def completed(self, key: str, who: Mapping[str, str]) -> Iterator[Completion]:
-        """Who completed a topic. Whoever is not named has no progress in it yet."""
-        asked = {"objectId": key.removeprefix(TOPIC), "pageSize": "200"}
-        if len(who) == 1:
-            asked["userId"] = next(iter(who))
-        path = f"{self._le}/content/userprogress/"
-        named: set[str] = set()
-        for answer in self._rest.addressed(path, asked, next_objects):
-            for row in rows(answer, "Objects"):
-                if owner := who.get(str(row.get("UserId"))):
-                    named.add(owner)
-                    yield _progress(owner, key, row)
-        for owner in set(who.values()) - named:
-            yield Completion(owner, key, False, None, clock.now())
+    def completed(self, key: str, who: Mapping[str, str], *, alone: bool) -> Iterator[Completion]:
+        """Who completed a topic. Whoever is not named has not."""
+        done = self.completed_by(key.removeprefix(TOPIC), who, alone=alone)
+        for user, owner in who.items():
+            yield Completion(owner, key, user in done, done.get(user), clock.now())
+
+    def completed_by(
+        self, topic: str, who: Container[str], *, alone: bool
+    ) -> dict[str, datetime | None]:
+        """Of these learners, by Valence id, those who completed a topic, and when."""
+        path = f"{self._le}/content/topics/{topic}/completions/"
+        if alone and isinstance(who, Mapping):
+            found = {}
+            for user in who:
+                with suppress(Gone):  # not completed
+                    found[user] = _moment(self._rest.json(f"{path}users/{user}"))
+            return found
+        pages = self._rest.addressed(path, {"pageSize": "200"}, next_objects)
+        rows_of = (row for answer in pages for row in rows(answer, "Objects"))
+        return {
+            str(row.get("UserId")): _moment(row) for row in rows_of if str(row.get("UserId")) in who
+        }
+
+    def topics(self) -> list[str]:
+        """The visible topics, by id."""
+        return [topic.key.removeprefix(TOPIC) for topic in self._topics()]
 
     def _sections(self) -> Iterator[Gradable]:
         for row in rows(self._rest.json(f"{self._lp}/sections/")):
@@ -93,13 +107,12 @@ def _nested(module: Any) -> Iterator[Mapping[str, Any]]:
         yield from _nested(inner)
 
 
-def _progress(owner: str, key: str, row: Mapping[str, Any]) -> Completion:
-    done = bool(row.get("Completed") or row.get("CompletedDate"))
+def _moment(row: Any) -> datetime | None:
+    at = row.get("CompletionDate") if isinstance(row, dict) else None
     try:
-        at = clock.parse_iso(str(row["CompletedDate"])) if row.get("CompletedDate") else None
+        return clock.parse_iso(str(at)) if at else None
     except ValueError:
-        at = None
-    return Completion(owner, key, done, at if done else None, clock.now())
+        return None
 
 
 def _membership(key: str, label: str) -> Gradable:
