@@ -12,6 +12,7 @@ from dataclasses import replace
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lti_badges import lms
 from lti_badges.context import ToolContext
 from lti_badges.ledger.audit import record
 from lti_badges.ledger.course_lock import writing
@@ -25,11 +26,16 @@ from lti_badges.rules import (
     kind_of,
     load,
 )
-from lti_badges.store import Achievement, AwardRule, Course, Deployment, LineItem, RuleVersion
+from lti_badges.store import (
+    Achievement,
+    AwardRule,
+    Course,
+    Deployment,
+    LineItem,
+    Platform,
+    RuleVersion,
+)
 
-HISTORY_PARAMETER = "context_history"
-HISTORIES = (HISTORY_PARAMETER, "previous_context_ids")
-"""The custom parameters in which LMSes tell what a course was copied from."""
 COPIED = "rules_copied_from"
 
 
@@ -86,7 +92,7 @@ def note_copy(
             )
             session.add(course)
             session.flush()
-        course.custom = {HISTORY_PARAMETER: ",".join(origins)} | dict(course.custom)
+        course.custom = {lms.HISTORY: ",".join(origins)} | dict(course.custom)
         record(session, "course_copied", course_id=course.id, origins=list(origins))
 
 
@@ -99,8 +105,10 @@ def _has_rules(session: Session, course_id: str) -> bool:
 def _origin(session: Session, course: Course) -> Course | None:
     """The nearest course in the history that has rules, of the same platform."""
     told = course.custom or {}
-    history = ",".join(str(told.get(name, "")) for name in HISTORIES).split(",")
-    platform = select(Deployment.platform_id).where(Deployment.id == course.deployment_id)
+    deployment = session.get_one(Deployment, course.deployment_id)
+    kind = session.get_one(Platform, deployment.platform_id).lms
+    parameters = lms.of(kind).history_parameters
+    history = ",".join(str(told.get(name, "")) for name in parameters).split(",")
     for context_id in (each.strip() for each in history if each.strip()):
         found = session.scalar(
             select(Course)
@@ -109,7 +117,7 @@ def _origin(session: Session, course: Course) -> Course | None:
             .where(
                 Course.context_id == context_id,
                 Course.id != course.id,
-                Deployment.platform_id == platform.scalar_subquery(),
+                Deployment.platform_id == deployment.platform_id,
                 AwardRule.removed_at.is_(None),
             )
             .limit(1)

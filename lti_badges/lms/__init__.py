@@ -1,7 +1,7 @@
 """One file per LMS behind one interface; this is the registry, and no other room names an LMS."""
 
 from lti_badges.core.errors import InvalidInput
-from lti_badges.lms.base import LMS, Capability, CourseHandle, Push
+from lti_badges.lms.base import HISTORY, LMS, Capability, CourseHandle, Push
 from lti_badges.lms.blackboard.adapter import Blackboard
 from lti_badges.lms.brightspace.adapter import Brightspace
 from lti_badges.lms.canvas.adapter import Canvas
@@ -25,4 +25,4 @@ def of_family(family: str) -> type[LMS]:
     return next((each for each in LMSES.values() if family.lower() in each.families), LMS)
 
 
-__all__ = ["LMS", "LMSES", "Capability", "CourseHandle", "Push", "of", "of_family"]
+__all__ = ["HISTORY", "LMS", "LMSES", "Capability", "CourseHandle", "Push", "of", "of_family"]

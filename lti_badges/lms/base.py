@@ -96,6 +96,8 @@ class LMS:
     """Whether a client id belongs to one institution, so that its deployments are its own."""
     custom_parameters: ClassVar[dict[str, str]] = {HISTORY: "$Context.id.history"}
     """Variables to be filled in with each launch."""
+    history_parameters: ClassVar[tuple[str, ...]] = (HISTORY,)
+    """The custom parameters that name what a course was copied from."""
     audience_hint: ClassVar[str] = ""
     """What to do about a launch whose audience is not our client id."""
     after_registration: ClassVar[tuple[str, ...]] = (

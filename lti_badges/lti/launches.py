@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from lti_badges.core import clock
 from lti_badges.core.crypto import Cipher
 from lti_badges.core.errors import LaunchError
+from lti_badges.core.text import custom_parameters
 from lti_badges.lti.claims import Launch, parse_launch
 from lti_badges.lti.id_token import AGAIN, verified_claims
 from lti_badges.lti.keysets import KeySets
@@ -65,6 +66,10 @@ class LaunchServices:
     key_sets: KeySets
     base_url: str
     audience_hint: Callable[[Platform], str] = lambda _platform: ""
+    told_besides: Callable[[Platform, Mapping[str, Any]], Mapping[str, str]] = (
+        lambda _platform, _claims: {}
+    )
+    """What a platform tells in claims of its own, as custom parameters."""
 
 
 def accept_launch(
@@ -94,7 +99,7 @@ def accept_launch(
     )
     if not hmac.compare_digest(hashed(claims["nonce"]), login.nonce_hash):
         raise LaunchError(f"This launch answers another login. {AGAIN}", code="nonce")
-    launch = parse_launch(claims, services.base_url)
+    launch = _launch(services, platform, claims)
     proved = any(hmac.compare_digest(hashed(value), login.browser_hash) for value in cookies)
     if cookies and not proved:
         raise LaunchError(
@@ -110,12 +115,19 @@ def accept_launch(
     return Accepted(launch, platform, *deployment, ticket, login.storage_target)
 
 
+def _launch(services: LaunchServices, platform: Platform, claims: Mapping[str, Any]) -> Launch:
+    """What the platform itself signed wins over what somebody wrote as a custom parameter."""
+    launch = parse_launch(claims, services.base_url)
+    told = custom_parameters(dict(services.told_besides(platform, claims)))
+    return replace(launch, custom={**launch.custom, **told}) if told else launch
+
+
 def open_window(services: LaunchServices, ticket: str) -> tuple[Accepted, str]:
     """A waiting launch goes on in a window of its own, where the browser keeps our cookie: who
     waits, and the new secret for that cookie; the login's own one no longer counts. Nothing is let
     in yet. Raises LaunchError."""
     login, platform, claims = _waiting(services, ticket)
-    launch = parse_launch(claims, services.base_url)
+    launch = _launch(services, platform, claims)
     deployment = _deployment(services, platform, launch)
     secret = secrets.token_urlsafe(32)
     with services.sessions.begin() as session:
@@ -137,7 +149,7 @@ def prove_launch(services: LaunchServices, ticket: str, given: Collection[str]) 
             code="other_browser",
             status=403,
         )
-    launch = parse_launch(claims, services.base_url)
+    launch = _launch(services, platform, claims)
     deployment = _deployment(services, platform, launch)
     _consume(services, login, WAITING)
     return Accepted(launch, platform, *deployment)

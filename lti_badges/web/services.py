@@ -37,6 +37,7 @@ class Services:
             key_sets=tool.key_sets,
             base_url=tool.settings.base_url,
             audience_hint=lambda platform: lms.LMSES.get(platform.lms, lms.LMS).audience_hint,
+            told_besides=lambda platform, claims: lms.of(platform.lms).told_besides(claims),
         )
         return cls(tool, queue, launches, AccessTokens(tool.cipher), AdminTokens(tool.cipher))
 

@@ -8,16 +8,21 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from lti_badges.core import clock
 from lti_badges.core.errors import NoRight, Unsupported
 from lti_badges.lms import LMS
 from lti_badges.lms.brightspace import valence
-from lti_badges.lms.brightspace.adapter import Brightspace
+from lti_badges.lms.brightspace.adapter import CLAIM, Brightspace
 from lti_badges.lms.brightspace.valence import OPTIONAL, REQUIRED
 from lti_badges.sandbox.brightspace.state import BrightspaceState
 from lti_badges.sandbox.demo_course import COURSE, HOMEWORK, MIDTERM, QUIZ
+from lti_badges.settings import Settings
+from lti_badges.store import Course
 from lti_badges.values.course import Completion, Gradable, Kind, Result, ResultState, Unread
+from tests.support.campus import TEACHER
+from tests.support.campus import campus as running_campus
 from tests.support.lms_side import Side, read, side_of, values
 
 BEN, CHIARA = "5", "6"
@@ -165,11 +170,12 @@ def test_each_scope_that_is_missing_is_named(side: Side) -> None:
     assert "grades:gradevalues:read" not in refused.value.message
 
 
-def test_the_copys_history_is_in_a_claim_of_its_own() -> None:
-    claims = {"http://www.brightspace.com": {"Context.id.history": "12,11"}}
-    assert Brightspace.told_besides(claims) == {"context_history": "12,11"}
-    for odd in ({}, {"http://www.brightspace.com": {"Context.id.history": ""}}, {CLAIM: 5}):
+def test_the_copys_history_is_in_a_claim_of_its_own(sqlite_settings: Settings) -> None:
+    """The variable of that name is not filled in by every version."""
+    with running_campus(sqlite_settings, "brightspace") as campus:
+        campus.world.courses[COURSE].copied_from = ["12", "11"]
+        campus.enter(TEACHER)
+        with campus.context.sessions() as session:
+            assert session.scalars(select(Course)).one().custom["context_history"] == "12,11"
+    for odd in ({}, {CLAIM: {"Context.id.history": ""}}, {CLAIM: 5}):
         assert Brightspace.told_besides(odd) == {}
-
-
-CLAIM = "http://www.brightspace.com"

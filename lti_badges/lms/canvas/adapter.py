@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, PlatformDown
-from lti_badges.lms.base import LMS, CourseHandle, Push
+from lti_badges.lms.base import HISTORY, LMS, CourseHandle, Push
 from lti_badges.lms.canvas.connection import CONNECTION, SIGN_IN, grant
 from lti_badges.lms.canvas.developer_key import EXTENSION, developer_key, messages
 from lti_badges.lms.canvas.events import KEY_SET, read_event
@@ -53,7 +53,7 @@ from lti_badges.values.course import (
 )
 from lti_badges.values.settings import Setting
 
-PROGRESS = "Canvas module progress"
+PROGRESS, PREVIOUS = "Canvas module progress", "previous_context_ids"
 LEARNER = "http://purl.imsglobal.org/vocab/lis/v2/membership#Learner"
 IN_WORDS = frozenset({"letter_grade", "gpa_scale", "pass_fail"})
 NO_LINK = frozenset({Gone.code, "http_400", "http_422"})
@@ -90,10 +90,11 @@ class Canvas(LMS):
         "canvas_course_id": "$Canvas.course.id",
         "canvas_api_domain": "$Canvas.api.domain",
         "canvas_enrollment_state": "$Canvas.enrollment.enrollmentState",
-        "context_history": "$Context.id.history",
-        "previous_context_ids": "$Canvas.course.previousContextIds",
+        HISTORY: "$Context.id.history",
+        PREVIOUS: "$Canvas.course.previousContextIds",
         "masquerading_user": "$Canvas.masqueradingUser.id",
     }
+    history_parameters = (HISTORY, PREVIOUS)
     after_registration = (
         (
             "Approve the placements that Canvas shows next, and keep the privacy level at “All "
