@@ -17,20 +17,17 @@ from pathlib import Path
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from lti_badges import lms
 from lti_badges.backends import ensure_default
 from lti_badges.context import ToolContext
 from lti_badges.core.errors import HttpError, SettingsError
 from lti_badges.core.http import Http
-from lti_badges.lti import ags, nrps
 from lti_badges.sandbox import Tool, World, create_sandbox, demo_world
 from lti_badges.settings import Settings
 from lti_badges.store import BackendRow, Deployment, Platform, upgrade
 
 CLIENT_ID = "sandbox-badges"
 DEPLOYMENT = "1"
-SCOPES = frozenset(
-    {ags.LINEITEM, ags.LINEITEM_READONLY, ags.RESULT_READONLY, ags.SCORE, nrps.SCOPE}
-)
 STARTING_S = 120.0
 
 
@@ -39,13 +36,13 @@ class _Quiet(WSGIRequestHandler):
         """The demo's screen is for people."""
 
 
-def run_demo(port: int, lms: str) -> None:
+def run_demo(port: int, kind: str) -> None:
     """Run until Ctrl-C. Raises SettingsError when a port is taken."""
     for each in (port, port + 1):
         _must_be_free(each)
     with tempfile.TemporaryDirectory(prefix="lti-badges-demo-") as folder:
         # Two names of this machine are two sites for a browser, like a real LMS and a real tool.
-        world = demo_world(f"http://localhost:{port + 1}", lms)
+        world = demo_world(f"http://localhost:{port + 1}", kind)
         settings = demo_settings(Path(folder), port)
         register(settings, world)
         server = make_server(
@@ -111,7 +108,8 @@ def register(settings: Settings, world: World) -> None:
             jwks_url=f"{base}/lti/jwks.json",
             target_link_uri=f"{base}/lti/launch",
             deployment_ids=(DEPLOYMENT,),
-            scopes=SCOPES,
+            scopes=frozenset(world.scopes),
+            custom=dict(lms.of(world.vendor.key).custom_parameters),
         )
     )
 

@@ -116,6 +116,9 @@ class Vendor:
         """What an admin enters so that its own API can be read; empty when it has none."""
         return {}
 
+    def completed(self, world: World, course: Course, sub: str, done: bool) -> None:
+        """What follows in its own records when somebody is said to have completed a course."""
+
     def prepare(self, world: World, course: Course) -> None:
         """Add to the demo's course what courses have in this LMS."""
 
@@ -203,6 +206,7 @@ class World:
                 completed.setdefault(sub, clock.now())
             else:
                 completed.pop(sub, None)
+            self.vendor.completed(self, self.courses[course_id], sub, done)
 
     def members_of(self, course_id: str) -> list[Person]:
         """The course's people, staff first, then by name."""

@@ -264,6 +264,41 @@ def without_cookies(visitor: Visitor) -> None:
     visitor.page.context.route("**/lti/login*", strip)
 
 
+@pytest.mark.parametrize("kind", ["canvas", "brightspace"])
+def test_the_steps_on_the_first_page_lead_to_a_badge_in_each_demo(
+    chromium: Browser, tmp_path: Path, kind: str
+) -> None:
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    with demo(tmp_path, kind) as lms:
+        visitor = Visitor(context, lms)
+        page = visitor.page
+        page.goto(lms)
+        steps = page.locator(".steps li")
+        words = " ".join(steps.all_inner_texts())
+        asked = re.search(r"(\w[\w ]+) at least (\d+) %", words)
+        points = re.search(r"(\d+) points in the (\w[\w ]+)", words)
+        assert asked
+        assert points
+        assert asked[2] == "80"
+        page.click(f"#be-{TEACHER}")
+        page.click("#open-badges")
+        tool = page.frame_locator("#tool")
+        tool.get_by_role("button", name="Add a badge").click()
+        tool.get_by_label("Name of the badge").fill("Statistics")
+        tool.locator("select[name=source-1]").select_option(label=f"{asked[1].strip()} (of 50)")
+        tool.get_by_text("learners would get the badge now").wait_for()
+        tool.get_by_role("button", name="Start awarding").click()
+        tool.locator(".pill.issued", has_text="issued").wait_for()
+        page.click("#open-gradebook")
+        page.fill(f"#row-{BEN} input[name=score-13]", points[1])
+        page.click(f"#row-{BEN} button")
+        page.get_by_text("Saved.").wait_for()
+        mine = visitor.open_tool(BEN)
+        mine.get_by_role("link", name="See it verified").wait_for()
+    context.close()
+    assert not visitor.complaints
+
+
 def test_platform_storage_opens_the_tool_where_no_cookie_is_kept(
     chromium: Browser, tmp_path: Path
 ) -> None:
