@@ -89,18 +89,31 @@ def _refused(scope: str) -> Any:
 
 
 def listed(
-    course_id: str, rows: Callable[[Course], Iterable[dict[str, Any]]], *, bookmarks: bool = False
+    course_id: str,
+    found: Callable[[Course], Iterable[Any]],
+    told: Callable[[Any], Any] = lambda row: row,
+    *,
+    bookmarks: bool = False,
 ) -> Any:
+    """A page of what is found in a course; `told` writes only what stands on it."""
     course = course_of(course_id)
-    return gone() if course is None else page_of(list(rows(course)), bookmarks=bookmarks)
+    if course is None:
+        return gone()
+    return page_of(list(found(course)), told, bookmarks=bookmarks)
 
 
-def page_of(rows: list[Any], *, bookmarks: bool = False, wrap: str | None = None) -> Any:
+def page_of(
+    rows: list[Any],
+    told: Callable[[Any], Any] = lambda row: row,
+    *,
+    bookmarks: bool = False,
+    wrap: str | None = None,
+) -> Any:
     """`per_page` above the maximum is cut to it, as Canvas does without a word."""
     size = min(max(int(request.args.get("per_page", DEFAULT_PAGE)), 1), MOST_A_PAGE)
     size = min(size, world().page_size or size)
     at = _place(request.args.get("page", ""))
-    shown = rows[at * size : (at + 1) * size]
+    shown = [told(row) for row in rows[at * size : (at + 1) * size]]
     answer = jsonify({wrap: shown} if wrap else shown)
     if (at + 1) * size < len(rows):
         query = [(k, v) for k, v in request.args.items(multi=True) if k != "page"]

@@ -32,7 +32,7 @@ from lti_badges.sandbox.canvas.rows import (
     progress_of,
     submission,
 )
-from lti_badges.sandbox.model import Course, Person
+from lti_badges.sandbox.model import Course, Item, Person
 from lti_badges.sandbox.state import world
 
 OUTCOME, GROUP = 42, 7
@@ -84,18 +84,19 @@ def submissions(course_id: str) -> Any:
     if not students:
         return error(400, "Must specify student_ids, as no default is given")
 
-    def rows(course: Course) -> Iterable[dict[str, Any]]:
+    def found(course: Course) -> Iterable[tuple[Item, Person]]:
+        learners = [
+            person
+            for person in world().learners_of(course.id)
+            if not person.is_test and students & {"all", person.sub}
+        ]
         for item in course.items.values():
-            if not item.published or (wanted and item.id not in wanted):
-                continue
-            for person in world().learners_of(course.id):
-                if person.is_test or not students & {"all", person.sub}:
-                    continue
-                row = submission(item, person)
-                if since is None or (row["graded_at"] or "") >= since:
-                    yield row
+            if item.published and (not wanted or item.id in wanted):
+                for person in learners:
+                    if since is None or (submission(item, person)["graded_at"] or "") >= since:
+                        yield item, person
 
-    return listed(course_id, rows)
+    return listed(course_id, found, lambda pair: submission(*pair))
 
 
 @scoped("/api/v1/courses/:course_id/enrollments")
