@@ -71,31 +71,32 @@ def count_before_acting(tool: ToolContext, course_id: str) -> None:
 def resume_stopped_rule(tool: ToolContext, course_id: str, rule_id: str, *, by: str) -> list[str]:
     """The instructor has seen what would follow, and wants it. Returns awards that are due.
     Raises NotFound."""
-    _release(tool, course_id, rule_id, "brake_released", by)
+    with writing(tool, course_id) as (session, course):
+        _released(session, course, rule_id, "brake_released", by)
     due = evaluate_dirty(tool, course_id)
     return due + revoke_after_grace(tool, course_id)
 
 
 def keep_fallen_badges(tool: ToolContext, course_id: str, rule_id: str, *, by: str) -> None:
     """The instructor keeps the badges that would have been revoked. Raises NotFound."""
-    with writing(tool, course_id) as (session, _):
+    with writing(tool, course_id) as (session, course):
+        _released(session, course, rule_id, "brake_kept", by)
         session.execute(
             update(Standing)
             .where(Standing.rule_id == rule_id, Standing.fallen_at.is_not(None))
             .values(kept=True, flagged=False)
         )
-    _release(tool, course_id, rule_id, "brake_kept", by)
     evaluate_dirty(tool, course_id)
 
 
-def _release(tool: ToolContext, course_id: str, rule_id: str, kind: str, by: str) -> None:
-    with writing(tool, course_id) as (session, course):
-        rule = session.get(AwardRule, rule_id)
-        if rule is None or rule.course_id != course.id or rule.stopped is None:
-            raise NotFound("This rule does not wait for a decision any more.")
-        record(session, kind, actor=by, course_id=course.id, rule_id=rule.id, **rule.stopped)
-        rule.stopped, rule.suspicion = None, None
-        mark_all_dirty(session, course.id)
+def _released(session: Session, course: Course, rule_id: str, kind: str, by: str) -> None:
+    """Before anything else is written: a rule of another course is none here."""
+    rule = session.get(AwardRule, rule_id)
+    if rule is None or rule.course_id != course.id or rule.stopped is None:
+        raise NotFound("This rule does not wait for a decision any more.")
+    record(session, kind, actor=by, course_id=course.id, rule_id=rule.id, **rule.stopped)
+    rule.stopped, rule.suspicion = None, None
+    mark_all_dirty(session, course.id)
 
 
 def _weigh_grants(session: Session, course: Course, rule: RuleInForce) -> None:

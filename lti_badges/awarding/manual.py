@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from lti_badges.catalogue.achievements import is_at_hand
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotFound
@@ -18,6 +19,7 @@ from lti_badges.ledger.states import begin_revoking, change_state
 from lti_badges.store import (
     Achievement,
     Award,
+    AwardRule,
     BackendRow,
     CourseMember,
     Standing,
@@ -36,7 +38,12 @@ def award_by_hand(
     with writing(tool, course_id) as (session, course):
         member = session.get(CourseMember, member_id)
         achievement = session.get(Achievement, achievement_id)
-        if member is None or member.course_id != course_id or achievement is None:
+        if (
+            member is None
+            or member.course_id != course_id
+            or achievement is None
+            or not is_at_hand(session, course_id, achievement)
+        ):
             raise NotFound("There is no such learner or badge in this course.")
         if not member.can_earn:
             raise InvalidInput(
@@ -118,8 +125,11 @@ def keep_after_flag(
 ) -> None:
     """The instructor lets a flagged badge stand. Raises NotFound."""
     with writing(tool, course_id) as (session, _):
-        standing = session.get(Standing, (rule_id, member_id))
-        if standing is None or not standing.flagged:
+        rule, standing = (
+            session.get(AwardRule, rule_id),
+            session.get(Standing, (rule_id, member_id)),
+        )
+        if rule is None or rule.course_id != course_id or standing is None or not standing.flagged:
             raise NotFound("There is nothing to review here any more.")
         standing.flagged, standing.kept = False, True
         record(

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from lti_badges.awarding.guard import StoppedRule, stopped_rule
 from lti_badges.awarding.judge import policy_of
+from lti_badges.catalogue.achievements import is_at_hand
 from lti_badges.catalogue.issuance import achievement_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
@@ -257,7 +258,7 @@ def _read_anew(session: Session, course: Course) -> None:
 
 def _achievement(session: Session, course: Course, achievement_id: str) -> Achievement:
     achievement = session.get(Achievement, achievement_id)
-    if achievement is None or achievement.course_id not in {None, course.id}:
+    if achievement is None or not is_at_hand(session, course.id, achievement):
         raise NotFound("There is no such badge in this course.")
     if achievement.archived:
         raise InvalidInput(f"The badge “{achievement.name}” is archived and can't be awarded.")

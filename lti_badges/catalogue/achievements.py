@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from lti_badges.backends import AchievementDraft
@@ -20,7 +20,7 @@ from lti_badges.core.text import line, optional_identifier, paragraph
 from lti_badges.ledger.audit import record
 from lti_badges.openbadges.errors import CredentialError
 from lti_badges.openbadges.picture import checked_image, generated_svg, png_from_svg
-from lti_badges.store import Achievement, BackendRow, Course
+from lti_badges.store import Achievement, AwardRule, BackendRow, Course, ResourceLink
 from lti_badges.values.badge import AchievementRef
 
 MAX_NAME, MAX_TEXT, MAX_REF = 255, 5000, 500
@@ -164,11 +164,32 @@ def achievements_for(tool: ToolContext, course_id: str) -> list[AchievementRef]:
             .where(
                 Achievement.archived.is_(False),
                 Achievement.backend_id == backend.id,
-                (Achievement.course_id.is_(None)) | (Achievement.course_id == course_id),
+                at_hand(course_id),
             )
             .order_by(Achievement.name)
         )
         return [achievement_of(tool, row) for row in rows]
+
+
+def at_hand(course_id: str) -> ColumnElement[bool]:
+    """Which badges a course can award: those of no single course, its own, and those that came with
+    a copy of the course that made them: by a rule, or by a placed link that we had signed."""
+    ruled = select(AwardRule.achievement_id).where(AwardRule.course_id == course_id)
+    placed = select(ResourceLink.achievement_id).where(ResourceLink.course_id == course_id)
+    return or_(
+        Achievement.course_id.is_(None),
+        Achievement.course_id == course_id,
+        Achievement.id.in_(ruled),
+        Achievement.id.in_(placed),
+    )
+
+
+def is_at_hand(session: Session, course_id: str, achievement: Achievement) -> bool:
+    """Whether a course can award this badge; see `at_hand`."""
+    found = session.scalar(
+        select(Achievement.id).where(Achievement.id == achievement.id, at_hand(course_id))
+    )
+    return found is not None
 
 
 def backend_of_course(session: Session, course_id: str) -> BackendRow:

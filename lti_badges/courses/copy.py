@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from lti_badges import lms
@@ -30,13 +30,17 @@ from lti_badges.store import (
     Achievement,
     AwardRule,
     Course,
+    CourseMember,
     Deployment,
     LineItem,
     Platform,
     RuleVersion,
 )
+from lti_badges.values.course import Role, role_of
 
 COPIED = "rules_copied_from"
+TOLD_ORIGINS = "told_origins"
+"""What the LMS itself told in a signed notice."""
 
 
 def copy_rules(tool: ToolContext, course_id: str) -> int:
@@ -92,7 +96,7 @@ def note_copy(
             )
             session.add(course)
             session.flush()
-        course.custom = {lms.HISTORY: ",".join(origins)} | dict(course.custom)
+        course.settings = {**course.settings, TOLD_ORIGINS: list(origins)}
         record(session, "course_copied", course_id=course.id, origins=list(origins))
 
 
@@ -103,12 +107,30 @@ def _has_rules(session: Session, course_id: str) -> bool:
 
 
 def _origin(session: Session, course: Course) -> Course | None:
-    """The nearest course in the history that has rules, of the same platform."""
-    told = course.custom or {}
+    """The nearest course in the history that has rules. The LMS's own signed notice counts within
+    the platform. A custom parameter is only a hint, which teachers can write in several LMSes: it
+    counts within the deployment, and where one teacher has both courses. Nothing comes from another
+    institution."""
+    told = course.settings.get(TOLD_ORIGINS)
+    signed = [str(each) for each in told] if isinstance(told, list) else []
+    platform = select(Deployment.platform_id).where(Deployment.id == course.deployment_id)
+    found = _with_rules(
+        session, course, signed, Deployment.platform_id == platform.scalar_subquery()
+    )
+    if found is not None:
+        return found
+    custom = course.custom or {}
     deployment = session.get_one(Deployment, course.deployment_id)
     kind = session.get_one(Platform, deployment.platform_id).lms
     parameters = lms.of(kind).history_parameters
-    history = ",".join(str(told.get(name, "")) for name in parameters).split(",")
+    hinted = ",".join(str(custom.get(name, "")) for name in parameters).split(",")
+    found = _with_rules(session, course, hinted, Deployment.id == course.deployment_id)
+    return found if found is not None and _share_a_teacher(session, course, found) else None
+
+
+def _with_rules(
+    session: Session, course: Course, history: Sequence[str], where: ColumnElement[bool]
+) -> Course | None:
     for context_id in (each.strip() for each in history if each.strip()):
         found = session.scalar(
             select(Course)
@@ -117,7 +139,8 @@ def _origin(session: Session, course: Course) -> Course | None:
             .where(
                 Course.context_id == context_id,
                 Course.id != course.id,
-                Deployment.platform_id == deployment.platform_id,
+                Course.institution_id == course.institution_id,
+                where,
                 AwardRule.removed_at.is_(None),
             )
             .limit(1)
@@ -125,6 +148,20 @@ def _origin(session: Session, course: Course) -> Course | None:
         if found is not None:
             return found
     return None
+
+
+def _share_a_teacher(session: Session, course: Course, origin: Course) -> bool:
+    def teachers(course_id: str) -> set[str]:
+        rows = session.execute(
+            select(CourseMember.sub, CourseMember.roles).where(
+                CourseMember.course_id == course_id,
+                CourseMember.present.is_(True),
+                CourseMember.can_earn.is_(False),
+            )
+        )
+        return {row.sub for row in rows if role_of(frozenset(row.roles)) is Role.INSTRUCTOR}
+
+    return bool(teachers(course.id) & teachers(origin.id))
 
 
 def _copy(
@@ -137,9 +174,8 @@ def _copy(
     criterion = _moved(load(version.criteria), items)
     if criterion is None:
         return False
+    # The rule makes it a badge of this course, too; of no other.
     achievement = session.get_one(Achievement, rule.achievement_id)
-    if achievement.course_id not in {None, course.id}:
-        achievement.course_id = None  # from now on a badge of both courses
     made = AwardRule(course_id=course.id, achievement_id=achievement.id, version=1, active=False)
     session.add(made)
     session.flush()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -22,6 +25,7 @@ from lti_badges.values.course import Role
 
 ACHIEVEMENT_PARAMETER = "achievement_id"
 """The custom parameter that deep linking puts on a placed badge; it survives a course copy."""
+SIGNATURE_PARAMETER = "achievement_signature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ def note_launch(tool: ToolContext, launch: Launch, deployment_row_id: str) -> La
             role=launch.role,
             course_id=course.id,
             member_id=member.id,
-            achievement_id=_placed(session, course, launch),
+            achievement_id=_placed(tool, session, course, launch),
             course_title=course.title or course.label,
             name=member.name or "",
         )
@@ -91,7 +95,21 @@ def _course(session: Session, launch: Launch, deployment: Deployment) -> Course:
     return course
 
 
-def _placed(session: Session, course: Course, launch: Launch) -> str | None:
+def signature(tool: ToolContext, institution_id: str, achievement_id: str) -> str:
+    """What deep linking places beside a badge's id. Links are edited by teachers, and copied with
+    their course: this says that it was we who chose the badge, in this institution."""
+    key = tool.cipher.derive("placed badges")
+    text = f"{institution_id} {achievement_id}".encode()
+    return hmac.new(key, text, hashlib.sha256).hexdigest()[:32]
+
+
+def is_signed(tool: ToolContext, institution_id: str, custom: Mapping[str, str]) -> bool:
+    """Whether a placed link names the badge that we placed there."""
+    made = signature(tool, institution_id, custom.get(ACHIEVEMENT_PARAMETER, ""))
+    return hmac.compare_digest(custom.get(SIGNATURE_PARAMETER, ""), made)
+
+
+def _placed(tool: ToolContext, session: Session, course: Course, launch: Launch) -> str | None:
     """The badge of a placed link, told by its custom parameter at each launch: an LMS may choose
     another badge under the same link later."""
     if launch.link is None:
@@ -106,19 +124,11 @@ def _placed(session: Session, course: Course, launch: Launch) -> str | None:
         session.add(link)
     named = launch.custom.get(ACHIEVEMENT_PARAMETER)
     achievement = session.get(Achievement, named) if named else None
-    if achievement is not None and achievement.course_id not in {None, course.id}:
-        achievement = _copied(session, course, achievement)
+    own = achievement is not None and achievement.course_id in {None, course.id}
+    if not own and not is_signed(tool, course.institution_id, launch.custom):
+        achievement = None  # somebody wrote another course's badge into a link
     link.title = launch.link.title or link.title or ""
     link.lineitem_url = launch.link.line_item_url
     link.achievement_id = achievement.id if achievement else None
     link.last_launch_at = clock.now()
     return link.achievement_id
-
-
-def _copied(session: Session, course: Course, achievement: Achievement) -> Achievement | None:
-    """A badge made in one course stays there, unless the same platform copied the course."""
-    home = session.get(Course, achievement.course_id)
-    if home is None or home.deployment_id != course.deployment_id:
-        return None
-    achievement.course_id = None  # from now on a badge of both courses
-    return achievement

@@ -12,7 +12,12 @@ from lti_badges.catalogue.achievements import (
 )
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotAllowed
-from lti_badges.courses.launch_intake import ACHIEVEMENT_PARAMETER, LaunchedMember
+from lti_badges.courses.launch_intake import (
+    ACHIEVEMENT_PARAMETER,
+    SIGNATURE_PARAMETER,
+    LaunchedMember,
+    signature,
+)
 from lti_badges.lti.ags import OWN_TAG
 from lti_badges.lti.claims import DeepLinkingSettings
 from lti_badges.lti.deep_linking import Chosen, answer
@@ -95,10 +100,14 @@ def _chosen(access: Access, settings: DeepLinkingSettings) -> list[Chosen]:
 
 
 def _item(badge: AchievementRef) -> Chosen:
+    tool = services().tool
     return Chosen(
         title=badge.name,
         text=badge.description,
-        custom={ACHIEVEMENT_PARAMETER: badge.id},
+        custom={
+            ACHIEVEMENT_PARAMETER: badge.id,
+            SIGNATURE_PARAMETER: signature(tool, tool.institution_id or "", badge.id),
+        },
         icon_url=services().tool.settings.url(f"/achievements/{badge.id}/image.png"),
         score_maximum=COLUMN_MAXIMUM if request.form.get("column") == "on" else None,
         resource_id=badge.id,
