@@ -9,7 +9,7 @@ from typing import Self
 from sqlalchemy import Engine, select
 
 from lti_badges.core.crypto import Cipher, KeyFolder
-from lti_badges.core.errors import NotFound
+from lti_badges.core.errors import NotAllowed, NotFound
 from lti_badges.core.http import Http
 from lti_badges.core.links import LOOPBACK_HOSTS
 from lti_badges.lti.keysets import KeySets
@@ -26,6 +26,7 @@ from lti_badges.store import (
 )
 from lti_badges.store.leases import Heartbeat
 from lti_badges.store.signing_keys import SigningKeys
+from lti_badges.values.permission import Permission
 
 Enqueue = Callable[[str, str], None]
 """Tells the background that something is due: ("deliver", award id), ("sync", course id)."""
@@ -54,6 +55,7 @@ class ToolContext:
     heartbeat: Heartbeat
     enqueue: Enqueue = no_queue
     institution_id: str | None = None
+    permissions: frozenset[Permission] | None = None
 
     @classmethod
     def build(cls, settings: Settings) -> Self:
@@ -83,6 +85,22 @@ class ToolContext:
             raise WrongInstitution("This tool is bound to another institution.")
         sessions = open_sessions(self.database, institution_id)
         return replace(self, sessions=sessions, institution_id=institution_id)
+
+    def acting(self, permissions: frozenset[Permission]) -> Self:
+        """The same tool for somebody who may do these things only."""
+        return replace(self, permissions=permissions)
+
+    def may(self, permission: Permission) -> bool:
+        """Whether whoever this tool acts for may do that; commands and background work may."""
+        return self.permissions is None or permission in self.permissions
+
+    def require(self, permission: Permission) -> None:
+        """Called where the thing is done. Raises NotAllowed."""
+        if not self.may(permission):
+            raise NotAllowed(
+                f"Your role does not let you {permission.sentence}. Ask the instructor, or your "
+                "LMS admin."
+            )
 
     def with_queue(self, enqueue: Enqueue) -> Self:
         """The same tool with a queue behind it."""

@@ -26,6 +26,7 @@ from lti_badges.ledger.audit import record
 from lti_badges.ledger.course_lock import mark_all_dirty, writing
 from lti_badges.rules import OnFall
 from lti_badges.store import AwardRule, Course, CourseMember, Standing
+from lti_badges.values.permission import Permission
 
 SHARE = Fraction(30, 100)
 PEOPLE = 50
@@ -71,6 +72,7 @@ def count_before_acting(tool: ToolContext, course_id: str) -> None:
 def resume_stopped_rule(tool: ToolContext, course_id: str, rule_id: str, *, by: str) -> list[str]:
     """The instructor has seen what would follow, and wants it. Returns awards that are due.
     Raises NotFound."""
+    tool.require(Permission.EDIT_RULES)
     with writing(tool, course_id) as (session, course):
         _released(session, course, rule_id, "brake_released", by)
     due = evaluate_dirty(tool, course_id)
@@ -79,6 +81,7 @@ def resume_stopped_rule(tool: ToolContext, course_id: str, rule_id: str, *, by: 
 
 def keep_fallen_badges(tool: ToolContext, course_id: str, rule_id: str, *, by: str) -> None:
     """The instructor keeps the badges that would have been revoked. Raises NotFound."""
+    tool.require(Permission.EDIT_RULES)
     with writing(tool, course_id) as (session, course):
         _released(session, course, rule_id, "brake_kept", by)
         session.execute(

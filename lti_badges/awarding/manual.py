@@ -25,6 +25,7 @@ from lti_badges.store import (
     Standing,
     State,
 )
+from lti_badges.values.permission import Permission
 
 RETRIED = (State.REJECTED, State.NEEDS_RECIPIENT, State.PENDING, State.UNKNOWN, State.REVOKING)
 MAX_REASON = 500
@@ -34,6 +35,7 @@ def award_by_hand(
     tool: ToolContext, course_id: str, member_id: str, achievement_id: str, *, by: str, reason: str
 ) -> str:
     """Award a badge outside any rule. Returns the award's id. Raises InvalidInput, NotFound."""
+    tool.require(Permission.AWARD)
     reason = _reason(reason)
     with writing(tool, course_id) as (session, course):
         member = session.get(CourseMember, member_id)
@@ -81,6 +83,7 @@ def award_by_hand(
 
 def revoke(tool: ToolContext, award_id: str, *, reason: str, by: str) -> State:
     """Revoke an award. Returns the state it is in now. Raises InvalidInput, NotFound."""
+    tool.require(Permission.REVOKE)
     reason = _reason(reason)
     with tool.sessions.begin() as session:
         award = _award(session, award_id)
@@ -105,6 +108,7 @@ def revoke(tool: ToolContext, award_id: str, *, reason: str, by: str) -> State:
 def retry(tool: ToolContext, award_ids: Sequence[str] | None = None, *, by: str = "admin") -> int:
     """Try again at once: the named awards, or all that wait for a person or a time. Their backends
     are tried again too. Returns how many awards."""
+    tool.require(Permission.AWARD)
     with tool.sessions.begin() as session:
         query = select(Award).where(Award.state.in_([state.value for state in RETRIED]))
         if award_ids is not None:
@@ -124,6 +128,7 @@ def keep_after_flag(
     tool: ToolContext, course_id: str, rule_id: str, member_id: str, *, by: str
 ) -> None:
     """The instructor lets a flagged badge stand. Raises NotFound."""
+    tool.require(Permission.REVOKE)
     with writing(tool, course_id) as (session, _):
         rule, standing = (
             session.get(AwardRule, rule_id),

@@ -37,6 +37,7 @@ from lti_badges.store import (
     RuleVersion,
 )
 from lti_badges.values.badge import AchievementRef
+from lti_badges.values.permission import Permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def save_rule(
 
     The course is read anew right away: the rule may need values nobody asked for before.
     """
+    tool.require(Permission.EDIT_RULES)
     with writing(tool, course_id) as (session, course):
         achievement = _achievement(session, course, achievement_id)
         _check(session, course, achievement, criterion)
@@ -94,6 +96,7 @@ def edit_rule(
     """Replace a rule's criterion and policy. Returns the version in force, the old one if nothing
     changed. Awards keep the version they were granted by. Whoever edits without having seen what
     follows gives a `suspicion`: it is counted first. Raises InvalidInput and NotFound."""
+    tool.require(Permission.EDIT_RULES)
     course_id = _course_of(tool, rule_id)
     with writing(tool, course_id) as (session, course):
         rule = _rule(session, rule_id)
@@ -131,6 +134,7 @@ def resume_rule(tool: ToolContext, rule_id: str, *, by: str) -> None:
 
 def remove_rule(tool: ToolContext, rule_id: str, *, by: str) -> None:
     """Take a rule out of the course for good; what it granted stays. Raises NotFound."""
+    tool.require(Permission.EDIT_RULES)
     course_id = _course_of(tool, rule_id)
     with writing(tool, course_id) as (session, _):
         rule = _rule(session, rule_id)
@@ -240,6 +244,7 @@ def _version(rule: AwardRule, criterion: Criterion, policy: Policy, by: str) -> 
 
 
 def _switch(tool: ToolContext, rule_id: str, *, active: bool, by: str) -> None:
+    tool.require(Permission.EDIT_RULES)
     course_id = _course_of(tool, rule_id)
     with writing(tool, course_id) as (session, course):
         rule = _rule(session, rule_id)

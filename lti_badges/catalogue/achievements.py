@@ -22,6 +22,7 @@ from lti_badges.openbadges.errors import CredentialError
 from lti_badges.openbadges.picture import checked_image, generated_svg, png_from_svg
 from lti_badges.store import Achievement, AwardRule, BackendRow, Course, ResourceLink
 from lti_badges.values.badge import AchievementRef
+from lti_badges.values.permission import Permission
 
 MAX_NAME, MAX_TEXT, MAX_REF = 255, 5000, 500
 LISTED_FOR = timedelta(minutes=10)
@@ -40,6 +41,7 @@ def create_achievement(
     Raises InvalidInput for texts or a picture that can't be used, BackendError when the backend
     does not take it.
     """
+    tool.require(Permission.EDIT_BADGES)
     draft = _checked(draft)
     with tool.sessions() as session:
         row = session.get(BackendRow, backend_id)
@@ -146,6 +148,7 @@ def catalogue_of(tool: ToolContext, course_id: str) -> CourseCatalogue:
 def use_backend(tool: ToolContext, course_id: str, backend_id: str, *, by: str) -> None:
     """From now on the course chooses its badges from another backend; rules and awards that it has
     stay where they are. Raises NotFound."""
+    tool.require(Permission.CHOOSE_BACKEND)
     with tool.sessions.begin() as session:
         course, row = session.get(Course, course_id), session.get(BackendRow, backend_id)
         if course is None or row is None:

@@ -19,6 +19,7 @@ from lti_badges.lti.service import Service
 from lti_badges.lti.tokens import PlatformEndpoint
 from lti_badges.store import Course, CourseMember, Deployment, Platform, ResourceLink
 from lti_badges.store.leases import LeaseTimeout, alone
+from lti_badges.values.permission import Permission
 
 CHECK_EVERY = timedelta(days=1)
 ALONE_FOR, ALONE_WAIT_S = timedelta(seconds=90), 45.0
@@ -124,6 +125,7 @@ def connection_of(tool: ToolContext, course_id: str) -> Connection:
 
 def sign_in_url(tool: ToolContext, course_id: str, redirect_uri: str, state: str) -> str:
     """Where an instructor lets us read their course. Raises Unsupported."""
+    tool.require(Permission.MANAGE_COURSE)
     return lms_of(tool, course_id).sign_in_url(redirect_uri, state)
 
 

@@ -14,6 +14,7 @@ from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.courses.snapshot import store_members
 from lti_badges.lti.claims import Launch
+from lti_badges.people.permissions import note_permissions, permissions_of
 from lti_badges.store import (
     Achievement,
     Course,
@@ -22,6 +23,7 @@ from lti_badges.store import (
     ResourceLink,
 )
 from lti_badges.values.course import Role
+from lti_badges.values.permission import Permission
 
 ACHIEVEMENT_PARAMETER = "achievement_id"
 """The custom parameter that deep linking puts on a placed badge; it survives a course copy."""
@@ -39,6 +41,7 @@ class LaunchedMember:
     achievement_id: str | None = None
     course_title: str = ""
     name: str = ""
+    permissions: frozenset[Permission] = frozenset()
 
 
 def note_launch(tool: ToolContext, launch: Launch, deployment_row_id: str) -> LaunchedMember:
@@ -57,6 +60,9 @@ def note_launch(tool: ToolContext, launch: Launch, deployment_row_id: str) -> La
             return LaunchedMember(launch.role, course.id, course_title=course.title)
         (member,) = store_members(session, course, [launch.member], None)
         member.last_launch_at = clock.now()
+        granted = permissions_of(session, launch.roles)
+        if note_permissions(member, granted):
+            member.tokens_from = clock.now()
         return LaunchedMember(
             role=launch.role,
             course_id=course.id,
@@ -64,6 +70,7 @@ def note_launch(tool: ToolContext, launch: Launch, deployment_row_id: str) -> La
             achievement_id=_placed(tool, session, course, launch),
             course_title=course.title or course.label,
             name=member.name or "",
+            permissions=granted,
         )
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from lti_badges.awarding.manual import retry
+from lti_badges.catalogue.configuration import backend_named
 from lti_badges.context import ToolContext
 from lti_badges.ledger.backend_pauses import DUE_STATES, UNTIL_A_PERSON_ACTS
 from lti_badges.lti.launches import PENDING
@@ -131,6 +132,7 @@ def overview(tool: ToolContext) -> Overview:
 def retry_backend(tool: ToolContext, backend_id: str, *, by: str) -> int:
     """What was wrong at a backend is mended: all its awards that wait go on. Returns how many."""
     with tool.sessions() as session:
+        backend_id = backend_named(session, backend_id).id
         ids = list(session.scalars(select(Award.id).where(Award.backend_id == backend_id)))
     return retry(tool, ids, by=by)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,6 +17,7 @@ from lti_badges.store import (
     Achievement,
     Award,
     BackendRow,
+    CourseMember,
     IssuedCredential,
     Standing,
     State,
@@ -107,6 +109,27 @@ def learner_badges(
     earned.sort(key=lambda each: (each.achievement.id != focus, each.state == State.REVOKED))
     toward.sort(key=lambda each: each.achievement.id != focus)
     return LearnerBadges(tuple(earned), tuple(toward))
+
+
+def observed_badges(
+    tool: ToolContext, course_id: str, subs: Sequence[str]
+) -> list[tuple[str, LearnerBadges]]:
+    """What each of the named learners has in the course, with their name, by name."""
+    with tool.sessions() as session:
+        members = list(
+            session.scalars(
+                select(CourseMember).where(
+                    CourseMember.course_id == course_id,
+                    CourseMember.sub.in_(subs),
+                    CourseMember.present.is_(True),
+                )
+            )
+        )
+    found = [
+        (each.name or each.email or "A learner", learner_badges(tool, course_id, each.id))
+        for each in members
+    ]
+    return sorted(found, key=lambda each: each[0].lower())
 
 
 def _earned(

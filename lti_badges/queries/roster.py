@@ -28,6 +28,7 @@ from lti_badges.store import (
     Standing,
     State,
 )
+from lti_badges.values.permission import Permission
 
 PAGE = 50
 EXPORTED = 500
@@ -99,6 +100,7 @@ class Why:
 
 def roster(tool: ToolContext, course_id: str, *, search: str = "", page: int = 1) -> Roster:
     """Learners by name, a page at a time; `search` looks into names and e-mails."""
+    tool.require(Permission.SEE_LEARNERS)
     with tool.sessions() as session:
         query = _learners(course_id, search)
         total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
@@ -129,6 +131,8 @@ def roster(tool: ToolContext, course_id: str, *, search: str = "", page: int = 1
 
 def why(tool: ToolContext, course_id: str, member_id: str) -> tuple[CourseMember, list[Why]]:
     """Why, and why not, for each badge of the course. Raises NotFound."""
+    tool.require(Permission.SEE_LEARNERS)
+    tool.require(Permission.SEE_GRADES)
     with tool.sessions() as session:
         member = session.get(CourseMember, member_id)
         if member is None or member.course_id != course_id:
@@ -161,6 +165,8 @@ def why(tool: ToolContext, course_id: str, member_id: str) -> tuple[CourseMember
 
 def flagged(tool: ToolContext, course_id: str) -> list[tuple[str, str, str, str]]:
     """Badges whose grade fell and that wait for the instructor: (rule id, member id, who, what)."""
+    if not tool.may(Permission.SEE_LEARNERS):
+        return []
     with tool.sessions() as session:
         rows = session.execute(
             select(Standing, CourseMember.name, CourseMember.email)
@@ -180,8 +186,15 @@ def flagged(tool: ToolContext, course_id: str) -> list[tuple[str, str, str, str]
 
 
 def awards_csv(tool: ToolContext, course_id: str) -> Iterator[str]:
-    """All awards of a course as CSV, some lines at a time, for a spreadsheet. No transaction stays
-    open while a page of it is on its way: whoever reads slowly, or not at all, holds up nobody."""
+    """All awards of a course as CSV, some lines at a time, for a spreadsheet."""
+    tool.require(Permission.SEE_LEARNERS)
+    tool.require(Permission.SEE_GRADES)
+    return _csv_lines(tool, course_id)
+
+
+def _csv_lines(tool: ToolContext, course_id: str) -> Iterator[str]:
+    """No transaction stays open while a page of it is on its way: whoever reads slowly, or not at
+    all, holds up nobody."""
     yield _line(
         ["name", "email", "badge", "state", "achieved at", "issued at", "revoked at", "why", "url"]
     )

@@ -1,4 +1,5 @@
-"""The bearer token that a launch hands to its pages: who, in which course, as what, for two hours.
+"""The bearer token that a launch hands to its pages: who, in which course, as what, for twenty
+minutes, and as long as the page goes on asking.
 
 Pages need no cookie. Each request carries the token in a header or a form field, never in an
 address; so there is no ambient authority, and nothing for another site to ride on.
@@ -6,6 +7,7 @@ address; so there is no ambient authority, and nothing for another site to ride 
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,8 +17,13 @@ from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 from lti_badges.core.crypto import Cipher
 from lti_badges.core.errors import LaunchError
 from lti_badges.values.course import Role
+from lti_badges.values.permission import Permission
 
-LIFE_S = 2 * 60 * 60
+LIFE_S = 20 * 60
+RENEW_AFTER_S = 5 * 60
+LONGEST_S = 12 * 60 * 60
+CONSOLE_LIFE_S = 2 * 60 * 60
+"""A page can be renewed for so long after its launch."""
 TICKET_LIFE_S = 10 * 60
 FIELD = "access"
 
@@ -36,6 +43,19 @@ class Access:
     achievement_id: str = ""
     deep_link: dict[str, Any] | None = None
     read_only: bool = False
+    permissions: tuple[str, ...] = ()
+    observed: tuple[str, ...] = ()
+    launched_at: float = 0.0
+
+    @property
+    def is_renewable(self) -> bool:
+        """Whether its launch is not too long ago to go on with the page."""
+        return time.time() - self.launched_at < LONGEST_S
+
+    @property
+    def may_do(self) -> frozenset[Permission]:
+        """As permissions; ones of another version count for nothing."""
+        return frozenset(Permission(each) for each in self.permissions if each in set(Permission))
 
     @property
     def actor(self) -> str:
@@ -65,7 +85,7 @@ class AdminTokens:
     def check(self, request: Request) -> None:
         """Let only admins' pages in. Raises LaunchError."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        self._checked(self._pages, token if scheme.lower() == "bearer" else "", LIFE_S)
+        self._checked(self._pages, token if scheme.lower() == "bearer" else "", CONSOLE_LIFE_S)
 
     def state(self, backend_id: str) -> str:
         """What travels through a backend's consent page and back, for ten minutes."""
@@ -116,8 +136,9 @@ class AccessTokens:
             ) from None
         return institution_id, course_id, actor
 
-    def read(self, request: Request) -> Access:
-        """The holder of the request's token. Raises LaunchError without a good one."""
+    def read(self, request: Request) -> tuple[Access, str | None]:
+        """The holder of the request's token, and a new token once it is some minutes old. Raises
+        LaunchError without a good one."""
         scheme, _, header = request.headers.get("Authorization", "").partition(" ")
         token = header if scheme.lower() == "bearer" else request.form.get(FIELD, "")
         if not token:
@@ -127,11 +148,11 @@ class AccessTokens:
                 status=401,
             )
         try:
-            stored = self._serializer.loads(token, max_age=LIFE_S)
+            stored, made_at = self._serializer.loads(token, max_age=LIFE_S, return_timestamp=True)
         except SignatureExpired:
             raise LaunchError(
-                "This page was opened more than two hours ago. Open the tool from your course "
-                "again; what you saved is safe.",
+                "This page was not used for more than twenty minutes. Open the tool from your "
+                "course again; what you saved is safe.",
                 code="access_expired",
                 status=401,
             ) from None
@@ -141,4 +162,7 @@ class AccessTokens:
                 code="bad_access",
                 status=401,
             ) from None
-        return Access(**{**stored, "role": Role(stored["role"])})
+        lists = {name: tuple(stored[name]) for name in ("permissions", "observed")}
+        access = Access(**{**stored, **lists, "role": Role(stored["role"])})
+        old = time.time() - made_at.timestamp() > RENEW_AFTER_S
+        return access, self.make(access) if old and access.is_renewable else None

@@ -22,7 +22,7 @@ from lti_badges.store import is_busy
 from lti_badges.values.score import percent
 from lti_badges.web import border, framing
 from lti_badges.web.assets import prepare_assets
-from lti_badges.web.services import services
+from lti_badges.web.services import may, services
 
 RETRY_BUSY_S = 5
 
@@ -56,6 +56,7 @@ def prepare(app: Flask) -> None:
     prepare_assets(app)
     app.before_request(_note_address)
     border.prepare(app)
+    app.jinja_env.globals.update(may=may)
     app.after_request(_headers)
     app.register_error_handler(LtiBadgesError, _known)
     app.register_error_handler(HTTPException, _http)

@@ -11,7 +11,8 @@ from lti_badges.context import ToolContext
 from lti_badges.jobs import Queue
 from lti_badges.lti.launches import LaunchServices
 from lti_badges.store import WrongInstitution
-from lti_badges.web.access import AccessTokens, AdminTokens
+from lti_badges.values.permission import Permission
+from lti_badges.web.access import Access, AccessTokens, AdminTokens
 
 EXTENSION = "lti_badges"
 
@@ -59,6 +60,18 @@ def enter_institution(institution_id: str) -> ToolContext:
     g.institution_tool = services().installation.within(institution_id)
     tool: ToolContext = g.institution_tool
     return tool
+
+
+def act_as(access: Access) -> ToolContext:
+    """From now on this request may do what the holder of a page token may."""
+    g.institution_tool = services().tool.acting(access.may_do)
+    tool: ToolContext = g.institution_tool
+    return tool
+
+
+def may(permission: str) -> bool:
+    """Whether whoever asks may do that; pages hide the rest."""
+    return services().tool.may(Permission(permission))
 
 
 def services() -> Services:

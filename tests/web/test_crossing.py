@@ -98,7 +98,7 @@ def ids_of(rows: Rows) -> list[str]:
     found = []
     for key in rows.keys.values():
         found += [str(each) for each in (key if isinstance(key, tuple) else (key,))]
-    return list(dict.fromkeys(found))
+    return [each for each in dict.fromkeys(found) if len(each) == 36]
 
 
 def theirs(session: Session, rows: Rows) -> dict[str, list[Any]]:

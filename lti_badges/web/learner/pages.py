@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from lti_badges.core.errors import NotAllowed
 from lti_badges.courses.launch_intake import LaunchedMember
-from lti_badges.queries.learner import Earned, learner_badges
+from lti_badges.queries.learner import Earned, learner_badges, observed_badges
+from lti_badges.values.course import Role
 from lti_badges.web.access import Access
 from lti_badges.web.entry import entered
 from lti_badges.web.polling import polled, unless_seen
@@ -36,6 +37,30 @@ def refresh() -> str | Response:
     if not access.member_id:
         raise NotAllowed("Open this page from your course in the LMS.")
     return unless_seen(_badges(access))
+
+
+def observer_page(access: Access, arrival: LaunchedMember) -> str:
+    """A mentor's page: the badges of the learners whom the LMS says they observe, and of nobody
+    else."""
+    return render_template(
+        "learner/observed.html",
+        arrival=arrival,
+        token=services().access.make(access),
+        main=_observed(access),
+    )
+
+
+@learner.get("/observed")
+def observed() -> str | Response:
+    """The same, asked for again while the page is open."""
+    return unless_seen(_observed(entered()))
+
+
+def _observed(access: Access) -> str:
+    if access.role is not Role.OBSERVER:
+        raise NotAllowed("Only observers of learners see this page.")
+    found = observed_badges(services().tool, access.course_id, access.observed)
+    return polled("learner/_observed.html", observed=found)
 
 
 def _badges(access: Access) -> str:

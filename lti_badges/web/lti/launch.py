@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 
 import structlog
@@ -22,7 +23,7 @@ from lti_badges.web.framing import allow_frames, allow_initiator
 from lti_badges.web.instructor import pages as instructor
 from lti_badges.web.learner import pages as learner
 from lti_badges.web.lti import deep_linking as picker
-from lti_badges.web.services import enter_institution, services
+from lti_badges.web.services import act_as, enter_institution, services
 
 launch = Blueprint("launch", __name__, url_prefix="/lti", template_folder="templates")
 log = structlog.get_logger("lti_badges.launch")
@@ -160,13 +161,15 @@ def _view(accepted: Accepted, came: Launch) -> str:
         return instructor.page(access, arrival, came.for_user)
     if arrival.role is Role.LEARNER:
         return learner.page(access, arrival)
+    if arrival.role is Role.OBSERVER and access.observed:
+        return learner.observer_page(access, arrival)
     return render_template("launch/observer.html", arrival=arrival)
 
 
 def _access(
     accepted: Accepted, arrival: LaunchedMember, deep_link: dict[str, object] | None = None
 ) -> Access:
-    return Access(
+    access = Access(
         institution_id=accepted.institution_id,
         platform_id=accepted.platform.id,
         sub=accepted.launch.sub,
@@ -177,7 +180,12 @@ def _access(
         achievement_id=arrival.achievement_id or "",
         deep_link=deep_link,
         read_only=accepted.launch.is_masked,
+        permissions=tuple(sorted(arrival.permissions)),
+        observed=accepted.launch.observed,
+        launched_at=time.time(),
     )
+    act_as(access)
+    return access
 
 
 def _picker_settings(accepted: Accepted) -> dict[str, object]:

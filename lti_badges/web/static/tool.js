@@ -146,6 +146,11 @@
       if (alert) alert.replaceChildren();
     }
   });
+  // A page in use gets its next token before the old one ends.
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const next = event.detail.xhr && event.detail.xhr.getResponseHeader("X-Access-Token");
+    if (next) document.body.setAttribute("hx-headers", JSON.stringify({ Authorization: `Bearer ${next}` }));
+  });
   document.addEventListener("htmx:afterSettle", (event) => {
     fit();
     resize();
