@@ -15,6 +15,7 @@ from lti_badges.awarding.manual import retry as retry_awards
 from lti_badges.awarding.manual import revoke as revoke_award
 from lti_badges.awarding.rulebook import remove_rule, rules_of, save_rule
 from lti_badges.cli.common import institution_option, json_option, open_context, show
+from lti_badges.cli.rule_files import RULE_FILE_COMMANDS
 from lti_badges.core.errors import InvalidInput, NotFound
 from lti_badges.delivery.deliver import deliver, deliver_due
 from lti_badges.delivery.grade_passback import due_for_pass_back, pass_back
@@ -107,6 +108,10 @@ def sync(context_id: str | None, institution: str | None) -> None:
 @click.group()
 def rules() -> None:
     """Which badge is awarded for what."""
+
+
+for _command in RULE_FILE_COMMANDS:
+    rules.add_command(_command)
 
 
 @rules.command("add")
