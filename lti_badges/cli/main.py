@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from lti_badges.cli.awarding import awards, courses, rules, sync
 from lti_badges.cli.backends import achievements, backends
+from lti_badges.cli.backup import backup, restore
 from lti_badges.cli.doctor import doctor
 from lti_badges.cli.institutions import institutions
 from lti_badges.cli.platforms import deployments, platforms
@@ -40,6 +41,8 @@ for command in (
     sync,
     awards,
     keys,
+    backup,
+    restore,
     doctor,
 ):
     cli.add_command(command)

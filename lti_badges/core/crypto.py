@@ -125,6 +125,16 @@ class KeyFolder:
                     _write_private(file, secrets.token_urlsafe(48).encode())
         return file.read_text()
 
+    def has_secret(self) -> bool:
+        """Whether the secret lies here already."""
+        return (self.path / "secret.key").exists()
+
+    def keep_secret(self, secret: str) -> None:
+        """Put a secret here that was made elsewhere, where there is none yet."""
+        with self._exclusive():
+            if not self.has_secret():
+                _write_private(self.path / "secret.key", secret.encode())
+
     def key_files(self) -> list[KeyFile]:
         """Signing keys that still lie here, oldest first. Raises SettingsError for one that can't
         be read."""
