@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lti_badges.cli.common import open_context
+from lti_badges.cli.common import open_installation
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.crypto import KeyFolder
@@ -33,7 +33,7 @@ def backup(file: Path, without_secret: bool) -> None:
     The file holds the secret that opens its data, when the secret lies in the keys folder: keep it
     as you keep a key. A secret set by LTI_BADGES_SECRET_KEY is never written.
     """
-    tool = open_context()
+    tool = open_installation()
     settings = tool.settings
     own = None
     if not settings.secret_key.get_secret_value() and not without_secret:

@@ -15,7 +15,7 @@ from lti_badges.awarding.rule_files import (
     export_rules,
     rehearse_rules,
 )
-from lti_badges.cli.common import json_option, open_context, open_queue_and_context, show
+from lti_badges.cli.common import institution_option, json_option, open_context, show
 from lti_badges.context import ToolContext
 from lti_badges.core.errors import NotFound
 from lti_badges.store import Course
@@ -29,9 +29,10 @@ _all = click.option("--all-courses", is_flag=True, help="Every course seen in la
 
 @click.command("export")
 @click.option("--course", "context_id", required=True, metavar="CONTEXT_ID")
-def export(context_id: str) -> None:
+@institution_option
+def export(context_id: str, institution: str | None) -> None:
     """Print a course's rules as a file."""
-    tool = open_context()
+    tool = open_context(institution)
     (course_id,) = _courses(tool, (context_id,), everywhere=False)
     click.echo(export_rules(tool, course_id), nl=False)
 
@@ -40,14 +41,21 @@ def export(context_id: str) -> None:
 @_file
 @_course
 @_all
+@institution_option
 @json_option
-def check(path: str, contexts: tuple[str, ...], all_courses: bool, as_json: bool) -> None:
+def check(
+    path: str,
+    contexts: tuple[str, ...],
+    all_courses: bool,
+    institution: str | None,
+    as_json: bool,
+) -> None:
     """Check a file, alone or against courses; changes nothing."""
     rules = _read(path)
     if not contexts and not all_courses:
         click.echo(f"{len(rules.rules)} rules, no mistake found.")
         return
-    tool = open_context()
+    tool = open_context(institution)
     courses = _courses(tool, contexts, everywhere=all_courses)
     _report([(each, check_rules(tool, each, rules)) for each in courses], tool, as_json=as_json)
 
@@ -56,10 +64,17 @@ def check(path: str, contexts: tuple[str, ...], all_courses: bool, as_json: bool
 @_file
 @_course
 @_all
+@institution_option
 @json_option
-def rehearse(path: str, contexts: tuple[str, ...], all_courses: bool, as_json: bool) -> None:
+def rehearse(
+    path: str,
+    contexts: tuple[str, ...],
+    all_courses: bool,
+    institution: str | None,
+    as_json: bool,
+) -> None:
     """How many would get each badge, from what was last read; changes nothing."""
-    rules, tool = _read(path), open_context()
+    rules, tool = _read(path), open_context(institution)
     rows = [
         {
             "course": _context(tool, course_id),
@@ -82,10 +97,17 @@ def rehearse(path: str, contexts: tuple[str, ...], all_courses: bool, as_json: b
 @_file
 @_course
 @_all
+@institution_option
 @json_option
-def apply(path: str, contexts: tuple[str, ...], all_courses: bool, as_json: bool) -> None:
+def apply(
+    path: str,
+    contexts: tuple[str, ...],
+    all_courses: bool,
+    institution: str | None,
+    as_json: bool,
+) -> None:
     """Put a file's rules in force; doing it again changes nothing."""
-    rules, tool = _read(path), open_queue_and_context().tool
+    rules, tool = _read(path), open_context(institution)
     courses = _courses(tool, contexts, everywhere=all_courses)
     done = [(each, apply_rules(tool, each, rules, by=BY)) for each in courses]
     _report(done, tool, as_json=as_json)
