@@ -48,7 +48,8 @@ def test_the_tool_starts_from_a_restored_backup_and_its_credentials_verify(
         context = ToolContext.build(restored)
         try:
             with served(create_app(queue=open_queue(context))) as address:
-                page = httpx.get(f"{address}/credentials/{award.id}")
+                asked = {"Accept": "text/html"}
+                page = httpx.get(f"{address}/credentials/{award.id}", headers=asked)
                 document = httpx.get(f"{address}/credentials/{award.id}.json")
         finally:
             context.close()
