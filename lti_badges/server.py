@@ -10,30 +10,32 @@ from flask import Flask
 from lti_badges.app import create_app
 from lti_badges.context import ToolContext
 from lti_badges.jobs import open_queue, start_background
+from lti_badges.jobs.background import WORKERS
 from lti_badges.jobs.queue import is_embedded
 from lti_badges.settings import Settings
 
 
-def serve_forever(settings: Settings, host: str, port: int, threads: int) -> None:
+def serve_forever(settings: Settings, host: str, port: int, threads: int, workers: int) -> None:
     """Serve until told to stop. Several threads are needed: an LMS fetches our keys while it
     answers us. Raises SettingsError."""
     create_app(settings)  # a bad setting or schema stops the start here, with its one line
     if sys.platform == "win32":
-        _serve_waitress(settings, host, port, threads)
+        _serve_waitress(settings, host, port, threads, workers)
     else:
-        _serve_gunicorn(settings, host, port, threads)
+        _serve_gunicorn(settings, host, port, threads, workers)
 
 
-def application(settings: Settings) -> Flask:
-    """The application with, for the embedded queue, its background work running."""
+def application(settings: Settings, workers: int = WORKERS) -> Flask:
+    """The application with, for the embedded queue, its background work running: so many tasks at a
+    time."""
     queue = open_queue(ToolContext.build(settings))
     app = create_app(queue=queue)
     if is_embedded(settings):
-        app.extensions["lti_badges_background"] = start_background(queue)
+        app.extensions["lti_badges_background"] = start_background(queue, workers)
     return app
 
 
-def _serve_gunicorn(settings: Settings, host: str, port: int, threads: int) -> None:
+def _serve_gunicorn(settings: Settings, host: str, port: int, threads: int, workers: int) -> None:
     from gunicorn.app.base import BaseApplication  # noqa: PLC0415 - not on Windows
 
     class Server(BaseApplication):
@@ -54,7 +56,7 @@ def _serve_gunicorn(settings: Settings, host: str, port: int, threads: int) -> N
                 self.cfg.set(name, value)  # type: ignore[union-attr]
 
         def load(self) -> Flask:
-            return application(settings)
+            return application(settings, workers)
 
     Server().run()  # type: ignore[no-untyped-call]
 
@@ -66,7 +68,7 @@ def _stop_background(_server: Any, worker: Any) -> None:
         background.stop()
 
 
-def _serve_waitress(settings: Settings, host: str, port: int, threads: int) -> None:
+def _serve_waitress(settings: Settings, host: str, port: int, threads: int, workers: int) -> None:
     import waitress  # type: ignore[import-untyped]  # noqa: PLC0415 - on Windows only
 
-    waitress.serve(application(settings), host=host, port=port, threads=threads)
+    waitress.serve(application(settings, workers), host=host, port=port, threads=threads)

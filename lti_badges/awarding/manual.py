@@ -81,8 +81,12 @@ def award_by_hand(
     return award.id
 
 
-def revoke(tool: ToolContext, award_id: str, *, reason: str, by: str) -> State:
-    """Revoke an award. Returns the state it is in now. Raises InvalidInput, NotFound."""
+def revoke(
+    tool: ToolContext, award_id: str, *, reason: str, by: str, adopted: bool = False
+) -> State:
+    """Revoke an award. Returns the state it is in now. A credential that was there before us stays
+    at its backend unless `adopted` is the person's word to end it too. Raises InvalidInput,
+    NotFound."""
     tool.require(Permission.REVOKE)
     reason = _reason(reason)
     with tool.sessions.begin() as session:
@@ -94,6 +98,7 @@ def revoke(tool: ToolContext, award_id: str, *, reason: str, by: str) -> State:
                 "This award is just being delivered, and whether it arrived is not known yet. "
                 "Try again in a minute."
             )
+        award.revoke_adopted = adopted
         due = begin_revoking(session, award, why=reason, actor=by)
         if award.id not in due:  # it never reached the backend
             award.revocation_reason = reason

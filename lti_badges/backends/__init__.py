@@ -16,6 +16,7 @@ from lti_badges.backends.ob3_host import OB3Host
 from lti_badges.backends.obf import OBF
 from lti_badges.backends.obf_v1 import OBFv1
 from lti_badges.backends.oeb import OEB
+from lti_badges.backends.pace import Pace, PacedHttp
 from lti_badges.backends.timeback import Timeback
 from lti_badges.backends.webhook import Webhook
 from lti_badges.core.crypto import Cipher
@@ -71,11 +72,12 @@ def open_backend(
         with sessions.begin() as session:
             session.get_one(BackendRow, row.id).secrets = cipher.seal(dict(values))
 
+    kind = kind_of(row.kind)
     config = BackendConfig(
         id=row.id,
         name=row.name,
         base_url=base_url,
-        http=http,
+        http=http if kind.traits.is_local else PacedHttp(http, Pace(sessions, row.id, row.rate)),
         sessions=sessions,
         keys=keys,
         settings=row.settings,
@@ -83,7 +85,7 @@ def open_backend(
         load_secrets=load_secrets,
         save_secrets=save_secrets,
     )
-    return kind_of(row.kind)(config)
+    return kind(config)
 
 
 def ensure_default(sessions: Sessions) -> None:

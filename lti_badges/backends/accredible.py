@@ -9,10 +9,12 @@ deleted. Without paid credits it is created unpublished.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lti_badges.backends.api import JsonApi, parsed, unreadable
+from lti_badges.backends.api import JsonApi, is_api_answer, parsed, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.core import clock
 from lti_badges.core.errors import (
@@ -46,7 +48,9 @@ class Accredible(Backend):
         Setting("url", "API address, if not the region's", required=False),
         Setting("api_key", "API key", secret=True),
     )
-    traits = Traits(needs_name=True, creates_achievements=False, sends_mail=True)
+    traits = Traits(
+        needs_name=True, creates_achievements=False, marks=True, looks_first=True, sends_mail=True
+    )
 
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)
@@ -85,7 +89,10 @@ class Accredible(Backend):
             if _is_of(each, issuance)
         ]
         ours = [each for each in held if issuance.url in _links(each)]
-        return next((_receipt(each) for each in (*ours, *held)), None)
+        live = [each for each in held if not _has_expired(each)]  # else it would never be renewed
+        for each in ours or live:
+            return replace(_receipt(each), adopted=not ours)
+        return None
 
     def issue(self, issuance: Issuance) -> Receipt:
         """Creates the credential; Accredible mails the learner as the group says."""
@@ -101,7 +108,7 @@ class Accredible(Backend):
     def revoke(self, issuance: Issuance, receipt_ref: str, reason: str) -> None:
         """Deletes the credential; Accredible keeps no reason."""
         reply = self.api.request("DELETE", f"/v1/credentials/{quote(receipt_ref, safe='')}")
-        if not reply.ok and reply.status != 404:
+        if not reply.ok and not (reply.status == 404 and is_api_answer(reply)):
             raise self.api.refusal(reply)
 
     def _order(self, issuance: Issuance) -> dict[str, Any]:
@@ -155,6 +162,15 @@ def _receipt(credential: dict[str, Any]) -> Receipt:
     except ValueError:
         moment = clock.now()
     return Receipt(str(credential["id"]), url if isinstance(url, str) else None, moment)
+
+
+def _has_expired(credential: Mapping[str, Any]) -> bool:
+    """Its last day, which counts, is over."""
+    try:
+        ends = date.fromisoformat(str(credential.get("expired_on"))[:10])
+    except ValueError:
+        return False
+    return ends < clock.now().date()
 
 
 def _is_of(credential: dict[str, Any], issuance: Issuance) -> bool:

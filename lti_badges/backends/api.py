@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
-from lti_badges.backends.tokens import Grant, TokenStore
-from lti_badges.core import clock
+from lti_badges.backends.tokens import TokenStore
 from lti_badges.core.errors import (
     NotSent,
     OutcomeUnknown,
@@ -19,16 +17,23 @@ from lti_badges.core.errors import (
 )
 from lti_badges.core.http import Http, Reply, host_of
 from lti_badges.core.links import same_origin
+from lti_badges.core.oauth import Grant, TokenRefused, TokenUnavailable, request_token
 from lti_badges.core.paging import linked
 
-DEFAULT_LIFE_S = 3600
+MOST_WAIT_S = 86_400.0
+ABOUT_THE_AWARD = frozenset({400, 409, 411, 412, 413, 414, 415, 422})
+"""Refusals of this request itself, for a person to mend. All others (a lost right, a collection
+that is not found, a certificate that ended, payment) are about the backend, and may pass."""
 Explain = Callable[[Reply], str]
 """Finds the server's own words for a refusal in its answer; empty when there are none."""
 
 
 def call(http: Http, method: str, url: str, *, writes: bool, **options: Any) -> Reply:
     """One call. Raises Unavailable when nothing can have been stored, OutcomeUnknown when a
-    write may have been; 4xx answers are returned for the vendor to judge, save 408/425/429."""
+    write may have been; 4xx answers are returned for the vendor to judge, save 408/425/429.
+
+    A redirect is the backend's trouble, not the award's: servers lead to a maintenance page by 302
+    (badgr-server does), and go on by themselves."""
     try:
         reply = http.request(method, url, **options)
     except NotSent as error:
@@ -37,19 +42,40 @@ def call(http: Http, method: str, url: str, *, writes: bool, **options: Any) -> 
         raise lost(error.message, writes=writes) from error
     if reply.status == 429:
         raise Unavailable(
-            f"{host_of(url)} asks us to slow down.", retry_after=reply.retry_after, code="throttled"
+            f"{host_of(url)} asks us to slow down.", retry_after=asked_wait(reply), code="throttled"
         )
     if reply.status >= 500 or reply.status in {408, 425}:
         message = f"{host_of(url)} answered with the error {reply.status}."
         if reply.status == 503 and reply.retry_after is not None:
             raise Unavailable(message, retry_after=reply.retry_after)
         raise lost(message, writes=writes)
+    if reply.status == 303:
+        raise lost(f"{host_of(url)} answers by leading elsewhere.", writes=writes)
     if 300 <= reply.status < 400:
-        raise Refused(
-            f"{host_of(url)} redirects to another address; check the backend's address.",
+        raise Unavailable(
+            f"{host_of(url)} leads to another address: it may be under maintenance. If this goes "
+            "on, check the backend's address.",
             code="redirected",
         )
     return reply
+
+
+def asked_wait(reply: Reply) -> float | None:
+    """Seconds that a throttling server wants us to wait: by `Retry-After`, else by the time its
+    rate limit begins anew."""
+    if reply.retry_after is not None:
+        return reply.retry_after
+    reset = reply.headers.get("ratelimit-reset", "").strip()
+    return min(float(reset), MOST_WAIT_S) if reset.isascii() and reset.isdigit() else None
+
+
+def is_api_answer(reply: Reply) -> bool:
+    """Whether the API itself speaks: a web page or an empty body may come from a server before it
+    that is in trouble, and says nothing about the award."""
+    try:
+        return isinstance(reply.json(), dict)
+    except ReplyLost:
+        return False
 
 
 def lost(message: str, *, writes: bool) -> OutcomeUnknown | Unavailable:
@@ -84,17 +110,22 @@ def said(reply: Reply, *names: str) -> str:
     return next((str(each)[:500] for each in found if each), "")
 
 
-def granted(reply: Reply) -> Grant:
-    """The tokens of an OAuth 2 answer. Raises Unavailable for one that holds none."""
-    answer = parsed(reply, writes=False) if reply.ok else None
-    if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-        raise Unavailable(
-            f"{host_of(reply.url)} gave no token (answer {reply.status}); check the backend's "
-            "address."
-        )
-    told = str(answer.get("expires_in") or "")
-    life = timedelta(seconds=int(told) if told.isdecimal() else DEFAULT_LIFE_S)
-    return Grant(answer["access_token"], clock.now() + life, answer.get("refresh_token"))
+def token(
+    http: Http,
+    url: str,
+    form: Mapping[str, str],
+    *,
+    refused: str,
+    basic: tuple[str, str] | None = None,
+) -> Grant:
+    """A backend's token. Raises Unauthorized with the server's words and the sentence `refused`,
+    which says what to do, and Unavailable."""
+    try:
+        return request_token(http, url, form, basic=basic)
+    except TokenRefused as error:
+        raise Unauthorized(f"{error.message} {refused}") from error
+    except TokenUnavailable as error:
+        raise Unavailable(error.message, retry_after=error.retry_after, code=error.code) from error
 
 
 class JsonApi:
@@ -160,12 +191,20 @@ class JsonApi:
             raise self.refusal(reply)
         return parsed(reply, writes=method != "GET")
 
-    def refusal(self, reply: Reply) -> Refused:
-        """The server's no, in its own words where it gave some."""
+    def refusal(self, reply: Reply) -> Refused | Unavailable:
+        """The server's no, in its own words where it gave some: Refused for what it says about this
+        award, Unavailable for trouble of the backend itself."""
         with suppress(ReplyLost):
             self.stops(reply.json())
         said = self._explain(reply) or f"error {reply.status}"
-        return Refused(f"{host_of(self._base_url)} refused: {said}.", code=f"http_{reply.status}")
+        code, host = f"http_{reply.status}", host_of(self._base_url)
+        if reply.status in ABOUT_THE_AWARD and is_api_answer(reply):
+            return Refused(f"{host} refused: {said}.", code=code)
+        return Unavailable(
+            f"{host} does not do its work now: {said}. It is tried again by itself; if this goes "
+            "on, check there whether the badge still exists and the login still has its rights.",
+            code=code,
+        )
 
     def _unauthorized(self, reply: Reply) -> Unauthorized:
         said = self._explain(reply)
@@ -203,7 +242,8 @@ class JsonApi:
 
 class BearerApi(JsonApi):
     """Calls with the backend's token; renews it once when refused. `expired` are the statuses by
-    which this vendor says that a token no longer counts."""
+    which this vendor says that a token no longer counts. 403 among them means one resource's right
+    as well: a token that was fetched just now is not fetched again for it."""
 
     def __init__(
         self,
@@ -226,13 +266,18 @@ class BearerApi(JsonApi):
         json_body: Any = None,
         writes: bool | None = None,
     ) -> Reply:
-        """As for a fixed header. Raises Unauthorized when a fresh token is refused too."""
+        """As for a fixed header. Raises Unauthorized when a fresh token is refused too, Unavailable
+        when that is by 403: then the login counts, and this resource may not be used."""
         writes = method != "GET" if writes is None else writes
         token = self._tokens.token()
         reply = self._send(method, path, f"Bearer {token}", params, json_body, writes=writes)
-        if reply.status in self._refused:
+        if reply.status in self._refused and not (
+            reply.status == 403 and self._tokens.is_new(token)
+        ):
             token = self._tokens.renewed(instead_of=token)
             reply = self._send(method, path, f"Bearer {token}", params, json_body, writes=writes)
+        if reply.status in self._refused and reply.status == 403:
+            raise self.refusal(reply)
         if reply.status in self._refused:
             raise self._unauthorized(reply)
         return reply

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-from lti_badges.backends.api import BearerApi, call, granted, parsed
+from lti_badges.backends.api import BearerApi, parsed, token
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
-from lti_badges.backends.tokens import Grant, TokenStore
+from lti_badges.backends.tokens import TokenStore
 from lti_badges.core import clock
 from lti_badges.core.errors import (
     LtiBadgesError,
@@ -26,9 +27,11 @@ from lti_badges.core.errors import (
     Unavailable,
 )
 from lti_badges.core.http import Reply, host_of
+from lti_badges.core.oauth import Grant, consent_url
 from lti_badges.values.badge import AchievementRef, Issuance, ListedAward, Receipt
 from lti_badges.values.settings import Setting
 
+DUPLICATE = ("previous award", "already exists", "duplicate award")
 SCOPE = "rw:issuer"  # without a scope the server grants only r:profile, and all else is a 404
 PAGE_SIZE = "100"
 # Servers refuse an issuedOn in the future: their clock may be behind ours.
@@ -59,7 +62,7 @@ class Badgr(Backend):
         Setting("refresh_token", "Connected App: refresh token", secret=True, required=False),
         Setting("notify", "Let the server mail the learner", default="no", choices=("no", "yes")),
     )
-    traits = Traits(guards_duplicates=True)
+    traits = Traits(guards_duplicates=True, marks=True)
 
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)
@@ -80,14 +83,13 @@ class Badgr(Backend):
         settings = self.config.settings
         if not settings.get("authorize_url") or not settings.get("client_id"):
             return None
-        query = {
-            "response_type": "code",
-            "client_id": settings["client_id"],
-            "redirect_uri": redirect_uri,
-            "scope": SCOPE,
-            "state": state,
-        }
-        return f"{settings['authorize_url']}?{urlencode(query)}"
+        return consent_url(
+            settings["authorize_url"],
+            client_id=settings["client_id"],
+            redirect_uri=redirect_uri,
+            scope=SCOPE,
+            state=state,
+        )
 
     def take_consent(self, code: str, redirect_uri: str) -> None:
         """The code for a token and its refresh token."""
@@ -155,10 +157,11 @@ class Badgr(Backend):
                 return _receipt(_first(parsed(reply, writes=True)))
             except (KeyError, ValueError) as error:
                 raise OutcomeUnknown(f"The answer to the award lacks {error}.") from error
-        if reply.status == 400:
-            live = [held for held in self._held(issuance) if not held.get("revoked")]
-            if live:
-                return _receipt(live[0])
+        if reply.status == 400 and _is_duplicate(reply):
+            live = [held for held in self._held(issuance) if _is_live(held)]
+            ours = [held for held in live if issuance.url in _evidence_urls(held)]
+            for held in ours or live:
+                return replace(_receipt(held), adopted=not ours)
         raise self.api.refusal(reply)
 
     def revoke(self, issuance: Issuance, receipt_ref: str, reason: str) -> None:
@@ -229,13 +232,8 @@ class Badgr(Backend):
 
     def _granted(self, form: dict[str, str]) -> Grant:
         # Form-encoded only: JSON bodies and query strings are refused. No cookies are kept.
-        reply = call(
-            self.config.http, "POST", f"{self.base_url()}/o/token", writes=False, form=form
-        )
-        if reply.status in {400, 401, 403}:
-            said = explain(reply) or f"error {reply.status}"
-            raise Unauthorized(f"{host_of(self.base_url())} refuses the login: {said}.")
-        return granted(reply)
+        refused = "Correct the login, or sign in again."
+        return token(self.config.http, f"{self.base_url()}/o/token", form, refused=refused)
 
     def _issuer(self) -> str:
         configured = self.config.settings.get("issuer")
@@ -296,6 +294,21 @@ def _flat(errors: Any, name: str = "") -> list[str]:
         return [text for value in errors for text in _flat(value, name)]
     prefix = f"{name}: " if name and name != "non_field_errors" else ""
     return [f"{prefix}{errors}"]
+
+
+def _is_duplicate(reply: Reply) -> bool:
+    """The server's own refusal of a second one: “A previous award of this badge already exists for
+    this recipient.” Any other 400 is a real no."""
+    return any(word in explain(reply).lower() for word in DUPLICATE)
+
+
+def _is_live(assertion: Mapping[str, Any]) -> bool:
+    """Neither revoked nor expired: the server lets neither stand in the way of a new one."""
+    try:
+        ended = clock.parse_iso(str(assertion["expires"])) if assertion.get("expires") else None
+    except ValueError:
+        ended = None
+    return not assertion.get("revoked") and (ended is None or ended > clock.now())
 
 
 def _results(answer: Any) -> list[dict[str, Any]]:

@@ -31,8 +31,11 @@ PACE = (
 class Traits:
     """What a backend can and needs. Pages offer only what the traits allow.
 
-    `lists`: it has badges of its own to choose from; `signs_here`: its credentials carry this
-    tool's signature; `is_local`: nothing leaves the tool.
+    `guards_duplicates`: it never makes a second one for the same learner; `marks`: what we issued
+    can be told there from what others did; `looks_first`: it would make a second one beside what
+    others issued, so it is asked even before the first send. `lists`: it has badges of its own to
+    choose from; `signs_here`: its credentials carry this tool's signature; `is_local`: nothing
+    leaves the tool.
     """
 
     needs_email: bool = True
@@ -45,6 +48,8 @@ class Traits:
     takes_expiry: bool = True
     takes_score: bool = False
     guards_duplicates: bool = False
+    marks: bool = False
+    looks_first: bool = False
     sends_mail: bool = False
     lists: bool = True
     signs_here: bool = False

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lti_badges.backends.api import JsonApi, parsed, unreadable
+from lti_badges.backends.api import JsonApi, is_api_answer, parsed, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.core import clock
 from lti_badges.core.errors import (
@@ -78,7 +79,8 @@ class Credly(Backend):
         raise Refused("Badge templates are made on Credly; they are listed here afterwards.")
 
     def find(self, issuance: Issuance) -> Receipt | None:
-        """The live badge of this template and address, whoever issued it."""
+        """The live badge of this template and address, whoever issued it; an expired one never
+        stands in the way of its renewal."""
         wanted = (
             f"recipient_email::{_email(issuance)}|badge_template_id::{issuance.achievement.ref}"
         )
@@ -87,7 +89,11 @@ class Credly(Backend):
             for badge in self._all(f"{self._path}/badges", {"filter": wanted})
             if badge.get("state") != "revoked" and _is_of(badge, issuance)
         )
-        return next((_receipt(badge) for badge in live), None)
+        found = (_receipt(badge) for badge in live if not _has_expired(badge))
+        for receipt in found:
+            ours = _moment(receipt.issued_at) == _moment(_issued_at(issuance))  # as we sent it
+            return replace(receipt, adopted=not ours)
+        return None
 
     def issue(self, issuance: Issuance) -> Receipt:
         """Issues; where Credly says that the learner has it already, that one is the award."""
@@ -107,7 +113,7 @@ class Credly(Backend):
         """With its reason."""
         path = f"{self._path}/badges/{quote(receipt_ref, safe='')}"
         reply = self.api.request("PUT", f"{path}/revoke", json_body={"reason": reason[:500]})
-        if reply.ok or reply.status == 404:
+        if reply.ok or (reply.status == 404 and is_api_answer(reply)):
             return
         gone = self.find(issuance)
         if gone is not None and gone.ref == receipt_ref:
@@ -118,7 +124,7 @@ class Credly(Backend):
         order: dict[str, Any] = {
             "recipient_email": _email(issuance),
             "badge_template_id": issuance.achievement.ref,
-            "issued_at": _moment(min(issuance.achieved_at, clock.now())),
+            "issued_at": _moment(_issued_at(issuance)),
             "issued_to_first_name": first,
             "issued_to_last_name": last,
             "suppress_badge_notification_email": self.config.settings.get("notify") == "no",
@@ -180,6 +186,13 @@ def _receipt(badge: dict[str, Any]) -> Receipt:
     )
 
 
+def _has_expired(badge: Mapping[str, Any]) -> bool:
+    try:
+        return clock.parse_iso(str(badge["expires_at"])) <= clock.now()
+    except (KeyError, ValueError):
+        return badge.get("state") == "expired"
+
+
 def _is_of(badge: dict[str, Any], issuance: Issuance) -> bool:
     """A filter that the server does not know is ignored by it, so look at what came."""
     template = badge.get("badge_template")
@@ -201,6 +214,10 @@ def _names(issuance: Issuance) -> tuple[str, str]:
     if not last:
         raise NeedsRecipient("Credly needs the learner's name, and the LMS sends none.")
     return first or last, last
+
+
+def _issued_at(issuance: Issuance) -> datetime:
+    return min(issuance.achieved_at, clock.now())
 
 
 def _moment(moment: datetime) -> str:

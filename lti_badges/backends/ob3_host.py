@@ -8,22 +8,26 @@ it has no call to revoke, verifiers read our status list; a refresh token may wo
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import secrets as random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 from sqlalchemy import func, select
 
-from lti_badges.backends.api import BearerApi, call, granted, parsed, said
+from lti_badges.backends.api import BearerApi, call, parsed, said, token
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
-from lti_badges.backends.tokens import Grant, TokenStore
+from lti_badges.backends.tokens import TokenStore
 from lti_badges.core.errors import Refused, Unauthorized, Unavailable
 from lti_badges.core.http import Reply, host_of
+from lti_badges.core.oauth import (
+    Grant,
+    TokenRefused,
+    TokenUnavailable,
+    consent_url,
+    new_verifier,
+    register,
+)
 from lti_badges.store import Achievement, Award, IssuedCredential, new_id
 from lti_badges.values.badge import AchievementRef, Issuance, ListedAward, Receipt
 from lti_badges.values.settings import Setting
@@ -82,24 +86,21 @@ class OB3Host(Backend):
     def consent_url(self, redirect_uri: str, state: str) -> str | None:
         """The host's consent page; the tool registers there first if nobody gave it an id."""
         host = self._host()
-        verifier = random.token_urlsafe(48)
+        verifier = new_verifier()
         with self.tokens.alone():
             held = dict(self.config.load_secrets())
             if not self._client(held)[0]:
                 held |= self._registered(host, redirect_uri)
             held["code_verifier"] = verifier
             self.config.save_secrets(held)
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
-        query = {
-            "response_type": "code",
-            "client_id": self._client(held)[0],
-            "redirect_uri": redirect_uri,
-            "scope": SCOPES,
-            "state": state,
-            "code_challenge": challenge.rstrip(b"=").decode(),
-            "code_challenge_method": "S256",
-        }
-        return f"{host.authorization_url}?{urlencode(query)}"
+        return consent_url(
+            host.authorization_url,
+            client_id=self._client(held)[0],
+            redirect_uri=redirect_uri,
+            scope=SCOPES,
+            state=state,
+            verifier=verifier,
+        )
 
     def take_consent(self, code: str, redirect_uri: str) -> None:
         """The code for a token and its refresh token; a verifier serves once."""
@@ -186,7 +187,9 @@ class OB3Host(Backend):
 
     def _host(self) -> Host:
         reply = call(self.config.http, "GET", f"{self._base_url}/discovery", writes=False)
-        answer: Any = parsed(reply, writes=False) if reply.ok else None
+        if not reply.ok:
+            raise self.api.refusal(reply)
+        answer: Any = parsed(reply, writes=False)
         try:
             scheme = answer["components"]["securitySchemes"]["OAuth2ACG"]
             flow = scheme["flows"]["authorizationCode"]
@@ -232,18 +235,13 @@ class OB3Host(Backend):
             "response_types": ["code"],
             "scope": SCOPES,
         }
-        url = host.registration_url
-        reply = call(self.config.http, "POST", url, writes=False, json_body=wish)
-        answer = parsed(reply, writes=False) if reply.ok else None
-        if not isinstance(answer, dict) or not answer.get("client_id"):
-            raise Refused(
-                f"{host_of(url)} did not register this tool: "
-                f"{explain(reply) or f'error {reply.status}'}."
-            )
-        return {
-            "registered_id": str(answer["client_id"]),
-            "registered_secret": str(answer.get("client_secret") or ""),
-        }
+        try:
+            client_id, secret = register(self.config.http, host.registration_url, wish)
+        except TokenRefused as error:
+            raise Refused(error.message) from error
+        except TokenUnavailable as error:
+            raise Unavailable(error.message, retry_after=error.retry_after) from error
+        return {"registered_id": client_id, "registered_secret": secret}
 
     def _client(self, held: Mapping[str, str]) -> tuple[str, str]:
         given = self.config.settings.get("client_id")
@@ -265,15 +263,8 @@ class OB3Host(Backend):
         return self._granted(self._host().refresh_url, form, held)
 
     def _granted(self, url: str, form: Mapping[str, str], held: Mapping[str, str]) -> Grant:
-        login = base64.b64encode(":".join(self._client(held)).encode()).decode()
-        headers = {"Authorization": f"Basic {login}", "Accept": "application/json"}
-        reply = call(self.config.http, "POST", url, writes=False, form=form, headers=headers)
-        if reply.status in {400, 401, 403}:
-            raise Unauthorized(
-                f"{host_of(url)} refuses the sign-in ({explain(reply) or reply.status}). Press "
-                "“Sign in” beside this backend in the admin console."
-            )
-        return granted(reply)
+        refused = "Press “Sign in” beside this backend in the admin console."
+        return token(self.config.http, url, form, basic=self._client(held), refused=refused)
 
 
 def _credentials(answer: Any) -> list[dict[str, Any]]:

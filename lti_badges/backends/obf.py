@@ -14,18 +14,18 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from lti_badges.backends.api import BearerApi, call, granted, parsed, said, unreadable
+from lti_badges.backends.api import BearerApi, parsed, said, token, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
-from lti_badges.backends.tokens import Grant, TokenStore
+from lti_badges.backends.tokens import TokenStore
 from lti_badges.core import clock
 from lti_badges.core.errors import (
     NeedsRecipient,
     OutcomeUnknown,
     Refused,
-    Unauthorized,
     Unavailable,
 )
 from lti_badges.core.http import Reply, host_of
+from lti_badges.core.oauth import Grant
 from lti_badges.core.paging import by_offset
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
@@ -49,7 +49,7 @@ class OBF(Backend):
         Setting("client_secret", "Client secret", secret=True),
         Setting("send_email", "Mail the learner", default="yes", choices=("yes", "no")),
     )
-    traits = Traits(needs_name=True, takes_evidence=False, sends_mail=True)
+    traits = Traits(needs_name=True, takes_evidence=False, marks=True, sends_mail=True)
 
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)
@@ -194,13 +194,10 @@ def log_in(config: BackendConfig, url: str, secrets: Mapping[str, str]) -> Grant
         "client_id": config.settings["client_id"],
         "client_secret": secrets.get("client_secret", ""),
     }
-    reply = call(config.http, "POST", url, writes=False, form=form)
-    if reply.status in {400, 401, 403}:
-        raise Unauthorized(
-            f"{host_of(url)} refuses client id and secret. Make a new API key there (version 2 "
-            "needs Pro level) and enter it here."
-        )
-    return granted(reply)
+    refused = (
+        "Make a new API key there (version 2 needs Pro level) and enter client id and secret here."
+    )
+    return token(config.http, url, form, refused=refused)
 
 
 def listed(badge: Mapping[str, Any]) -> AchievementRef:

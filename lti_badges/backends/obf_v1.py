@@ -24,13 +24,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
-from lti_badges.backends.api import BearerApi, JsonApi, call, lost, unreadable
+from lti_badges.backends.api import BearerApi, JsonApi, call, lost, said, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.obf import (
     CONSUMER,
     TOKEN_SPACING,
     email_of,
-    explain,
     listed,
     log_in,
     segment,
@@ -45,7 +44,7 @@ from lti_badges.values.settings import Setting
 
 PAGE_SIZE = 1000
 KEY_BITS = 2048
-NO_CERTIFICATE = frozenset({495, 496})
+NO_CERTIFICATE = {495: "the certificate no longer counts", 496: "it wants a certificate"}
 LINES = re.compile(r"\r?\n")  # `splitlines` would also cut at U+2028 and U+0085, inside texts
 MADE_AT = re.compile(r"/v1/(?:badge|event)/\w+/(\w+)/?$")
 
@@ -69,7 +68,7 @@ class OBFv1(Backend):
         Setting("client_secret", "OAuth2: client secret", secret=True, required=False),
         Setting("send_email", "Mail the learner", default="yes", choices=("yes", "no")),
     )
-    traits = Traits(takes_evidence=False, sends_mail=True)
+    traits = Traits(takes_evidence=False, marks=True, sends_mail=True)
     earned_secrets = frozenset({"certificate", "private_key", "exchanged_key"})
 
     def __init__(self, config: BackendConfig) -> None:
@@ -87,7 +86,7 @@ class OBFv1(Backend):
             return BearerApi(http, self._base_url, self.tokens, explain, expired=gone)
         certificate, private_key = self._certificate()
         http = self.config.http.with_certificate(certificate, private_key)
-        return JsonApi(http, self._base_url, "", explain, refused=NO_CERTIFICATE | {401})
+        return JsonApi(http, self._base_url, "", explain)
 
     def check(self) -> str:
         """Asks for its own client id; a certificate's end is told."""
@@ -122,13 +121,7 @@ class OBFv1(Backend):
 
     def find(self, issuance: Issuance) -> Receipt | None:
         """By our award id in the events' `log_entry`."""
-        params = {
-            "api_consumer_id": CONSUMER,
-            "badge_id": issuance.achievement.ref,
-            "email": email_of(issuance),
-            "begin": str(int(issuance.achieved_at.timestamp()) - 1),
-        }
-        for event in self._events(params):
+        for event in self._events(self._sent(issuance)):
             if issuance.award_id in json.dumps(event.get("log_entry")):
                 return self._receipt(event, issuance)
         return None
@@ -137,7 +130,12 @@ class OBFv1(Backend):
         """One event for one award, so that it can be revoked by itself."""
         badge = segment(issuance.achievement.ref, "badge")
         path = f"/v1/badge/{self._client}/{badge}"
-        event = self._made(self.api.request("POST", path, json_body=self._order(issuance)))
+        order = self._order(issuance)
+        reply = self.api.request("POST", path, json_body=order)
+        if reply.status == 400 and "email_" in explain(reply):
+            # No texts are stored with the badge, so the order must bring some.
+            reply = self.api.request("POST", path, json_body=order | MAIL)
+        event = self._made(reply)
         try:
             address = self._address(event, issuance)
         except (Unavailable, Refused):  # it is issued; its address can be read later
@@ -145,12 +143,18 @@ class OBFv1(Backend):
         return Receipt(event, address, clock.now())
 
     def revoke(self, issuance: Issuance, receipt_ref: str, reason: str) -> None:
-        """Per event and e-mail; the server keeps no reason. 410: it is gone already."""
+        """Per event and e-mail; the server keeps no reason. 410: it is gone already, and so is an
+        event that the server does not know (404) while its list can be read without it."""
         event = segment(receipt_ref, "award")
         path = f"/v1/event/{self._client}/{event}/?email={quote(email_of(issuance), safe='')}"
         reply = self.api.request("DELETE", path)
-        if not reply.ok and reply.status != 410:
-            raise self.api.refusal(reply)
+        if reply.ok or reply.status == 410:
+            return
+        if reply.status == 404:
+            listed = {str(each.get("id")) for each in self._events(self._sent(issuance))}
+            if event not in listed:
+                return
+        raise self.api.refusal(reply)
 
     @property
     def _client(self) -> str:
@@ -161,6 +165,15 @@ class OBFv1(Backend):
         certificate = x509.load_pem_x509_certificate(self._certificate()[0].encode())
         names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         return segment(str(names[0].value) if names else "", "client_id")
+
+    def _sent(self, issuance: Issuance) -> dict[str, str]:
+        """The filter for events of this badge and address since the award."""
+        return {
+            "api_consumer_id": CONSUMER,
+            "badge_id": issuance.achievement.ref,
+            "email": email_of(issuance),
+            "begin": str(int(issuance.achieved_at.timestamp()) - 1),
+        }
 
     def _order(self, issuance: Issuance) -> dict[str, Any]:
         email, name = email_of(issuance), issuance.recipient.name
@@ -173,7 +186,6 @@ class OBFv1(Backend):
             "api_consumer_id": CONSUMER,
             "send_email": int(self.config.settings.get("send_email") != "no"),
             "show_report": 0,
-            **MAIL,
         }
         if issuance.expires_at:
             order["expires"] = int(issuance.expires_at.timestamp())
@@ -291,6 +303,13 @@ class OBFv1(Backend):
         return reply.body
 
 
+def explain(reply: Reply) -> str:
+    """The server's words; nginx before it answers 495 and 496 by a web page."""
+    if reply.status in NO_CERTIFICATE:
+        return f"{NO_CERTIFICATE[reply.status]} (error {reply.status}); make a new API key"
+    return said(reply, "message", "error")
+
+
 def _shown(held: Mapping[str, str]) -> tuple[str, str] | None:
     """The certificate and key that stand for the API key as it was entered last."""
     if held.get("certificate") and held.get("exchanged_key") == held.get("api_key"):
@@ -319,4 +338,4 @@ MAIL = {
     "email_link_text": "Get your badge",
     "email_footer": "",
 }
-"""The server's mail to the learner; each badge and each award must carry one."""
+"""The server's mail to the learner: each badge made here carries one; a badge's own goes first."""

@@ -50,7 +50,7 @@ class OEB(Badgr):
             required=False,
         ),
     )
-    traits = Traits(guards_duplicates=True, sends_mail=True)
+    traits = Traits(guards_duplicates=True, marks=True, sends_mail=True)
 
     def token_forms(self, secrets: Mapping[str, str]) -> Iterator[dict[str, str]]:
         """Client credentials, each time anew: there is no refresh for them."""
@@ -96,12 +96,22 @@ class OEB(Badgr):
             "extensions": {
                 "extensions:CategoryExtension": category,
                 "extensions:StudyLoadExtension": study_load,
-                "extensions:CompetencyExtension": [self._competency(draft, minutes)],
+                "extensions:CompetencyExtension": self._competencies(draft, minutes),
             }
         }
 
-    def _competency(self, draft: AchievementDraft, minutes: int) -> dict[str, Any]:
+    def _competencies(self, draft: AchievementDraft, minutes: int) -> list[dict[str, Any]]:
+        """None for participation: the server takes an empty list, and a skill that nobody named
+        would stand in the learner's backpack."""
         given = self.config.settings.get("competency")
+        if not given and self.config.settings.get("category") == "competency":
+            raise InvalidInput(
+                "Badges of the category “competency” need one: enter “competency” with this "
+                "backend, or choose “participation”."
+            )
+        return [self._competency(given, draft, minutes)] if given else []
+
+    def _competency(self, given: str, draft: AchievementDraft, minutes: int) -> dict[str, Any]:
         competency = _extension("CompetencyExtension")
         competency |= {
             "name": draft.name,
@@ -112,11 +122,10 @@ class OEB(Badgr):
             "framework": "esco",
             "framework_identifier": "",
         }
-        if given:
-            try:
-                competency |= dict(json.loads(given))
-            except (ValueError, TypeError):
-                raise InvalidInput("“competency” must be a JSON object.") from None
+        try:
+            competency |= dict(json.loads(given))
+        except (ValueError, TypeError):
+            raise InvalidInput("“competency” must be a JSON object.") from None
         return competency
 
     @cached_property

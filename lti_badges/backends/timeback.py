@@ -15,19 +15,19 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lti_badges.backends.api import BearerApi, call, granted, parsed, said, unreadable
+from lti_badges.backends.api import BearerApi, parsed, said, token, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
-from lti_badges.backends.tokens import Grant, TokenStore
+from lti_badges.backends.tokens import TokenStore
 from lti_badges.core import clock
 from lti_badges.core.errors import (
     NeedsRecipient,
     OutcomeUnknown,
     Refused,
-    Unauthorized,
     Unavailable,
 )
 from lti_badges.core.http import Reply, host_of
+from lti_badges.core.oauth import Grant
 from lti_badges.core.paging import by_offset
 from lti_badges.store import new_id
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
@@ -90,7 +90,13 @@ class Timeback(Backend):
         ),
         *ISSUER_SETTINGS,
     )
-    traits = Traits(needs_email=False, needs_other_id=True, takes_evidence=False, revokes=False)
+    traits = Traits(
+        needs_email=False,
+        needs_other_id=True,
+        takes_evidence=False,
+        revokes=False,
+        looks_first=True,
+    )
 
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)
@@ -151,11 +157,11 @@ class Timeback(Backend):
             return None
         path = f"{OB}/achievements/students/{quote(student, safe='')}"
         reply = self.api.request("GET", path)
-        if reply.status == 404:  # "Student not found": nothing was ever issued to them
-            return None
+        if reply.status == 404 and "student not found" in explain(reply).lower():
+            return None  # nothing was ever issued to them; any other 404 is no answer to that
         if not reply.ok:
             raise self.api.refusal(reply)
-        for badge in _issued(parsed(reply, writes=False), issuance.achievement.ref):
+        for badge in _issued(parsed(reply, writes=False), issuance):
             return badge
         return None
 
@@ -231,12 +237,8 @@ class Timeback(Backend):
         }
         if settings.get("scope"):
             form["scope"] = settings["scope"]
-        reply = call(self.config.http, "POST", self._token_url, writes=False, form=form)
-        if reply.status in {400, 401, 403}:
-            raise Unauthorized(
-                f"{host_of(self._token_url)} refuses client id and secret for this environment."
-            )
-        return granted(reply)
+        refused = "Check client id and secret, and that they are of this environment."
+        return token(self.config.http, self._token_url, form, refused=refused)
 
 
 def explain(reply: Reply) -> str:
@@ -256,19 +258,30 @@ def _achievement(row: dict[str, Any]) -> AchievementRef:
     )
 
 
-def _issued(answer: Any, achievement: str) -> Iterator[Receipt]:
+def _issued(answer: Any, issuance: Issuance) -> Iterator[Receipt]:
     rows = answer.get("achievementsWithIssuedBadges") if isinstance(answer, dict) else None
     if not isinstance(rows, list):  # taking it for “none” would issue a second badge
         raise Unavailable("Timeback sent a list of badges that can't be read.")
     for row in rows:
-        if row.get("sourcedId") != achievement:
+        if row.get("sourcedId") != issuance.achievement.ref:
             continue
         for badge in row.get("issuedBadges") or ():
             if badge.get("status", "active") != "active":
                 continue
             stored = badge.get("data")
             ref = stored.get("id") if isinstance(stored, dict) else None
-            yield Receipt(str(ref or achievement), None, _moment(badge.get("dateEarned")))
+            if isinstance(stored, dict) and _has_expired(stored):
+                continue  # it would stand in the way of its renewal
+            earned = _moment(badge.get("dateEarned"))
+            ours = clock.iso(earned) == clock.iso(issuance.achieved_at)  # as we sent it
+            yield Receipt(str(ref or issuance.achievement.ref), None, earned, adopted=not ours)
+
+
+def _has_expired(credential: Mapping[str, Any]) -> bool:
+    try:
+        return clock.parse_iso(str(credential["validUntil"])) <= clock.now()
+    except (KeyError, ValueError):
+        return False
 
 
 def _moment(text: Any) -> datetime:

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from threading import Lock
 
 from lti_badges.backends.base import BackendConfig
 from lti_badges.core import clock
 from lti_badges.core.errors import Unavailable
+from lti_badges.core.oauth import Grant
 from lti_badges.store.leases import LeaseTimeout, alone
 
 RENEW_BEFORE = timedelta(seconds=60)
+NEW_FOR = timedelta(seconds=60)
 LOCK_FOR = timedelta(seconds=90)
 WAIT_S = 45.0
 
 _process_locks: dict[str, Lock] = {}
 _process_locks_guard = Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """A token endpoint's answer: the token, when it ends, and the refresh token it gave, if any."""
-
-    access_token: str
-    expires_at: datetime
-    refresh_token: str | None = None
 
 
 Renew = Callable[[Mapping[str, str]], Grant]
@@ -47,11 +39,11 @@ class TokenStore:
         self._config = config
         self._renew = renew
         self._spacing = spacing
+        self._known: Mapping[str, str] = config.secrets
 
     def token(self) -> str:
         """The current token, fetched if there is none or it is about to end."""
-        held = _current(self._config.load_secrets())
-        return held or self.renewed(instead_of=None)
+        return _current(self._known) or self.renewed(instead_of=None)
 
     def renewed(self, instead_of: str | None) -> str:
         """A token other than `instead_of`, which the server refused. Another worker's new token
@@ -60,9 +52,17 @@ class TokenStore:
             secrets = dict(self._config.load_secrets())
             held = _current(secrets)
             if held and held != instead_of:
+                self._known = secrets
                 return held
             self._keep_distance(secrets)
             return self._kept(secrets, self._renew(secrets))
+
+    def is_new(self, token: str) -> bool:
+        """Whether this token was fetched within the last minute: it counts, for its login did."""
+        secrets = self._known
+        fetched = secrets.get("access_token_from")
+        same = secrets.get("access_token") == token and fetched is not None
+        return same and clock.now() - clock.parse_iso(str(fetched)) < NEW_FOR
 
     def adopt(self, fetch: Renew) -> None:
         """Take the tokens that a person's consent was exchanged for, in the place of any others."""
@@ -77,6 +77,7 @@ class TokenStore:
         if grant.refresh_token:
             secrets["refresh_token"] = grant.refresh_token
         self._config.save_secrets(secrets)
+        self._known = secrets
         return grant.access_token
 
     def _keep_distance(self, secrets: Mapping[str, str]) -> None:

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from lti_badges.backends import AchievementDraft
+from lti_badges.backends import AchievementDraft, Backend
 from lti_badges.catalogue.issuance import achievement_of, backend_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
-from lti_badges.core.errors import BackendError, InvalidInput, NotFound
+from lti_badges.core.errors import BackendError, InvalidInput, NotFound, OutcomeUnknown
 from lti_badges.core.links import web_address
 from lti_badges.core.text import clean as cleaned
 from lti_badges.core.text import line, optional_identifier, paragraph
@@ -54,7 +54,7 @@ def create_achievement(
     if not backend.traits.is_local and draft.image is None:
         picture = png_from_svg(generated_svg(draft.name))
         sent = AchievementDraft(draft.name, draft.description, draft.criteria, picture, PNG)
-    made = backend.create(sent)
+    made = _created(tool, row, backend, sent)
     with tool.sessions.begin() as session:
         achievement = Achievement(
             backend_id=backend_id,
@@ -70,6 +70,49 @@ def create_achievement(
         session.add(achievement)
         session.flush()
         return achievement.id
+
+
+def _created(
+    tool: ToolContext, row: BackendRow, backend: Backend, draft: AchievementDraft
+) -> AchievementRef:
+    """A new badge there. One of this name that nobody knows here is the one whose answer was lost
+    before, so it is taken in its place; after a lost answer the list is read once more."""
+    if not backend.traits.lists or backend.traits.is_local:
+        return backend.create(draft)
+    if row.creating == draft.name and (found := _stranger(tool, row.id, backend, draft.name)):
+        _note_creating(tool, row.id, None)
+        return found
+    try:
+        made = backend.create(draft)
+    except OutcomeUnknown as lost:
+        with suppress(BackendError):
+            if found := _stranger(tool, row.id, backend, draft.name):
+                return found
+        _note_creating(tool, row.id, draft.name)
+        raise OutcomeUnknown(
+            f"{lost.message} The badge may have been made all the same: try again in a minute, "
+            "and it is looked for first.",
+            code=lost.code,
+        ) from lost
+    _note_creating(tool, row.id, None)
+    return made
+
+
+def _stranger(
+    tool: ToolContext, backend_id: str, backend: Backend, name: str
+) -> AchievementRef | None:
+    """A badge of this name at the backend that is not known here."""
+    with tool.sessions() as session:
+        known = set(
+            session.scalars(select(Achievement.ref).where(Achievement.backend_id == backend_id))
+        )
+    found = (each for each in backend.achievements() if each.name == name)
+    return next((each for each in found if each.ref not in known), None)
+
+
+def _note_creating(tool: ToolContext, backend_id: str, name: str | None) -> None:
+    with tool.sessions.begin() as session:
+        session.get_one(BackendRow, backend_id).creating = name
 
 
 def refresh_achievements(tool: ToolContext, backend_id: str) -> int:

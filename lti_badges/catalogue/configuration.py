@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from lti_badges import lms
 from lti_badges.backends import kind_of
 from lti_badges.catalogue.connections import check_connection
+from lti_badges.catalogue.issuance import backend_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotFound
 from lti_badges.ledger.audit import record
-from lti_badges.ledger.backend_pauses import resume_backend
+from lti_badges.ledger.backend_pauses import DUE_STATES, resume_backend
 from lti_badges.lti.launches import APPROVED
 from lti_badges.settings import checked_url
 from lti_badges.store import (
@@ -80,6 +81,26 @@ def save_backend(
         if is_default:
             _make_default(session, row)
         return row.id
+
+
+def check_backend(tool: ToolContext, backend_id: str, *, by: str = "admin") -> str:
+    """Prove a backend's connection; a backend that waits for a person goes on with all its awards.
+    Returns what the proof said. Raises NotFound, and BackendError with the backend left as it was.
+    """
+    with tool.sessions() as session:
+        row = session.get(BackendRow, backend_id)
+    if row is None:
+        raise NotFound("There is no such backend.")
+    sentence = backend_of(tool, row).check()
+    with tool.sessions.begin() as session:
+        row = session.get_one(BackendRow, backend_id, with_for_update=True)
+        if row.paused_until is None and row.error is None:
+            return sentence
+        resume_backend(session, row)
+        waits = Award.state.in_([state.value for state in DUE_STATES])
+        count = session.scalar(select(func.count()).where(Award.backend_id == row.id, waits)) or 0
+        record(session, "backend_resumed", actor=by, backend=row.name, awards=count)
+    return f"{sentence} It goes on: {count} waiting awards are tried again." if count else sentence
 
 
 def make_default(tool: ToolContext, backend_id: str) -> None:

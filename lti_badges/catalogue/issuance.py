@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from lti_badges import lms
 from lti_badges.backends import Backend, open_backend
@@ -16,6 +16,13 @@ from lti_badges.context import ToolContext
 from lti_badges.rules import Judgement
 from lti_badges.store import Achievement, Award, BackendRow, Course, Deployment
 from lti_badges.values.badge import AchievementRef, Issuance, Measure, Recipient
+
+WHOLE_ORDER = (
+    joinedload(Award.backend),
+    joinedload(Award.achievement),
+    joinedload(Award.course).joinedload(Course.deployment).joinedload(Deployment.platform),
+)
+"""Loads with an award all that its order is made of, in one query."""
 
 
 def issuance_of(tool: ToolContext, session: Session, award: Award) -> Issuance:
@@ -33,21 +40,23 @@ def issuance_of(tool: ToolContext, session: Session, award: Award) -> Issuance:
         explanation=award.explanation,
         measures=_measures(award.judgement),
         course_title=course.title or course.label or None,
-        course_url=_course_page(session, course),
+        course_url=_course_page(course),
         expires_at=award.expires_at,
         number=award.number,
         supersedes=_superseded(tool, session, award),
     )
 
 
-def _course_page(session: Session, course: Course) -> str | None:
-    platform = session.get_one(Deployment, course.deployment_id).platform
+def _course_page(course: Course) -> str | None:
+    platform = course.deployment.platform
     custom = dict(course.custom or {})
     return lms.of(platform.lms).course_page(platform.issuer, course.context_id, custom)
 
 
 def _superseded(tool: ToolContext, session: Session, award: Award) -> str | None:
     """The address of the expired award that this one renews."""
+    if award.number == 1:
+        return None
     before = session.scalar(
         select(Award).where(
             Award.achievement_id == award.achievement_id,

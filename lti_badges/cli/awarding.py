@@ -276,11 +276,15 @@ def retry(award_ids: tuple[str, ...], institution: str | None) -> None:
 @awards.command()
 @click.argument("award_id", metavar="ID")
 @click.option("--reason", required=True)
+@click.option(
+    "--adopted", is_flag=True, help="Also a credential that was there before, not issued by us."
+)
 @institution_option
-def revoke(award_id: str, reason: str, institution: str | None) -> None:
+def revoke(award_id: str, reason: str, institution: str | None, *, adopted: bool) -> None:
     """Revoke an award, here and at its backend."""
     tool = open_context(institution)
-    if revoke_award(tool, award_id, reason=reason, by=BY) is State.REVOKING:
+    state = revoke_award(tool, award_id, reason=reason, by=BY, adopted=adopted)
+    if state is State.REVOKING:
         deliver(tool, award_id)
     with tool.sessions() as session:
         award = session.get_one(Award, award_id)

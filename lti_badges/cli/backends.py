@@ -9,8 +9,12 @@ from sqlalchemy import select
 
 from lti_badges.backends import KINDS, AchievementDraft
 from lti_badges.catalogue.achievements import create_achievement, refresh_achievements
-from lti_badges.catalogue.configuration import backend_named, remove_backend, save_backend
-from lti_badges.catalogue.issuance import backend_of
+from lti_badges.catalogue.configuration import (
+    backend_named,
+    check_backend,
+    remove_backend,
+    save_backend,
+)
 from lti_badges.cli.common import (
     institution_option,
     json_option,
@@ -79,11 +83,12 @@ def list_backends(institution: str | None, as_json: bool) -> None:
 @click.argument("name")
 @institution_option
 def test(name: str, institution: str | None) -> None:
-    """Prove that a backend can be reached and lets us in; changes nothing there."""
+    """Prove that a backend can be reached and lets us in; changes nothing there. One that was
+    paused goes on."""
     tool = open_context(institution)
     with tool.sessions() as session:
-        row = backend_named(session, name)
-    click.echo(backend_of(tool, row).check())
+        backend_id = backend_named(session, name).id
+    click.echo(check_backend(tool, backend_id))
 
 
 @backends.command("reconcile")

@@ -20,6 +20,7 @@ from lti_badges.cli.common import (
 from lti_badges.context import ToolContext
 from lti_badges.demo import run_demo
 from lti_badges.jobs import start_background
+from lti_badges.jobs.background import WORKERS
 from lti_badges.lms import LMSES
 from lti_badges.sandbox import DEMO_LMS
 from lti_badges.server import serve_forever
@@ -27,6 +28,8 @@ from lti_badges.settings import Settings
 from lti_badges.store import upgrade
 from lti_badges.store.signing_keys import LTI, PUBLISH_BEFORE_USE
 from lti_badges.web.access import AdminTokens
+
+AT_LEAST_ONE = click.IntRange(min=1)
 
 
 @click.command()
@@ -40,14 +43,25 @@ def demo(port: int, kind: str) -> None:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=5000, show_default=True)
-@click.option("--threads", default=8, show_default=True, help="Requests at a time.")
-def serve(host: str, port: int, threads: int) -> None:
+@click.option(
+    "--threads", default=8, show_default=True, type=AT_LEAST_ONE, help="Requests at a time."
+)
+@click.option(
+    "--workers",
+    default=WORKERS,
+    show_default=True,
+    type=AT_LEAST_ONE,
+    help="Background tasks at a time, with the embedded queue.",
+)
+def serve(host: str, port: int, threads: int, workers: int) -> None:
     """The tool on a production server; with the embedded queue, the background work too."""
-    serve_forever(Settings.load(), host, port, threads)
+    serve_forever(Settings.load(), host, port, threads, workers)
 
 
 @click.command()
-@click.option("--threads", default=4, show_default=True, help="Tasks at a time.")
+@click.option(
+    "--threads", default=WORKERS, show_default=True, type=AT_LEAST_ONE, help="Tasks at a time."
+)
 def worker(threads: int) -> None:
     """Background work only."""
     background = start_background(open_queue_and_context(), threads)

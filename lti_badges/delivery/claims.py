@@ -10,6 +10,7 @@ after which a silent process counts as gone), the rest, and the look-up: under f
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,9 +18,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from lti_badges.backends import KINDS
-from lti_badges.catalogue.issuance import issuance_of
+from lti_badges.catalogue.issuance import WHOLE_ORDER, issuance_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
+from lti_badges.delivery.origin import why_it_stays
 from lti_badges.ledger.audit import record
 from lti_badges.ledger.backend_pauses import DUE_STATES
 from lti_badges.ledger.states import change_state
@@ -32,6 +34,14 @@ LEASE = timedelta(minutes=2)
 REST = timedelta(seconds=60)
 BUSY, SOON, MINUTE = timedelta(seconds=5), timedelta(seconds=1), timedelta(minutes=1)
 SHADOW = timedelta(hours=1)
+OPEN_CIRCUIT_AFTER = 5
+# A worker waits so long for a backend; what is further off is left to the next tick.
+SHORT_PAUSE = timedelta(seconds=2)
+MOST_TURNS_S = 2.0
+# Awards of a backend of known rate are queued for so many seconds ahead, and a few more.
+AHEAD_S, AT_LEAST = 4.0, 8
+# Longer than one call may take; its outcome ends or lengthens it.
+PROBE = timedelta(seconds=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,13 @@ class Claimed:
     backend_ref: str | None
     reason: str
     attempts: int
+    was_sent: bool
+    """Whether an earlier send may have arrived."""
+    is_probe: bool
+    """Whether it is the one that tries out a backend after its pause."""
+    stays: str | None
+    """Why the credential is not to be revoked there, though the award ends."""
+    origin: str | None
 
 
 def claim(tool: ToolContext, award_id: str) -> Claimed | None:
@@ -53,13 +70,19 @@ def claim(tool: ToolContext, award_id: str) -> Claimed | None:
     token = new_claim()
     with tool.sessions.begin() as session:
         award = session.scalar(
-            select(Award).where(Award.id == award_id).with_for_update(skip_locked=True)
+            select(Award)
+            .where(Award.id == award_id)
+            .options(*WHOLE_ORDER)
+            .with_for_update(of=Award, skip_locked=True)
         )
         if award is None or not _is_due(award):
             return None
-        backend = session.get_one(BackendRow, award.backend_id)
+        backend = award.backend
         if backend.paused_until and backend.paused_until > clock.now():
             return None  # the backend's pause holds it back, until whoever ends it
+        if backend.next_call and backend.next_call > clock.now().timestamp() + MOST_TURNS_S:
+            return None  # enough workers wait for their turn there
+        is_probe = backend.failures >= OPEN_CIRCUIT_AFTER
         if backend.settings.get("shadow") == "yes":
             award.next_attempt_at, award.error = clock.now() + SHADOW, _shadowed(session, award)
             return None
@@ -70,10 +93,13 @@ def claim(tool: ToolContext, award_id: str) -> Claimed | None:
         if not take(session, _lock_key(session, award), token, LEASE, award_id=award.id):
             award.next_attempt_at = clock.now() + BUSY
             return None
-        was = State(award.state)
+        was, was_sent = State(award.state), award.sends > 0
+        if is_probe:  # one tries it out, while the others wait for its outcome
+            backend.paused_until = clock.now() + PROBE
         award.claim, award.lease_until = token, clock.now() + LEASE
         award.attempts += 1
         if was is not State.REVOKING:
+            award.sends += 1
             change_state(session, award, State.SENDING, why=f"Attempt {award.attempts}.")
         return Claimed(
             award_id=award.id,
@@ -84,7 +110,24 @@ def claim(tool: ToolContext, award_id: str) -> Claimed | None:
             backend_ref=award.backend_ref,
             reason=award.revocation_reason or "Revoked",
             attempts=award.attempts,
+            was_sent=was_sent,
+            is_probe=is_probe,
+            stays=why_it_stays(session, award) if was is State.REVOKING else None,
+            origin=award.origin,
         )
+
+
+def short_pause(tool: ToolContext, award_id: str) -> timedelta | None:
+    """How long to wait for an award's backend, if that is so short that a worker may; it asked for
+    a second, say."""
+    with tool.sessions() as session:
+        until = session.scalar(
+            select(BackendRow.paused_until)
+            .join(Award, Award.backend_id == BackendRow.id)
+            .where(Award.id == award_id)
+        )
+    left = (until or clock.now()) - clock.now()
+    return left if timedelta(0) < left <= SHORT_PAUSE else None
 
 
 def held(session: Session, taken: Claimed) -> Award | None:
@@ -138,7 +181,8 @@ def recover(tool: ToolContext) -> int:
 
 
 def due_awards(tool: ToolContext, limit: int = 500, course_id: str | None = None) -> list[str]:
-    """Ids of awards that a worker should take now, longest waiting first."""
+    """Ids of awards that a worker should take now, longest waiting first. Of a backend whose rate
+    is known, no more than it will take meanwhile: a slow one holds nobody else up."""
     now = clock.now()
     query = (
         select(Award.id)
@@ -150,12 +194,18 @@ def due_awards(tool: ToolContext, limit: int = 500, course_id: str | None = None
             (BackendRow.paused_until.is_(None)) | (BackendRow.paused_until <= now),
         )
         .order_by(Award.next_attempt_at)
-        .limit(limit)
     )
     if course_id is not None:
         query = query.where(Award.course_id == course_id)
     with tool.sessions() as session:
-        return list(session.scalars(query))
+        found = list(session.scalars(query.where(BackendRow.rate.is_(None)).limit(limit)))
+        rates = session.execute(
+            select(BackendRow.id, BackendRow.rate).where(BackendRow.rate.is_not(None))
+        ).all()
+        for backend_id, rate in rates:
+            share = min(limit, math.ceil((rate or 0) * AHEAD_S) + AT_LEAST)
+            found += session.scalars(query.where(BackendRow.id == backend_id).limit(share))
+    return found
 
 
 def _is_lost(award: Award, gone: frozenset[str]) -> bool:

@@ -2,11 +2,13 @@
 
 The call to the backend stands between two short transactions. Whoever dies in it leaves the row
 at `sending`; recovery makes that `unknown`, and an `unknown` award comes through here again. No
-backend takes an idempotency key, so each delivery looks before it sends.
+backend takes an idempotency key, so each delivery looks before it sends, unless nothing was ever
+sent and the backend itself makes no second one.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,9 +29,19 @@ from lti_badges.core.errors import (
     Unavailable,
 )
 from lti_badges.core.links import web_address
-from lti_badges.delivery.claims import REST, Claimed, claim, due_awards, held, recover, renew
+from lti_badges.delivery.backend_health import note_outcome
+from lti_badges.delivery.claims import (
+    REST,
+    Claimed,
+    claim,
+    due_awards,
+    held,
+    recover,
+    renew,
+    short_pause,
+)
+from lti_badges.delivery.origin import NOT_OURS, note_origin
 from lti_badges.ledger.audit import record
-from lti_badges.ledger.backend_pauses import UNTIL_A_PERSON_ACTS
 from lti_badges.ledger.states import change_state
 from lti_badges.store import Award, BackendRow, State
 from lti_badges.values.badge import Receipt
@@ -37,8 +49,6 @@ from lti_badges.values.badge import Receipt
 log = structlog.get_logger("lti_badges.delivery")
 
 FIRST_WAIT, LAST_WAIT = timedelta(seconds=5), timedelta(hours=1)
-OPEN_CIRCUIT_AFTER = 5
-FIRST_PAUSE, LAST_PAUSE = timedelta(seconds=30), timedelta(minutes=15)
 # A lost answer is cleared up within minutes, however often its worker was killed.
 LAST_WAIT_UNKNOWN = timedelta(minutes=5)
 
@@ -50,6 +60,9 @@ class DeliveryResult:
     state: State
     receipt: Receipt | None = None
     error: LtiBadgesError | None = None
+    note: str = "Done."
+    is_new: bool = False
+    """Whether the receipt is of a send just now, not of a look-up."""
 
 
 def deliver(tool: ToolContext, award_id: str) -> State | None:
@@ -59,6 +72,9 @@ def deliver(tool: ToolContext, award_id: str) -> State | None:
     out on the way.
     """
     taken = claim(tool, award_id)
+    if taken is None and (pause := short_pause(tool, award_id)):
+        time.sleep(pause.total_seconds())
+        taken = claim(tool, award_id)
     if taken is None:
         return None
     try:
@@ -109,6 +125,8 @@ def _send(tool: ToolContext, backend: Backend, taken: Claimed) -> DeliveryResult
     """Look first, then send, if the lease still holds: None when it does not. While only looking, a
     failure proves nothing about earlier sends."""
     before = State.UNKNOWN if taken.was is State.UNKNOWN else State.PENDING
+    if not taken.was_sent and not backend.traits.looks_first:
+        return _issue(backend, taken)
     try:
         receipt = backend.find(taken.issuance)
     except NeedsRecipient as need:
@@ -126,7 +144,7 @@ def _send(tool: ToolContext, backend: Backend, taken: Claimed) -> DeliveryResult
 
 def _issue(backend: Backend, taken: Claimed) -> DeliveryResult:
     try:
-        return DeliveryResult(State.ISSUED, backend.issue(taken.issuance))
+        return DeliveryResult(State.ISSUED, backend.issue(taken.issuance), is_new=True)
     except NeedsRecipient as need:
         return DeliveryResult(State.NEEDS_RECIPIENT, error=need)
     except Unauthorized as refusal:
@@ -140,7 +158,11 @@ def _issue(backend: Backend, taken: Claimed) -> DeliveryResult:
 
 
 def _revoke(backend: Backend, taken: Claimed) -> DeliveryResult:
+    if taken.stays:
+        return DeliveryResult(State.REVOKED, note=taken.stays)
     try:
+        if taken.origin is None and backend.traits.marks and not _is_ours(backend, taken):
+            return DeliveryResult(State.REVOKED, note=NOT_OURS)
         backend.revoke(taken.issuance, taken.backend_ref or "", taken.reason)
     except Unauthorized as refusal:
         return DeliveryResult(State.REVOKING, error=refusal)
@@ -151,6 +173,12 @@ def _revoke(backend: Backend, taken: Claimed) -> DeliveryResult:
     return DeliveryResult(State.REVOKED)
 
 
+def _is_ours(backend: Backend, taken: Claimed) -> bool:
+    """Whether an award of an older version, which kept no origin, carries our marker there."""
+    found = backend.find(taken.issuance)
+    return found is not None and found.ref == taken.backend_ref and not found.adopted
+
+
 def _settle(tool: ToolContext, taken: Claimed, result: DeliveryResult) -> State | None:
     """Write the result, if the claim still stands; else recovery will look the award up."""
     with tool.sessions.begin() as session:
@@ -159,8 +187,12 @@ def _settle(tool: ToolContext, taken: Claimed, result: DeliveryResult) -> State 
             record(session, "outcome_discarded", award_id=taken.award_id, state=result.state.value)
             return None
         _write(award, taken, result)
-        _note_backend(session.get_one(BackendRow, award.backend_id), result.error)
-        why = result.error.message if result.error else "Done."
+        if result.receipt is not None:
+            note_origin(session, award, result.receipt, is_new=result.is_new)
+        if result.error is not None or taken.backend.failures or taken.backend.error:
+            backend = session.get_one(BackendRow, award.backend_id, with_for_update=True)
+            note_outcome(backend, result.error, probe=taken.is_probe)
+        why = result.error.message if result.error else result.note
         change_state(session, award, result.state, why=why)
     if result.state is State.ISSUED and award.passed_back == "due":
         tool.enqueue("pass_back", award.id)
@@ -170,6 +202,8 @@ def _settle(tool: ToolContext, taken: Claimed, result: DeliveryResult) -> State 
 def _write(award: Award, taken: Claimed, result: DeliveryResult) -> None:
     award.error = result.error.message if result.error else None
     award.next_attempt_at = _next_attempt(taken, result)
+    if isinstance(result.error, (Unavailable, Refused)) and award.sends and not taken.was_sent:
+        award.sends -= 1  # it surely did not arrive
     award.rest_until = clock.now() + REST if result.state is State.UNKNOWN else None
     if result.receipt is not None:
         award.backend_ref = result.receipt.ref
@@ -188,25 +222,3 @@ def _next_attempt(taken: Claimed, result: DeliveryResult) -> datetime | None:
     if result.state is State.UNKNOWN:
         wait = max(min(wait, LAST_WAIT_UNKNOWN), REST)
     return clock.now() + wait
-
-
-def _note_backend(backend: BackendRow, error: LtiBadgesError | None) -> None:
-    """A backend that asks for time, or fails again and again, is left alone for a while, for all
-    its awards together; one that refuses our login waits for a person."""
-    now = clock.now()
-    if error is None or (isinstance(error, Refused) and not isinstance(error, Unauthorized)):
-        backend.failures, backend.paused_until = 0, None
-        backend.error, backend.error_since = None, None
-        return
-    backend.error = error.message
-    backend.error_since = backend.error_since or now
-    if isinstance(error, (Unauthorized, SettingsError)):
-        backend.paused_until = UNTIL_A_PERSON_ACTS
-        return
-    backend.failures += 1
-    retry_after = error.retry_after if isinstance(error, Unavailable) else None
-    if retry_after:
-        backend.paused_until = now + timedelta(seconds=retry_after)
-    elif backend.failures >= OPEN_CIRCUIT_AFTER:
-        times = backend.failures - OPEN_CIRCUIT_AFTER + 1
-        backend.paused_until = now + wait_after(times, FIRST_PAUSE, LAST_PAUSE)

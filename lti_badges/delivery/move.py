@@ -156,6 +156,7 @@ def _move(
 def _send_anew(session: Session, award: Award, new: str) -> None:
     award.backend_id, award.achievement_ref = new, None
     award.error, award.attempts, award.next_attempt_at = None, 0, clock.now()
+    award.sends, award.origin = 0, None
     why = "The badge moved to another backend."
     change_state(session, award, State.PENDING, why=why)
 

@@ -24,7 +24,7 @@ from lti_badges.store.leases import is_free, is_gone
 
 TICK_S = 2.0
 HOUSEKEEPING = timedelta(minutes=5)
-WORKERS = 4
+WORKERS = 12
 # A tick repeats nudges that nobody has taken; it must not bury the queue under them.
 ENOUGH = 100
 COURSES_A_TICK = 20

@@ -19,7 +19,7 @@ from lti_badges.core.http import Http, Reply, host_of
 from lti_badges.core.links import same_origin
 from lti_badges.core.paging import addressed, linked
 from lti_badges.lms.base import CourseHandle
-from lti_badges.lms.oauth import TOKEN, is_fresh, kept, parsed
+from lti_badges.lms.oauth import TOKEN, is_fresh, parsed
 from lti_badges.values.score import exact
 
 Grant = Callable[[Http, Mapping[str, str]], Mapping[str, str]]
@@ -111,7 +111,7 @@ class Rest:
         def change(values: Mapping[str, str]) -> Mapping[str, str]:
             if is_fresh(values) and values[TOKEN] not in {renew, held.get(TOKEN)}:
                 return values  # another worker was faster
-            return {**values, **kept(grant(self._course.http, values))}
+            return {**values, **grant(self._course.http, values)}
 
         fresh = self._course.update_connection(change)
         self._course.connection = fresh

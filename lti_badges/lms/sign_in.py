@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urljoin
 
 from lti_badges.core.http import Http
-from lti_badges.lms.oauth import kept, token_request
+from lti_badges.core.oauth import consent_url
+from lti_badges.lms.oauth import token_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,13 @@ class SignIn:
 
     def url(self, connection: Mapping[str, str], redirect_uri: str, state: str) -> str:
         """The consent page."""
-        query = {
-            "response_type": "code",
-            "client_id": connection[self.client[0]],
-            "redirect_uri": redirect_uri,
-            "scope": connection.get("scopes") or self.scopes,
-            "state": state,
-        }
-        return f"{_at(connection, self.authorize)}?{urlencode(query)}"
+        return consent_url(
+            _at(connection, self.authorize),
+            client_id=connection[self.client[0]],
+            redirect_uri=redirect_uri,
+            scope=connection.get("scopes") or self.scopes,
+            state=state,
+        )
 
     def exchanged(
         self, http: Http, connection: Mapping[str, str], code: str, redirect_uri: str
@@ -60,7 +60,7 @@ class SignIn:
             form,
             basic=basic,
         )
-        return {**kept(answer), "redirect_uri": redirect_uri}
+        return {**answer, "redirect_uri": redirect_uri}
 
 
 def _at(connection: Mapping[str, str], address: str) -> str:

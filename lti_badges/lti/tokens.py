@@ -9,8 +9,10 @@ from uuid import uuid4
 
 import jwt
 
-from lti_badges.core.errors import HttpError, NoRight, PlatformDown
-from lti_badges.core.http import Http, Reply, host_of
+from lti_badges.core import clock
+from lti_badges.core.errors import NoRight, PlatformDown
+from lti_badges.core.http import Http, host_of
+from lti_badges.core.oauth import Grant, TokenRefused, TokenUnavailable, request_token
 from lti_badges.store.signing_keys import SigningKeys
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -19,7 +21,6 @@ ASSERTION_LIFE_S = 240
 # Moodle checks `iat` without leeway: a clock a little ahead of its own must not matter.
 BACKDATED_S = 10
 RENEW_BEFORE_S = 60
-DEFAULT_LIFE_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +84,19 @@ class ServiceTokens:
             ),
             "scope": " ".join(sorted(scopes)),
         }
+        url = endpoint.token_url
         try:
-            reply = self._http.post(
-                endpoint.token_url, form=form, headers={"Accept": "application/json"}
-            )
-        except HttpError as error:
-            raise PlatformDown(error.message, code=error.code) from error
-        return _held(reply, scopes)
+            return _held(request_token(self._http, url, form), scopes, host_of(url))
+        except TokenRefused as error:
+            raise NoRight(
+                f"{error.message} Check that it can reach the tool's key set and that its services "
+                "are switched on for the tool.",
+                code=error.code,
+            ) from error
+        except TokenUnavailable as error:
+            raise PlatformDown(
+                error.message, retry_after=error.retry_after, code=error.code
+            ) from error
 
     def assertion(self, client_id: str, audience: str, deployment_id: str | None = None) -> str:
         """A client assertion signed with our key (RFC 7523): who we are there, and for whom."""
@@ -112,39 +119,12 @@ def _key(endpoint: PlatformEndpoint, scopes: frozenset[str]) -> tuple[str, ...]:
     return (endpoint.platform_id, endpoint.deployment_id or "", *sorted(scopes))
 
 
-def _held(reply: Reply, scopes: frozenset[str]) -> _Held:
-    host = host_of(reply.url)
-    if reply.status == 429 or reply.status >= 500:
-        raise PlatformDown(
-            f"{host} gives no access token (error {reply.status}).", retry_after=reply.retry_after
-        )
-    try:
-        answer = reply.json()  # Moodle sends JSON as text/html, and sometimes broken JSON
-    except HttpError:
-        answer = None
-    if not reply.ok:
-        raise NoRight(_refusal(host, reply, answer), code="token_refused")
-    token = answer.get("access_token") if isinstance(answer, dict) else None
-    if not isinstance(token, str) or not token:
-        raise PlatformDown(f"{host} answered without an access token.", code="no_token")
-    granted = answer.get("scope")
-    if isinstance(granted, str) and granted.strip() and not scopes & set(granted.split()):
+def _held(grant: Grant, scopes: frozenset[str], host: str) -> _Held:
+    if grant.scope and not scopes & set(grant.scope.split()):
         raise NoRight(
             f"{host} granted none of the rights we asked for; the tool's services must be "
             "switched on in its registration.",
             code="scope",
         )
-    life = answer.get("expires_in")
-    seconds = life if isinstance(life, (int, float)) and life > 0 else DEFAULT_LIFE_S
-    return _Held(token, time.monotonic() + max(5.0, seconds - RENEW_BEFORE_S))
-
-
-def _refusal(host: str, reply: Reply, answer: object) -> str:
-    said = ""
-    if isinstance(answer, dict):
-        said = str(answer.get("error_description") or answer.get("error") or "")[:200]
-    because = f" (“{said}”)" if said else ""
-    return (
-        f"{host} refuses us an access token with error {reply.status}{because}. Check that it can "
-        "reach the tool's key set and that its services are switched on for the tool."
-    )
+    life = (grant.expires_at - clock.now()).total_seconds()
+    return _Held(grant.access_token, time.monotonic() + max(5.0, life - RENEW_BEFORE_S))

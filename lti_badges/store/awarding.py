@@ -45,6 +45,15 @@ class State(StrEnum):
     REJECTED = "rejected"
 
 
+class Origin(StrEnum):
+    """Whose credential an award points to: issued by us for it, adopted (it was there before), or
+    shared by several awards of ours."""
+
+    ISSUED = "issued"
+    ADOPTED = "adopted"
+    SHARED = "shared"
+
+
 STANDING_STATES = frozenset(State) - {State.REVOKED}
 """An award in one of these counts as held or on its way: no second one is made."""
 
@@ -149,9 +158,11 @@ class Award(Base):
     granted for is kept for ever: rule version, judgement, recipient. Delivery uses `attempts`,
     `next_attempt_at`, `lease_until` and `claim` (the token of whoever is sending it now).
     `achievement_ref` is the badge's id at this award's backend once the badge moved to another.
-    `achieved_by` says whose time `achieved_at` is. A send whose answer was lost is not looked up
-    before `rest_until`. `passed_back` is how its score in the gradebook stands: none, due, done,
-    refused, withdraw, withdrawn.
+    `origin` says whose the credential there is (an `Origin`; none for awards of older versions),
+    `revoke_adopted` that a person wants even an adopted one revoked; `sends` counts sends that may
+    have arrived. `achieved_by` says whose time `achieved_at` is. A send whose answer was lost is
+    not looked up before `rest_until`. `passed_back` is how its score in the gradebook stands:
+    none, due, done, refused, withdraw, withdrawn.
     What its learner chose: `visibility` hidden, link or public; whether name and result are shown.
     """
 
@@ -192,6 +203,9 @@ class Award(Base):
     error: Mapped[str | None] = mapped_column(Text)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=now)
+    origin: Mapped[str | None] = mapped_column(String(10))
+    revoke_adopted: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    sends: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     rest_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     claim: Mapped[str | None] = mapped_column(String(80))

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     Boolean,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -30,7 +31,11 @@ class BackendRow(Base):
     badges were last listed at `listed_at`, `listing_error` is why that failed since, and
     `awards_itself` names what it awards without us. What the last reconciliation found is
     `reconciled`: checked, revoked, missing, foreign, error. In the minute from `minute_at` on,
-    `minute_count` awards were sent. `consent` is none, inform or ask."""
+    `minute_count` awards were sent. `consent` is none, inform or ask.
+
+    `rate` is how many calls a second it takes, as learned; `rate_at` when that changed last,
+    `rate_since` when it was first learned, `rate_ceiling` what it refused last, `next_call` the
+    next free turn (epoch seconds). `creating` names a badge whose making was not answered."""
 
     __tablename__ = "backends"
     __table_args__ = (UniqueConstraint("institution_id", "name"),)
@@ -50,6 +55,12 @@ class BackendRow(Base):
     error_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     minute_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     minute_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    rate: Mapped[float | None] = mapped_column(Float)
+    rate_at: Mapped[float | None] = mapped_column(Float)
+    rate_since: Mapped[float | None] = mapped_column(Float)
+    rate_ceiling: Mapped[float | None] = mapped_column(Float)
+    next_call: Mapped[float | None] = mapped_column(Float)
+    creating: Mapped[str | None] = mapped_column(String(255))
     listed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     listing_error: Mapped[str | None] = mapped_column(Text)
     awards_itself: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))

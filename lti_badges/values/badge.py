@@ -75,9 +75,11 @@ class ListedAward:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the backend stored: its own id, public address, when, and whether it stands."""
+    """What the backend stored: its own id, public address, when, and whether it stands. `adopted`:
+    it was there already, and nothing shows that it was issued for this award."""
 
     ref: str
     url: str | None
     issued_at: datetime
     revoked: bool = False
+    adopted: bool = False

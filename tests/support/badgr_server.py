@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from flask import Flask, Response, jsonify, request
 
+from lti_badges.core import clock
 from tests.support.faulty import FaultyServer
 
 PAGE = 4
@@ -28,6 +29,7 @@ class BadgrServer(FaultyServer):
     under_way: Counter[str] = field(default_factory=Counter)
     most_at_once: int = 0
     delay: float = 0.0
+    throttled_s: int = 0
     spendable: set[str] = field(default_factory=lambda: {"c0de"})
 
     def of(self, email: str) -> list[dict[str, Any]]:
@@ -74,6 +76,9 @@ class BadgrServer(FaultyServer):
 
     def _token(self) -> tuple[Response, int]:
         self.logins += 1
+        if self.throttled_s:  # without any Retry-After, as the recording shows
+            said = {"error": "login attempts throttled", "expires": self.throttled_s}
+            return jsonify(said), 429
         if request.form.get("grant_type") in {"authorization_code", "refresh_token"}:
             return self._by_app(request.form)
         if self.refuse_login or request.form.get("password") != TOKENS["password"]:
@@ -104,6 +109,8 @@ class BadgrServer(FaultyServer):
 
     def _badges(self, issuer: str) -> tuple[Response, int]:
         if request.method == "GET":
+            if fault := self.fault("list-"):
+                return fault, fault.status_code
             return self._listed(list(self.badges.values()))
         body = request.get_json()
         if not str(body.get("image", "")).startswith("data:image/"):
@@ -113,6 +120,8 @@ class BadgrServer(FaultyServer):
             "description": body["description"],
             "criteriaNarrative": body["criteriaNarrative"],
         }
+        if fault := self.fault("create-"):
+            return fault, fault.status_code
         return _envelope([self.badges[ref]], 201)
 
     def badge(self, ref: str, name: str, issuer: str = "I1") -> dict[str, Any]:
@@ -140,6 +149,7 @@ class BadgrServer(FaultyServer):
             if each["badgeclass"] == badge
             and wanted in {"", each["recipient"]["plaintextIdentity"]}
             and (not each["revoked"] or request.args.get("include_revoked") == "1")
+            and (not _has_expired(each) or request.args.get("include_expired") == "1")
         ]
         return self._listed(found)
 
@@ -177,7 +187,11 @@ class BadgrServer(FaultyServer):
             return fault
         # The server's own guard is not atomic; without it a careless client makes two.
         if body.get("allowDuplicateAwards") is False and self.faults[:1] != ["no-guard"]:
-            held = [each for each in self.of(email) if each["badgeclass"] == badge]
+            held = [
+                each
+                for each in self.of(email)
+                if each["badgeclass"] == badge and not _has_expired(each)
+            ]
             if held:
                 return _envelope([], 400, "A previous award of this badge already exists")
         ref = secrets.token_hex(8)
@@ -186,6 +200,7 @@ class BadgrServer(FaultyServer):
             "badgeclass": badge,
             "recipient": {"plaintextIdentity": email, "type": "email", "hashed": True},
             "issuedOn": body["issuedOn"],
+            "expires": body.get("expires"),
             "evidence": body.get("evidence", []),
             "course_url": body.get("course_url"),
             "revoked": False,
@@ -205,6 +220,11 @@ class BadgrServer(FaultyServer):
                 each["revoked"] = True
                 return _envelope([each])
         return _envelope([], 404, "entity not found or insufficient privileges")
+
+
+def _has_expired(assertion: dict[str, Any]) -> bool:
+    ends = assertion.get("expires")
+    return ends is not None and clock.parse_iso(ends) <= clock.now()
 
 
 def _envelope(

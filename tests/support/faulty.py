@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import threading
 from collections import Counter
@@ -24,6 +25,9 @@ class FaultyServer:
     tokens: set[str] = field(default_factory=set)
     logins: int = 0
     refuse_login: bool = False
+    trouble: str = ""
+    """What answers in the place of the API: a maintenance page by redirect (302), a web page or
+    the API's own error of a status (html-404, json-404), or its login alone refused (throttled)."""
     calls: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
@@ -46,9 +50,27 @@ class FaultyServer:
             self.calls[f"{request.method} {request.path.rpartition('/')[2]}"] += 1
             self.seen.append((request.method, request.path, dict(request.headers)))
 
+        @app.before_request
+        def answer() -> Response | None:
+            return self.in_trouble()
+
         with served(app) as base:
             self.base = base
             yield self
+
+    def in_trouble(self) -> Response | None:
+        """The answer of a server that is not at its work."""
+        kind, _, status = self.trouble.partition("-")
+        if kind == "302" and request.path != "/maintenance":
+            return Response("", 302, headers={"Location": f"{self.base}/maintenance"})
+        if request.path == "/maintenance":
+            return Response("<html>Back soon</html>", mimetype="text/html")
+        if not status or "token" in request.path:
+            return None
+        if kind == "html":
+            return Response("<html>nginx</html>", int(status), mimetype="text/html")
+        said = {"status": {"success": False, "description": "entity not found"}, "result": []}
+        return Response(json.dumps(said), int(status), mimetype="application/json")
 
     def new_token(self) -> str:
         """A fresh access token."""

@@ -6,10 +6,12 @@ import base64
 import secrets
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
 
+from lti_badges.core import clock
 from tests.support.faulty import FaultyServer, Json
 
 
@@ -72,14 +74,16 @@ class CredlyServer(FaultyServer):
                 for badge in self.badges:
                     same = badge["badge_template"]["id"] == body["badge_template_id"]
                     mail = badge["recipient_email"] == body["recipient_email"]
-                    if same and mail and badge["state"] != "revoked":
+                    gone = badge["state"] == "revoked" or _is_over(badge.get("expires_at"))
+                    if same and mail and not gone:
                         return jsonify({"data": {"message": "User already has this badge"}}), 422
                 made = {
                     "id": secrets.token_hex(6),
                     "state": "pending",
                     "recipient_email": body["recipient_email"],
                     "badge_template": {"id": body["badge_template_id"]},
-                    "issued_at": "2026-01-10T08:00:00.000Z",
+                    "issued_at": _as_listed(body["issued_at"]),
+                    "expires_at": _as_listed(body.get("expires_at")),
                     "badge_url": f"{self.base}/badges/x",
                 }
                 self.badges.append(made)
@@ -105,6 +109,17 @@ class CredlyServer(FaultyServer):
         more = following if number * 2 < len(rows) else None
         shown = rows[(number - 1) * 2 : number * 2]
         return jsonify({"data": shown, "metadata": {"next_page_url": more}})
+
+
+def _as_listed(moment: str | None) -> str | None:
+    """`2026-01-10 08:00:00 +0000`, the one form it takes, as lists show it."""
+    if moment is None:
+        return None
+    return datetime.strptime(moment, "%Y-%m-%d %H:%M:%S %z").strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _is_over(moment: str | None) -> bool:
+    return moment is not None and clock.parse_iso(moment) <= clock.now()
 
 
 @dataclass
@@ -160,6 +175,7 @@ class AccredibleServer(FaultyServer):
                 "recipient": body["recipient"],
                 "group_id": int(body["group_id"]),
                 "issued_on": body["issued_on"],
+                "expired_on": body.get("expired_on"),
                 "url": f"{self.base}/credential/x",
                 "evidence_items": [
                     {"id": 1, "type": "url", "link_url": each["url"]}

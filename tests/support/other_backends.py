@@ -183,7 +183,7 @@ class TimebackServer(FaultyServer):
                         {
                             "status": "active",
                             "dateEarned": each["awardedDate"],
-                            "data": {"id": each["id"]},
+                            "data": {"id": each["id"], "validUntil": each.get("validUntil")},
                         }
                     ],
                 }

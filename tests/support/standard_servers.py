@@ -82,6 +82,8 @@ class Ob3Server(FaultyServer):
             known = self.clients.get(name or "") == word
             if not known or self.refuse_login or not self._granted(dict(request.form)):
                 return jsonify({"error": "invalid_grant"}), 400
+            if fault := self.fault("token-"):
+                return fault
             again = secrets.token_hex(4)
             self.refresh.add(again)
             fresh = {"access_token": self.new_token(), "expires_in": 3600, "refresh_token": again}
@@ -195,7 +197,9 @@ class ObfV1Server(FaultyServer):
             body = request.get_json()
             assert base64.b64decode(body["image"]).startswith(b"\x89PNG")
             ref = "B" + secrets.token_hex(5)
+            mail = {name: text for name, text in body.items() if name.startswith("email_")}
             self.badges[ref] = {"id": ref, "name": body["name"], "description": "d", "draft": 0}
+            self.badges[ref] |= mail
             return Response("", 201, headers={"Location": f"/v1/badge/C1/{ref}"})
 
         @app.post("/v1/badge/C1/<badge>")
@@ -203,8 +207,10 @@ class ObfV1Server(FaultyServer):
             if fault := self.fault("before-"):
                 return fault
             body = request.get_json()
+            stored = self.badges.get(badge, {})
             for needed in ("email_subject", "email_body", "email_link_text"):
-                assert body[needed]
+                if not body.get(needed) and not stored.get(needed):
+                    return jsonify({"error": f"{needed} is missing"}), 400
             ref = "E" + secrets.token_hex(5)
             with self.lock:
                 kept = {"id": ref, "badge_id": badge, "revoked": {}, "expires": None}
@@ -244,6 +250,8 @@ class ObfV1Server(FaultyServer):
 
         @app.delete("/v1/event/C1/<event>/")
         def revoke(event: str) -> Any:
+            if event not in self.events:
+                return jsonify({"error": "no such event"}), 404
             self.events[event]["revoked"][request.args["email"]] = 1434971021
             return Response("", 204)
 
@@ -256,4 +264,7 @@ def address(recipient: str) -> str:
 
 
 def _lines(rows: list[Json]) -> Response:
-    return Response("".join(json.dumps(row) + "\r\n" for row in rows), mimetype="application/json")
+    return Response(
+        "".join(json.dumps(row, ensure_ascii=False) + "\r\n" for row in rows),
+        mimetype="application/json",
+    )

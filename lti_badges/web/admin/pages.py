@@ -19,6 +19,7 @@ from lti_badges.catalogue.configuration import (
     remove_backend,
     save_backend,
 )
+from lti_badges.catalogue.configuration import check_backend as prove_backend
 from lti_badges.catalogue.issuance import backend_of
 from lti_badges.catalogue.platform_checks import Check, platform_checks
 from lti_badges.core.errors import LtiBadgesError, PlatformError, Refused
@@ -191,9 +192,7 @@ def consent() -> str:
 def check_backend(backend_id: str) -> str:
     """Prove that it can be reached and lets us in."""
     tool = services().tool
-    with tool.sessions() as session:
-        row = backend_named(session, backend_id)
-    return _outcomes([("connection", backend_of(tool, row).check)])
+    return _outcomes([("connection", lambda: prove_backend(tool, backend_id))])
 
 
 @admin.post("/backends/<backend_id>/<any(default, resume, remove):change>")

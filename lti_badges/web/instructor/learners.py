@@ -64,7 +64,11 @@ def take_back(award_id: str) -> str:
     """Revoke with a reason."""
     award = own_award(award_id)
     revoke(
-        services().tool, award_id, reason=request.form.get("reason", ""), by=current_access().actor
+        services().tool,
+        award_id,
+        reason=request.form.get("reason", ""),
+        by=current_access().actor,
+        adopted=request.form.get("adopted") == "yes",
     )
     return learner_panel(award.member_id)
 
