@@ -27,7 +27,7 @@ from lti_badges.backends import Backend
 from lti_badges.catalogue.issuance import backend_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
-from lti_badges.core.errors import Unauthorized
+from lti_badges.core.errors import Unauthorized, Unavailable
 from lti_badges.settings import Settings
 from lti_badges.store import BackendRow
 from tests.backends.test_contract import draft, order
@@ -234,7 +234,7 @@ def test_a_certificate_that_no_longer_counts_says_what_to_do(
     backend = opened(context, vendor, vendor.api_key())
     backend.check()
     vendor.turned_away = True
-    with pytest.raises(Unauthorized, match="credentials"):
+    with pytest.raises(Unavailable, match="make a new API key"):
         backend.check()
 
 

@@ -402,6 +402,8 @@ def test_nothing_of_a_secret_is_ever_said(
     said = [backend.check(), repr(backend), str(backend.config.settings)]
     for secret in kind.secrets.values():
         assert not any(secret in text for text in said)
+    if backend.traits.signs_here:  # it would sign for an award that is not ours
+        return
     server.faults = ["before-500"]
     made = made_at(backend, server)
     with pytest.raises((Unavailable, BackendError)) as told:

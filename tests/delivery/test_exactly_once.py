@@ -106,7 +106,8 @@ def assert_each_has_one(campus: Campus, server: BadgrServer) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_one_fault_of_each_kind(lite: Campus, badgr: BadgrServer, fault: str) -> None:
     begin(lite, badgr)
-    badgr.faults = [fault]
+    # Nothing is looked up before something was sent.
+    badgr.faults = ["after-500", fault] if fault.startswith("find-") else [fault]
     settle(lite)
     assert badgr.faults == []
     assert_each_has_one(lite, badgr)
@@ -133,6 +134,7 @@ def test_faults_in_any_order(lite: Campus, badgr: BadgrServer, order: list[str])
         for award in session.scalars(select(Award)):
             award.state, award.next_attempt_at = State.PENDING.value, clock.now()
             award.backend_ref, award.issued_at, award.attempts = None, None, 0
+            award.sends = 1  # so that it is looked up first
         for row in session.scalars(select(BackendRow)):
             row.paused_until, row.failures = None, 0
     badgr.faults = list(order)
