@@ -257,9 +257,9 @@ def test_retry_after_holds_all_awards_of_the_backend_back(lite: Campus, badgr: B
 
 def test_a_dead_backend_opens_the_circuit(lite: Campus, badgr: BadgrServer) -> None:
     begin(lite, badgr)
-    badgr.faults = ["find-500"] * 50
+    badgr.faults = ["before-500"] * 50
     deliver_due(lite.context)
-    assert badgr.calls["GET assertions"] == 5
+    assert badgr.calls["POST assertions"] == 5
     badgr.faults = []
     settle(lite)
     assert_each_has_one(lite, badgr)
