@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import structlog
+from sqlalchemy import select
+
 from lti_badges.awarding.evaluate import evaluate_dirty, evaluate_member
 from lti_badges.awarding.grace import revoke_after_grace
 from lti_badges.awarding.guard import count_before_acting
@@ -20,7 +23,7 @@ from lti_badges.context import ToolContext
 from lti_badges.core.errors import PlatformError
 from lti_badges.courses.copy import copy_rules
 from lti_badges.courses.launch_intake import LaunchedMember, note_launch
-from lti_badges.courses.read import CourseReading, LeaseLost, Progress, read_member
+from lti_badges.courses.read import CourseReading, LeaseLost, Progress, Unforeseen, read_member
 from lti_badges.delivery.deliver import deliver
 from lti_badges.ledger.rules_in_force import needed_keys
 from lti_badges.lti.claims import Launch
@@ -33,9 +36,12 @@ LAUNCH_BUDGET_S = 4.0
 REHEARSAL_BUDGET_S = 6.0
 
 
+log = structlog.get_logger("lti_badges.pipeline")
+
+
 @dataclass(slots=True)
 class SyncReport:
-    """What a sync did. `skipped` when another worker was at it; `awards` are due at a backend."""
+    """What a sync did. `skipped` when another worker is at it; `awards` are due at a backend."""
 
     course_id: str
     skipped: bool = False
@@ -57,11 +63,17 @@ def sync_course(
     reading = CourseReading.start(tool, course_id, progress, also)
     if reading is None:
         return SyncReport(course_id, skipped=True)
+    awards: list[str] = []
     try:
         failure = reading.run()
         awards = _judge_course(tool, course_id, complete=failure is None)
     except LeaseLost:
         return SyncReport(course_id, skipped=True)
+    except Exception as error:
+        # Whatever it was: the course says so, its lease ends, the back-off counts.
+        log.exception("reading_unforeseen", course=course_id)
+        failure = Unforeseen(error)
+        reading.errors.append(failure.message)
     reading.finish(failure)
     return SyncReport(
         course_id,
@@ -111,25 +123,29 @@ def rehearse(
     criterion: Criterion,
     achievement_id: str | None,
     policy: Policy = AT_ONCE,
+    rule_id: str | None = None,
 ) -> Rehearsal:
-    """Who would be awarded if the rule went live now; reads first what nobody has read yet. Raises
-    NotFound."""
+    """Who would be awarded if the rule went live now, in the place of `rule_id` if that is given,
+    and who would lose the badge; reads first what nobody has read yet. Raises NotFound."""
     needed = frozenset(needed_keys(dump(criterion)))
     deadline = time.monotonic() + REHEARSAL_BUDGET_S
     while is_stale(tool, course_id, criterion) and time.monotonic() < deadline:
         if not sync_course(tool, course_id, also=needed).skipped:
             break
         time.sleep(0.3)  # another worker reads the course; what it leaves out is read after it
-    found = rehearse_stored(tool, course_id, criterion, achievement_id, policy)
+    found = rehearse_stored(tool, course_id, criterion, achievement_id, policy, rule_id)
     if not tool.may(Permission.SEE_LEARNERS):
         found.would_get, found.undecided, found.histograms = [], [], []
+        found.losing = []
     return found
 
 
 def _judge_course(tool: ToolContext, course_id: str, *, complete: bool) -> list[str]:
-    if complete:
-        count_before_acting(tool, course_id)
-    return evaluate_dirty(tool, course_id) + revoke_after_grace(tool, course_id)
+    if not complete:
+        return evaluate_dirty(tool, course_id, may_revoke=False)
+    count_before_acting(tool, course_id)
+    due = evaluate_dirty(tool, course_id, may_revoke=True)
+    return due + revoke_after_grace(tool, course_id)
 
 
 def _sync_launched_learner(tool: ToolContext, course_id: str, sub: str) -> None:
@@ -138,10 +154,29 @@ def _sync_launched_learner(tool: ToolContext, course_id: str, sub: str) -> None:
     except PlatformError:
         tool.enqueue("sync", course_id)  # the schedule will note what is wrong, and try again
         return
+    except Exception:
+        log.exception("launch_reading_unforeseen", course=course_id)
+        tool.enqueue("sync", course_id)
+        return
+    if _is_unlisted(tool, course_id, sub):
+        tool.enqueue("sync", course_id)  # the roster must name them before they earn anything
     local = _deliver_local(tool, due)
     for award_id in due:
         if award_id not in local:
             tool.enqueue("deliver", award_id)
+
+
+def _is_unlisted(tool: ToolContext, course_id: str, sub: str) -> bool:
+    with tool.sessions() as session:
+        unlisted = session.scalar(
+            select(CourseMember.id).where(
+                CourseMember.course_id == course_id,
+                CourseMember.sub == sub,
+                CourseMember.can_earn.is_(True),
+                CourseMember.roster_says.is_(None),
+            )
+        )
+    return unlisted is not None
 
 
 def _sync_launched_course(tool: ToolContext, course_id: str) -> None:

@@ -18,15 +18,26 @@ class Action(StrEnum):
     NOTHING = "nothing"
 
 
+class Cause(StrEnum):
+    """Why a held badge's rule is no longer met: other RESULTS, or another RULE than it was granted
+    by, which the results still meet."""
+
+    RESULTS = "results"
+    RULE = "rule"
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """One member under one rule. `met_since` is since when the rule has been met without a break,
+    """One member under one rule. `away` are those who left, whose enrolment or course ended, or of
+    whom nothing can be said. `met_since` is since when the rule has been met without a break,
     `fallen_at` since when a held badge's rule is no longer met; `ended_at` when the last award was
     revoked or expired; `flagged` once the instructor was asked about the fall, `kept` once they let
-    the badge stand."""
+    the badge stand. `edit_takes` when whoever edited the rule saw that this member loses the badge,
+    and wanted it; `may_revoke` only after a whole reading without a failure."""
 
     outcome: Outcome
     can_earn: bool
+    away: bool
     holds: bool
     granted_by_this_rule: bool
     met_since: datetime | None
@@ -34,6 +45,9 @@ class Situation:
     ended_at: datetime | None
     flagged: bool
     kept: bool
+    cause: Cause = Cause.RESULTS
+    edit_takes: bool = False
+    may_revoke: bool = True
 
 
 def decide(situation: Situation, policy: Policy, now: datetime) -> Action:
@@ -43,7 +57,9 @@ def decide(situation: Situation, policy: Policy, now: datetime) -> Action:
     - after a revocation or expiry the rule must have been missed and met anew, else the badge would
       come back by itself;
     - unknown changes nothing: nobody loses a badge because a grade could not be read;
-    - a fall acts only on awards that this rule granted, as its policy says.
+    - a fall acts only on awards that this rule granted, as its policy says;
+    - who is away keeps what they have; so does who only fell because the rule was edited;
+    - nothing is revoked by what a single launch or a reading with a failure showed.
     """
     if situation.outcome is Outcome.MET:
         return _on_met(situation)
@@ -51,11 +67,14 @@ def decide(situation: Situation, policy: Policy, now: datetime) -> Action:
         return Action.NOTHING
     if not (situation.holds and situation.granted_by_this_rule) or situation.kept:
         return Action.NOTHING
+    if situation.away or (situation.cause is Cause.RULE and not situation.edit_takes):
+        return Action.NOTHING
     if policy.on_fall is OnFall.FLAG and not situation.flagged:
         return Action.FLAG
     grace = timedelta(days=policy.grace_days)
     fallen_at = situation.fallen_at or now
-    if policy.on_fall is OnFall.REVOKE and now - fallen_at >= grace:
+    is_over = now - fallen_at >= grace
+    if policy.on_fall is OnFall.REVOKE and is_over and situation.may_revoke:
         return Action.REVOKE
     return Action.NOTHING
 

@@ -15,14 +15,15 @@ from lti_badges.awarding.facts import facts_of
 from lti_badges.awarding.judge import BatchJudge, RuleInForce
 from lti_badges.context import ToolContext
 from lti_badges.ledger.course_lock import writing
-from lti_badges.store import Course, CourseMember
+from lti_badges.ledger.holding import note_holding
+from lti_badges.store import Award, Course, CourseMember, State
 
 BATCH = 200
 
 
-def evaluate_dirty(tool: ToolContext, course_id: str) -> list[str]:
-    """Judge all dirty members of a course, a batch a transaction. Returns new awards' ids, and
-    nudges their delivery."""
+def evaluate_dirty(tool: ToolContext, course_id: str, *, may_revoke: bool) -> list[str]:
+    """Judge all dirty members of a course, a batch a transaction; `may_revoke` only after a whole
+    reading without a failure. Returns the ids of awards that are due, and enqueues them."""
     granted: list[str] = []
     last = ""
     while True:
@@ -39,7 +40,7 @@ def evaluate_dirty(tool: ToolContext, course_id: str) -> list[str]:
                     .limit(BATCH)
                 )
             )
-            changed = judge_members(session, course, members)
+            changed = judge_members(session, course, members, may_revoke=may_revoke)
         granted += changed
         for award_id in changed:
             tool.enqueue("deliver", award_id)
@@ -49,13 +50,16 @@ def evaluate_dirty(tool: ToolContext, course_id: str) -> list[str]:
 
 
 def evaluate_member(tool: ToolContext, course_id: str, member_id: str) -> list[str]:
-    """Judge one member now; they are waiting for their page. Returns new awards' ids."""
+    """Judge one member now; they are waiting for their page. Returns new awards' ids. One launch
+    takes no badge away."""
     with writing(tool, course_id) as (session, course):
         member = session.get(CourseMember, member_id)
-        return judge_members(session, course, [member] if member else [])
+        return judge_members(session, course, [member] if member else [], may_revoke=False)
 
 
-def judge_members(session: Session, course: Course, members: Sequence[CourseMember]) -> list[str]:
+def judge_members(
+    session: Session, course: Course, members: Sequence[CourseMember], *, may_revoke: bool
+) -> list[str]:
     """Judge members of one course within the caller's transaction. Returns the ids of awards that
     are due at a backend (granted or revoked).
 
@@ -63,7 +67,7 @@ def judge_members(session: Session, course: Course, members: Sequence[CourseMemb
     per rule.
     """
     rules = RuleInForce.all_of(session, course)
-    due: list[str] = []
+    due: list[Award] = []
     later: set[str] = set()
     waiting = list(members)
     for _ in range(len(rules) + 1):
@@ -71,16 +75,17 @@ def judge_members(session: Session, course: Course, members: Sequence[CourseMemb
             break
         facts = facts_of(session, course, waiting)
         granted_to = set()
-        judge = BatchJudge.open(session, course, waiting, rules)
+        judge = BatchJudge.open(session, course, waiting, rules, may_revoke=may_revoke)
         for member in waiting:
             for rule in rules:
                 award = judge.judge(rule, member, facts[member.id])
                 if award is not None:
-                    due.append(award.id)
+                    due.append(award)
                     granted_to.add(member.id)
         session.flush()
         later |= judge.later
         waiting = [member for member in waiting if member.id in granted_to]
     for member in members:
         member.dirty = member.id in later
-    return due
+    note_holding(session, [award for award in due if award.state == State.PENDING])
+    return [award.id for award in due]

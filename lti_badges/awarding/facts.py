@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lti_badges.core import clock
+from lti_badges.ledger.holding import HELD
 from lti_badges.rules import Facts
 from lti_badges.store import (
     COMPLETED,
@@ -18,12 +20,8 @@ from lti_badges.store import (
     Deployment,
     LineItem,
     MemberResult,
-    State,
 )
 from lti_badges.values.course import Completion, Kind, Result, ResultState
-
-HELD = (State.PENDING, State.SENDING, State.ISSUED, State.UNKNOWN, State.NEEDS_RECIPIENT)
-"""An award in one of these states counts as a badge held, for badges that build on others."""
 
 
 def facts_of(session: Session, course: Course, members: Sequence[CourseMember]) -> dict[str, Facts]:
@@ -43,7 +41,8 @@ def facts_of(session: Session, course: Course, members: Sequence[CourseMember]) 
         member.id: Facts(
             results=_results(member, items, stored[member.id]),
             completions=_completions(member, items, stored[member.id]),
-            badges_held=held[member.id],
+            badges_held=held[member.id].keys(),
+            badges_since=held[member.id],
             sources=sources,
             labels=labels,
             gone=gone,
@@ -54,15 +53,16 @@ def facts_of(session: Session, course: Course, members: Sequence[CourseMember]) 
 
 def badges_held(
     session: Session, course: Course, members: Sequence[CourseMember]
-) -> dict[str, frozenset[str]]:
-    """Achievement ids by member id: of the same person in any course of the institution."""
+) -> dict[str, dict[str, datetime]]:
+    """Achievement ids, and since when they are held, by member id: of the same person in any course
+    of the institution."""
     platform = (
         select(Deployment.platform_id)
         .where(Deployment.id == course.deployment_id)
         .scalar_subquery()
     )
     rows = session.execute(
-        select(CourseMember.sub, Award.achievement_id)
+        select(CourseMember.sub, Award.achievement_id, Award.achieved_at)
         .join(Award, Award.member_id == CourseMember.id)
         .join(Course, Course.id == CourseMember.course_id)
         .join(Deployment, Deployment.id == Course.deployment_id)
@@ -74,10 +74,11 @@ def badges_held(
             Award.standing_at(clock.now()),
         )
     )
-    by_sub: dict[str, set[str]] = defaultdict(set)
-    for sub, achievement_id in rows:
-        by_sub[sub].add(achievement_id)
-    return {member.id: frozenset(by_sub[member.sub]) for member in members}
+    by_sub: dict[str, dict[str, datetime]] = defaultdict(dict)
+    for sub, achievement_id, achieved_at in rows:
+        before = by_sub[sub].get(achievement_id, achieved_at)
+        by_sub[sub][achievement_id] = min(before, achieved_at)
+    return {member.id: by_sub[member.sub] for member in members}
 
 
 def _results(
@@ -102,6 +103,9 @@ def _results(
                 row.read_at,
                 row.mark,
                 row.changed_at,
+                row.graded_at,
+                row.submitted_at,
+                row.posted_at,
             )
         elif item.read_at is not None:
             results[item.key] = Result(
@@ -120,7 +124,13 @@ def _completions(
         if row is not None and item.kind in {Kind.COMPLETION, Kind.ACTIVITY, Kind.GROUP}:
             done = row.state == COMPLETED
             completions[item.key] = Completion(
-                member.sub, item.key, done, row.completed_at, row.read_at, is_group
+                member.sub,
+                item.key,
+                done,
+                row.completed_at,
+                row.read_at,
+                is_group,
+                row.changed_at,
             )
         elif is_group and item.read_at is not None:  # the list named everybody who is in it
             completions[item.key] = Completion(

@@ -13,7 +13,8 @@ from lti_badges.store import AwardRule, CourseMember, RuleVersion, Standing
 
 
 def revoke_after_grace(tool: ToolContext, course_id: str) -> list[str]:
-    """Judge those whose grace may be over once more, by what is known now. Returns what is due."""
+    """Judge those whose grace may be over once more, by what is known now: after a whole
+    reading without a failure, or at an instructor's word. Returns what is due."""
     with writing(tool, course_id) as (session, _):
         fallen = session.execute(
             select(Standing.member_id, Standing.fallen_at, RuleVersion.grace_days)
@@ -38,4 +39,4 @@ def revoke_after_grace(tool: ToolContext, course_id: str) -> list[str]:
         ]
         if due:
             session.execute(update(CourseMember).where(CourseMember.id.in_(due)).values(dirty=True))
-    return evaluate_dirty(tool, course_id) if due else []
+    return evaluate_dirty(tool, course_id, may_revoke=True) if due else []

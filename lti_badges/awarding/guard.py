@@ -1,7 +1,8 @@
 """The brake: a jump that no newly posted result explains stops and asks the instructor.
 
 Results that a teacher posts always flow, a whole class at once too. A rule becomes suspicious when
-its ground moved: an item got another maximum, or was mapped to another one. What would follow is
+its ground moved (an item got another maximum, or was mapped to another one), or when it was made
+without anybody having seen whom it would award. What would follow is
 counted first, and more than 30 % of the course or 50 people stop it. So do revocations of more
 than a few people at once, whatever their cause.
 """
@@ -75,7 +76,7 @@ def resume_stopped_rule(tool: ToolContext, course_id: str, rule_id: str, *, by: 
     tool.require(Permission.EDIT_RULES)
     with writing(tool, course_id) as (session, course):
         _released(session, course, rule_id, "brake_released", by)
-    due = evaluate_dirty(tool, course_id)
+    due = evaluate_dirty(tool, course_id, may_revoke=True)
     return due + revoke_after_grace(tool, course_id)
 
 
@@ -89,7 +90,7 @@ def keep_fallen_badges(tool: ToolContext, course_id: str, rule_id: str, *, by: s
             .where(Standing.rule_id == rule_id, Standing.fallen_at.is_not(None))
             .values(kept=True, flagged=False)
         )
-    evaluate_dirty(tool, course_id)
+    evaluate_dirty(tool, course_id, may_revoke=False)
 
 
 def _released(session: Session, course: Course, rule_id: str, kind: str, by: str) -> None:
@@ -174,7 +175,7 @@ def _stop(
     revocations: int = 0,
     learners: int = 0,
 ) -> None:
-    why = rule.row.suspicion or "their grades fell."
+    why = rule.row.suspicion or "what was read of them no longer meets the rule."
     rule.row.stopped = {
         "why": why,
         "grants": grants,

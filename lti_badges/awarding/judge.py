@@ -3,21 +3,33 @@ their trail."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lti_badges.awarding.decide import Action, Situation, decide
+from lti_badges.awarding.decide import Action, Cause, Situation, decide
 from lti_badges.core import clock
 from lti_badges.ledger.audit import record
 from lti_badges.ledger.recipients import recipient_key, recipient_of
 from lti_badges.ledger.rules_in_force import current_versions
 from lti_badges.ledger.states import begin_revoking
-from lti_badges.rules import Facts, Judgement, OnFall, Outcome, Policy, evaluate, load
-from lti_badges.rules.criteria import Criterion
+from lti_badges.rules import (
+    CountsAt,
+    Criterion,
+    Facts,
+    Judgement,
+    OnFall,
+    Outcome,
+    Policy,
+    evaluate,
+    load,
+)
+from lti_badges.rules.facts import BY_READING
+from lti_badges.rules.judging import NO_VALUE
 from lti_badges.store import (
     Achievement,
     Award,
@@ -28,6 +40,7 @@ from lti_badges.store import (
     Standing,
     State,
 )
+from lti_badges.store.courses import LEARNER, NO_ROSTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,8 @@ class RuleInForce:
     criterion: Criterion
     policy: Policy
     backend_id: str
+    earlier: Mapping[int, tuple[Criterion, Policy]] = field(default_factory=dict)
+    """Its versions before this one: awards were granted by them."""
 
     @property
     def is_stopped(self) -> bool:
@@ -48,12 +63,34 @@ class RuleInForce:
     @classmethod
     def all_of(cls, session: Session, course: Course) -> list[RuleInForce]:
         """The course's rules in force."""
-        rules = []
-        for row, version in current_versions(session, course.id):
-            achievement = session.get_one(Achievement, row.achievement_id)
-            criterion = load(version.criteria)
-            rules.append(cls(row, version, criterion, policy_of(version), achievement.backend_id))
-        return rules
+        current = current_versions(session, course.id)
+        edited = [row.id for row, version in current if version.version > 1]
+        earlier: dict[str, dict[int, tuple[Criterion, Policy]]] = defaultdict(dict)
+        for each in session.scalars(select(RuleVersion).where(RuleVersion.rule_id.in_(edited))):
+            earlier[each.rule_id][each.version] = (load(each.criteria), policy_of(each))
+        rows = session.execute(
+            select(Achievement.id, Achievement.backend_id).where(
+                Achievement.id.in_({row.achievement_id for row, _ in current})
+            )
+        )
+        backends = {each.id: each.backend_id for each in rows}
+        return [
+            cls(
+                row,
+                version,
+                load(version.criteria),
+                policy_of(version),
+                backends[row.achievement_id],
+                earlier[row.id],
+            )
+            for row, version in current
+        ]
+
+    def as_edited(self, criterion: Criterion, policy: Policy) -> RuleInForce:
+        """The same rule as its next version would be."""
+        earlier = {**self.earlier, self.version.version: (self.criterion, self.policy)}
+        coming = RuleVersion(rule_id=self.row.id, version=self.version.version + 1)
+        return replace(self, version=coming, criterion=criterion, policy=policy, earlier=earlier)
 
 
 def policy_of(version: RuleVersion) -> Policy:
@@ -69,6 +106,7 @@ def policy_of(version: RuleVersion) -> Policy:
         version.delay_days,
         version.counts_hidden,
         version.settle_minutes,
+        CountsAt(version.counts_at),
     )
 
 
@@ -81,6 +119,8 @@ class BatchJudge:
     standings: dict[tuple[str, str], Standing]
     awards: dict[tuple[str, str], Award]
     now: datetime
+    may_revoke: bool
+    has_roster: bool
     later: set[str] = field(default_factory=set)
     """Members to be judged again though nothing changed: something of theirs waits for a date."""
 
@@ -91,7 +131,10 @@ class BatchJudge:
         course: Course,
         members: Iterable[CourseMember],
         rules: Sequence[RuleInForce],
+        *,
+        may_revoke: bool = True,
     ) -> BatchJudge:
+        """Load what is needed, in three queries however many members."""
         ids = [member.id for member in members]
         standings = session.scalars(
             select(Standing).where(
@@ -118,6 +161,8 @@ class BatchJudge:
             standings={(row.rule_id, row.member_id): row for row in standings},
             awards={(row.achievement_id, row.member_id): row for row in awards},
             now=clock.now(),
+            may_revoke=may_revoke,
+            has_roster=has_roster(course),
         )
 
     def judge(self, rule: RuleInForce, member: CourseMember, facts: Facts) -> Award | None:
@@ -129,9 +174,15 @@ class BatchJudge:
         standing = self._stand(rule, member, judgement)
         award = self.awards.get((rule.row.achievement_id, member.id))
         holds = award is not None and award.stands_at(self.now)
-        self._note_fall(rule, standing, judgement, award if holds else None)
-        action = decide(self._situation(rule, member, judgement, standing), rule.policy, self.now)
+        situation = self._situation(rule, member, judgement, standing, facts)
+        self._note_fall(rule, standing, situation, judgement, award if holds else None)
+        situation = replace(
+            situation, fallen_at=standing.fallen_at, flagged=standing.flagged, kept=standing.kept
+        )
+        action = decide(situation, rule.policy, self.now)
         standing.waits = self._waits(rule, standing) if action is Action.GRANT else None
+        if judgement.outcome is Outcome.MET and member.can_earn and not situation.can_earn:
+            standing.waits = "It waits until the LMS's list of members names the learner."
         if standing.waits or (action is Action.REVOKE and rule.is_stopped):
             return None
         if action is Action.GRANT:
@@ -140,7 +191,7 @@ class BatchJudge:
             standing.flagged = True
             self._note(rule, member, "flagged", award, judgement)
         if action is Action.REVOKE and award is not None:
-            return self._revoke(rule, award, judgement)
+            return self._revoke(award, situation, judgement)
         return None
 
     def _waits(self, rule: RuleInForce, standing: Standing) -> str | None:
@@ -163,15 +214,38 @@ class BatchJudge:
         """What `judge` would do if nothing braked it; changes nothing."""
         judgement = evaluate(rule.criterion, facts.under(rule.policy, self.now))
         standing = self.standings.get((rule.row.id, member.id)) or Standing(kept=False)
-        return decide(self._situation(rule, member, judgement, standing), rule.policy, self.now)
+        situation = self._situation(rule, member, judgement, standing, facts)
+        if situation.cause is Cause.RULE:
+            return Action.NOTHING  # whoever edited the rule saw the names
+        return decide(situation, rule.policy, self.now)
+
+    def would_lose(self, rule: RuleInForce, member: CourseMember, facts: Facts) -> str | None:
+        """Why this holder would lose the badge by the rule, at once or after its days of grace, if
+        everybody it reaches were let go; None when they keep it. Changes nothing."""
+        judgement = evaluate(rule.criterion, facts.under(rule.policy, self.now))
+        standing = self.standings.get((rule.row.id, member.id)) or Standing(kept=False)
+        situation = replace(
+            self._situation(rule, member, judgement, standing, facts),
+            edit_takes=True,
+            kept=False,
+            fallen_at=datetime.min.replace(tzinfo=UTC),
+        )
+        loses = decide(situation, rule.policy, self.now) is Action.REVOKE
+        return judgement.text if loses else None
 
     def _situation(
-        self, rule: RuleInForce, member: CourseMember, judgement: Judgement, standing: Standing
+        self,
+        rule: RuleInForce,
+        member: CourseMember,
+        judgement: Judgement,
+        standing: Standing,
+        facts: Facts,
     ) -> Situation:
         award = self.awards.get((rule.row.achievement_id, member.id))
         return Situation(
             outcome=judgement.outcome,
-            can_earn=member.can_earn,
+            can_earn=member.can_earn and self._is_confirmed(member),
+            away=self._is_away(member, judgement),
             holds=award is not None and award.stands_at(self.now),
             granted_by_this_rule=award is not None and award.rule_id == rule.row.id,
             met_since=standing.met_since or self.now,
@@ -179,7 +253,26 @@ class BatchJudge:
             ended_at=_ended_at(award),
             flagged=bool(standing.flagged),
             kept=standing.kept,
+            cause=cause_of(rule, award, judgement, facts, self.now),
+            edit_takes=standing.takes_version == rule.version.version,
+            may_revoke=self.may_revoke,
         )
+
+    def _is_confirmed(self, member: CourseMember) -> bool:
+        """Whether the roster names them as a learner: a launch alone may be a teacher's who looks
+        through a student's eyes. Where there is no roster, the launch must do."""
+        return member.roster_says == LEARNER or not self.has_roster
+
+    def _is_away(self, member: CourseMember, judgement: Judgement) -> bool:
+        """Left, suspended, or in a course that ended; or a value is gone of somebody whom this
+        reading's roster did not name: that looks the same."""
+        if not member.present or not member.can_earn or self.course.concluded:
+            return True
+        vanished = any(
+            leaf.outcome is Outcome.NOT_YET and leaf.value == NO_VALUE
+            for leaf in judgement.leaves()
+        )
+        return vanished and member.seen_in != self.course.sync_token
 
     def _stand(self, rule: RuleInForce, member: CourseMember, judgement: Judgement) -> Standing:
         standing = self.standings.get((rule.row.id, member.id))
@@ -188,7 +281,7 @@ class BatchJudge:
             self.standings[rule.row.id, member.id] = standing
             self.session.add(standing)
         if judgement.outcome is Outcome.MET:
-            standing.met_since = standing.met_since or _met_at(judgement) or self.now
+            self._note_met(rule, standing, judgement)
         elif judgement.outcome is Outcome.NOT_YET:
             standing.met_since = None
         standing.version = rule.version.version
@@ -197,11 +290,33 @@ class BatchJudge:
         standing.judged_at = self.now
         return standing
 
+    def _note_met(self, rule: RuleInForce, standing: Standing, judgement: Judgement) -> None:
+        """Since when, by the LMS's time where it tells one. What is met anew after an award ended
+        is not older than that end; a rule whose dates were edited asks again."""
+        award = self.awards.get((rule.row.achievement_id, standing.member_id))
+        edited = standing.version is not None and standing.version != rule.version.version
+        if standing.met_since is not None and not (edited and award is None):
+            return
+        missed = standing.outcome is not None
+        at, by = judgement.at or self.now, judgement.by or BY_READING
+        ended_at = _ended_at(award)
+        if missed and ended_at is not None and at <= ended_at <= self.now:
+            at, by = self.now, BY_READING
+        standing.met_since, standing.met_by = at, by
+
     def _note_fall(
-        self, rule: RuleInForce, standing: Standing, judgement: Judgement, held: Award | None
+        self,
+        rule: RuleInForce,
+        standing: Standing,
+        situation: Situation,
+        judgement: Judgement,
+        held: Award | None,
     ) -> None:
         if held is None or judgement.outcome is Outcome.MET:
             standing.fallen_at, standing.flagged, standing.kept = None, False, False
+            standing.takes_version = None
+        elif situation.away:
+            standing.fallen_at = None  # the days of grace begin when they are back
         elif judgement.outcome is Outcome.NOT_YET and standing.fallen_at is None:
             standing.fallen_at = self.now
             record(
@@ -212,6 +327,7 @@ class BatchJudge:
                 rule_id=rule.row.id,
                 award_id=held.id,
                 policy=rule.policy.on_fall.value,
+                cause=situation.cause.value,
                 judgement=judgement.text,
             )
 
@@ -238,6 +354,7 @@ class BatchJudge:
             judgement=judgement.to_json(),
             explanation=explain(judgement),
             achieved_at=achieved_at,
+            achieved_by=standing.met_by or BY_READING,
             expires_at=rule.policy.expires_at(achieved_at),
             passed_back="due" if rule.policy.pass_back else "none",
         )
@@ -247,10 +364,12 @@ class BatchJudge:
         self._note(rule, member, "granted", award, judgement)
         return award
 
-    def _revoke(self, rule: RuleInForce, award: Award, judgement: Judgement) -> Award | None:
+    def _revoke(self, award: Award, situation: Situation, judgement: Judgement) -> Award | None:
         if award.state in {State.PENDING, State.SENDING, State.UNKNOWN}:
             return None  # still on its way: the next evaluation finds it issued
-        due = begin_revoking(self.session, award, why=f"No longer met: {judgement.text}"[:1000])
+        by_edit = situation.cause is Cause.RULE
+        told = "The rule was changed, and is no longer met" if by_edit else "No longer met"
+        due = begin_revoking(self.session, award, why=f"{told}: {judgement.text}"[:1000])
         return award if award.id in due else None
 
     def _note(
@@ -280,9 +399,12 @@ def explain(judgement: Judgement) -> str:
 
 
 def _explained(leaf: Judgement) -> str:
+    told = leaf.text
+    if leaf.at is not None and leaf.by in {each.value for each in CountsAt}:
+        told = f"{told}, {leaf.by} on {leaf.at:%-d %B %Y %H:%M} UTC"
     if leaf.source is None or leaf.read_at is None:
-        return leaf.text
-    return f"{leaf.text}, read from {leaf.source} on {leaf.read_at:%-d %B %Y %H:%M} UTC"
+        return told
+    return f"{told}, read from {leaf.source} on {leaf.read_at:%-d %B %Y %H:%M} UTC"
 
 
 def _ended_at(award: Award | None) -> datetime | None:
@@ -292,11 +414,21 @@ def _ended_at(award: Award | None) -> datetime | None:
     return award.revoked_at or award.expires_at
 
 
-def _met_at(judgement: Judgement) -> datetime | None:
-    """When the last of the met criteria was seen: the award can't be older than its evidence."""
-    moments = [
-        leaf.read_at
-        for leaf in judgement.leaves()
-        if leaf.outcome is Outcome.MET and leaf.read_at is not None
-    ]
-    return max(moments, default=None)
+def cause_of(
+    rule: RuleInForce, award: Award | None, judgement: Judgement, facts: Facts, now: datetime
+) -> Cause:
+    """Whether a held badge's rule is no longer met because of the results or of the rule: the award
+    was granted by an earlier version, and that one is still met, or can't be said not to be."""
+    if award is None or award.rule_version is None or judgement.outcome is not Outcome.NOT_YET:
+        return Cause.RESULTS
+    granting = rule.earlier.get(award.rule_version)
+    if granting is None or award.rule_version == rule.version.version:
+        return Cause.RESULTS
+    criterion, policy = granting
+    then = evaluate(criterion, facts.under(policy, now))
+    return Cause.RESULTS if then.outcome is Outcome.NOT_YET else Cause.RULE
+
+
+def has_roster(course: Course) -> bool:
+    """Whether this LMS tells the tool who is in the course."""
+    return course.memberships_url is not None and not course.settings.get(NO_ROSTER)

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lti_badges.awarding.facts import facts_of
+from lti_badges.awarding.judge import BatchJudge, RuleInForce
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import NotFound
@@ -19,6 +20,7 @@ from lti_badges.rules import (
     CourseGradeAtLeast,
     Criterion,
     Facts,
+    OnFall,
     Outcome,
     Policy,
     ScoreAtLeast,
@@ -65,11 +67,13 @@ class Histogram:
 
 @dataclass(slots=True)
 class Rehearsal:
-    """What a rule would do today. Lists name a few dozen people; counts count all."""
+    """What a rule would do today. Lists name a few dozen people; counts count all. `losing` names
+    everybody who would lose the badge by this edit, and by nothing else."""
 
     description: str
     learners: int = 0
     awarded: int = 0
+    losing: list[Person] = field(default_factory=list)
     holding: int = 0
     not_yet: int = 0
     unknown: int = 0
@@ -85,8 +89,10 @@ def rehearse(
     criterion: Criterion,
     achievement_id: str | None,
     policy: Policy = AT_ONCE,
+    rule_id: str | None = None,
 ) -> Rehearsal:
-    """Judge everybody who can earn by a draft rule, from what is stored. Raises NotFound."""
+    """Judge everybody who can earn by a draft rule, from what is stored; `rule_id` names the rule
+    that it would replace. Raises NotFound."""
     result = Rehearsal(criterion.describe(), histograms=_histograms(criterion))
     with tool.sessions() as session:
         course = session.get(Course, course_id)
@@ -99,16 +105,48 @@ def rehearse(
             for member in batch:
                 seen = facts[member.id].under(policy, clock.now())
                 _count(result, criterion, member, seen, member.id in holders)
+            if rule_id is not None:
+                result.losing += _losing(session, course, batch, rule_id, criterion, policy)
+    result.losing.sort(key=lambda person: person.name.casefold())
     result.would_get.sort(key=lambda person: person.name.casefold())
     result.undecided.sort(key=lambda person: person.name.casefold())
     return result
+
+
+def _losing(
+    session: Session,
+    course: Course,
+    batch: list[CourseMember],
+    rule_id: str,
+    criterion: Criterion,
+    policy: Policy,
+) -> list[Person]:
+    """Who would lose the badge, now or after the days of grace, but not by the rule as it is."""
+    found = next(
+        (each for each in RuleInForce.all_of(session, course) if each.row.id == rule_id), None
+    )
+    if found is None or policy.on_fall is not OnFall.REVOKE:
+        return []
+    edited = found.as_edited(criterion, policy)
+    facts = facts_of(session, course, batch)
+    losing = []
+    before = BatchJudge.open(session, course, batch, [found])
+    for member in batch:
+        text = before.would_lose(edited, member, facts[member.id])
+        if text and not before.would_lose(found, member, facts[member.id]):
+            losing.append(Person(member.id, _name(member), text))
+    return losing
+
+
+def _name(member: CourseMember) -> str:
+    return member.name or member.email or "A learner"
 
 
 def _count(
     result: Rehearsal, criterion: Criterion, member: CourseMember, facts: Facts, holds: bool
 ) -> None:
     judgement = evaluate(criterion, facts)
-    person = Person(member.id, member.name or member.email or "A learner", judgement.text)
+    person = Person(member.id, _name(member), judgement.text)
     result.learners += 1
     for histogram, leaf in zip(result.histograms, _scores(criterion), strict=True):
         histogram.add(_share(leaf, facts))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from lti_badges.awarding.guard import StoppedRule, stopped_rule
@@ -22,6 +22,7 @@ from lti_badges.rules import (
     BadgeHeld,
     Criterion,
     Named,
+    OnFall,
     Policy,
     dump,
     kind_of,
@@ -35,9 +36,12 @@ from lti_badges.store import (
     Course,
     LineItem,
     RuleVersion,
+    Standing,
 )
 from lti_badges.values.badge import AchievementRef
 from lti_badges.values.permission import Permission
+
+UNSEEN = "The rule is new, and nobody has seen yet whom it would award."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class RuleView:
     active: bool
     stop: StoppedRule | None
     counts: Mapping[str, int]
+    has_column: bool = False
+    column_error: str | None = None
 
 
 def save_rule(
@@ -64,16 +70,24 @@ def save_rule(
     policy: Policy,
     *,
     by: str,
+    rehearsed: bool = False,
 ) -> str:
     """Put a rule in force. Returns its id. Raises InvalidInput and NotFound.
 
-    The course is read anew right away: the rule may need values nobody asked for before.
+    Unless somebody has `rehearsed` it, and so has seen whom it would award, that is counted first,
+    and many at once wait for a person. The course is read anew right away: the rule may need values
+    nobody asked for before.
     """
     tool.require(Permission.EDIT_RULES)
     with writing(tool, course_id) as (session, course):
         achievement = _achievement(session, course, achievement_id)
         _check(session, course, achievement, criterion)
-        rule = AwardRule(course_id=course.id, achievement_id=achievement.id, version=1)
+        rule = AwardRule(
+            course_id=course.id,
+            achievement_id=achievement.id,
+            version=1,
+            suspicion=None if rehearsed else UNSEEN,
+        )
         session.add(rule)
         session.flush()
         session.add(_version(rule, criterion, policy, by))
@@ -92,10 +106,13 @@ def edit_rule(
     *,
     by: str,
     suspicion: str | None = None,
+    take_from: Collection[str] = (),
 ) -> int:
     """Replace a rule's criterion and policy. Returns the version in force, the old one if nothing
-    changed. Awards keep the version they were granted by. Whoever edits without having seen what
-    follows gives a `suspicion`: it is counted first. Raises InvalidInput and NotFound."""
+    changed. Awards keep the version they were granted by, and stay as long as that one is met: only
+    the members whom `take_from` names, as whoever edits saw and wanted it, lose the badge by the
+    edit. Whoever edits without having seen what follows gives a `suspicion`: it is counted first.
+    Raises InvalidInput and NotFound."""
     tool.require(Permission.EDIT_RULES)
     course_id = _course_of(tool, rule_id)
     with writing(tool, course_id) as (session, course):
@@ -107,6 +124,7 @@ def edit_rule(
             return rule.version
         rule.version += 1
         rule.stopped, rule.suspicion = None, suspicion
+        _settle_falls(session, rule, policy_of(current), policy, take_from)
         session.add(_version(rule, criterion, policy, by))
         _note(
             session,
@@ -122,6 +140,33 @@ def edit_rule(
     return version
 
 
+def _settle_falls(
+    session: Session,
+    rule: AwardRule,
+    before: Policy,
+    after: Policy,
+    take_from: Collection[str],
+) -> None:
+    """Who loses the badge by an edit, and nobody else: a policy that became stricter does not reach
+    back to those whose grades fell while it was milder."""
+    mine = Standing.rule_id == rule.id
+    stricter = after.on_fall is OnFall.REVOKE and (
+        before.on_fall is not OnFall.REVOKE or after.grace_days < before.grace_days
+    )
+    if stricter:
+        session.execute(
+            update(Standing)
+            .where(mine, Standing.fallen_at.is_not(None), Standing.member_id.not_in(take_from))
+            .values(kept=True, flagged=False)
+        )
+    if take_from:
+        session.execute(
+            update(Standing)
+            .where(mine, Standing.member_id.in_(take_from))
+            .values(takes_version=rule.version, kept=False)
+        )
+
+
 def pause_rule(tool: ToolContext, rule_id: str, *, by: str) -> None:
     """Stop judging by a rule; what it granted stays. Raises NotFound."""
     _switch(tool, rule_id, active=False, by=by)
@@ -132,13 +177,15 @@ def resume_rule(tool: ToolContext, rule_id: str, *, by: str) -> None:
     _switch(tool, rule_id, active=True, by=by)
 
 
-def remove_rule(tool: ToolContext, rule_id: str, *, by: str) -> None:
-    """Take a rule out of the course for good; what it granted stays. Raises NotFound."""
+def remove_rule(tool: ToolContext, rule_id: str, *, by: str, drop_column: bool = False) -> None:
+    """Take a rule out of the course for good; what it granted stays. Its gradebook column stays,
+    too, or goes with all its scores (`drop_column`). Raises NotFound."""
     tool.require(Permission.EDIT_RULES)
     course_id = _course_of(tool, rule_id)
     with writing(tool, course_id) as (session, _):
         rule = _rule(session, rule_id)
         rule.active, rule.removed_at = False, clock.now()
+        rule.column_drop = drop_column and rule.pass_back_item is not None
         _note(session, rule, "rule_removed", by)
 
 
@@ -168,6 +215,8 @@ def rules_of(tool: ToolContext, course_id: str) -> list[RuleView]:
             active=rule.active,
             stop=stopped_rule(rule),
             counts=counts[rule.id],
+            has_column=rule.pass_back_item is not None,
+            column_error=rule.column_error,
         )
         for rule, version, achievement in rows
     ]
@@ -239,6 +288,8 @@ def _version(rule: AwardRule, criterion: Criterion, policy: Policy, by: str) -> 
         delay_days=policy.delay_days,
         counts_hidden=policy.counts_hidden,
         settle_minutes=policy.settle_minutes,
+        counts_at=policy.counts_at.value,
+        builds_on=any(isinstance(leaf, BadgeHeld) for leaf in leaves(criterion)),
         created_by=by,
     )
 

@@ -14,7 +14,7 @@ from datetime import date
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lti_badges.backends.api import JsonApi, is_api_answer, parsed, unreadable
+from lti_badges.backends.api import JsonApi, is_api_answer, parsed, ref_of, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.core import clock
 from lti_badges.core.errors import (
@@ -69,7 +69,7 @@ class Accredible(Backend):
         for group in self._all("/v1/issuer/all_groups", "groups", {}):
             yield AchievementRef(
                 id="",
-                ref=str(group["id"]),
+                ref=ref_of(group),
                 name=str(group.get("course_name") or group.get("name") or ""),
                 description=str(group.get("course_description") or ""),
                 criteria="",

@@ -19,6 +19,7 @@ from lti_badges.core.http import Http, Reply, host_of
 from lti_badges.core.links import same_origin
 from lti_badges.core.oauth import Grant, TokenRefused, TokenUnavailable, request_token
 from lti_badges.core.paging import linked
+from lti_badges.core.text import as_text
 
 MOST_WAIT_S = 86_400.0
 ABOUT_THE_AWARD = frozenset({400, 409, 411, 412, 413, 414, 415, 422})
@@ -98,6 +99,14 @@ def parsed(reply: Reply, *, writes: bool) -> Any:
             "check the backend's address."
         )
         raise lost(message, writes=writes) from None
+
+
+def ref_of(row: Mapping[str, Any], name: str = "id") -> str:
+    """The backend's own id of something it names. Raises Unavailable for one without."""
+    found = as_text(row.get(name))
+    if not found:
+        raise unreadable(f"The backend names something without its id (“{name}”).")
+    return found
 
 
 def said(reply: Reply, *names: str) -> str:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lti_badges.backends.api import BearerApi, parsed, token
+from lti_badges.backends.api import BearerApi, parsed, ref_of, token
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.tokens import TokenStore
 from lti_badges.core import clock
@@ -145,7 +145,7 @@ class Badgr(Backend):
         params = {"include_expired": "1", "include_revoked": "1", "num": PAGE_SIZE}
         for held in self._all(path, params):
             markers = frozenset(_evidence_urls(held))
-            yield ListedAward(str(held["entityId"]), markers, bool(held.get("revoked")))
+            yield ListedAward(ref_of(held, "entityId"), markers, bool(held.get("revoked")))
 
     def issue(self, issuance: Issuance) -> Receipt:
         """Issues, with the server's own guard on. A learner who holds this badge already, from
@@ -239,7 +239,7 @@ class Badgr(Backend):
         configured = self.config.settings.get("issuer")
         if configured:
             return configured
-        issuers = [str(issuer["entityId"]) for issuer in self._all("/v2/issuers")]
+        issuers = [ref_of(issuer, "entityId") for issuer in self._all("/v2/issuers")]
         if len(issuers) != 1:
             raise Refused(
                 f"This login has {len(issuers)} issuers; set “issuer” to the id of the one to use"
@@ -338,7 +338,7 @@ def _receipt(assertion: dict[str, Any]) -> Receipt:
 def _achievement(badge: dict[str, Any]) -> AchievementRef:
     return AchievementRef(
         id="",
-        ref=str(badge["entityId"]),
+        ref=ref_of(badge, "entityId"),
         name=str(badge.get("name") or ""),
         description=str(badge.get("description") or ""),
         criteria=str(badge.get("criteriaNarrative") or badge.get("criteriaUrl") or ""),

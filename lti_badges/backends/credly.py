@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lti_badges.backends.api import JsonApi, is_api_answer, parsed, unreadable
+from lti_badges.backends.api import JsonApi, is_api_answer, parsed, ref_of, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.core import clock
 from lti_badges.core.errors import (
@@ -67,7 +67,7 @@ class Credly(Backend):
         for badge in self._all(f"{self._path}/badge_templates", {"filter": "state::active"}):
             yield AchievementRef(
                 id="",
-                ref=str(badge["id"]),
+                ref=ref_of(badge),
                 name=str(badge.get("name") or ""),
                 description=str(badge.get("description") or ""),
                 criteria="",

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from lti_badges.backends.api import BearerApi, parsed, said, token, unreadable
+from lti_badges.backends.api import BearerApi, parsed, ref_of, said, token, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.tokens import TokenStore
 from lti_badges.core import clock
@@ -107,7 +107,7 @@ class OBF(Backend):
         }
         for event in self._pages(f"/v2/event/{self._client}", params):
             if issuance.award_id in str(event.get("name")) or self._is_ours(event, issuance):
-                return self._receipt(str(event["id"]), issuance)
+                return self._receipt(ref_of(event), issuance)
         return None
 
     def issue(self, issuance: Issuance) -> Receipt:
@@ -156,7 +156,7 @@ class OBF(Backend):
         log_entry = event.get("log_entry")
         if log_entry is None:
             single = self.api.json(
-                "GET", f"/v2/event/{self._client}/{segment(str(event['id']), 'event')}"
+                "GET", f"/v2/event/{self._client}/{segment(ref_of(event), 'event')}"
             )
             log_entry = single.get("log_entry") if isinstance(single, dict) else None
         return issuance.award_id in str(log_entry)
@@ -205,7 +205,7 @@ def listed(badge: Mapping[str, Any]) -> AchievementRef:
     if not badge.get("id"):
         raise Unavailable("The server sent a list of badges that can't be read.")
     name, text = str(badge.get("name") or ""), str(badge.get("description") or "")
-    return AchievementRef("", str(badge["id"]), name, text, "")
+    return AchievementRef("", ref_of(badge), name, text, "")
 
 
 def explain(reply: Reply) -> str:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
-from lti_badges.backends.api import BearerApi, JsonApi, call, lost, said, unreadable
+from lti_badges.backends.api import BearerApi, JsonApi, call, lost, ref_of, said, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.obf import (
     CONSUMER,
@@ -192,7 +192,7 @@ class OBFv1(Backend):
         return order
 
     def _receipt(self, event: Mapping[str, Any], issuance: Issuance) -> Receipt:
-        ref, email = segment(str(event["id"]), "event"), email_of(issuance)
+        ref, email = segment(ref_of(event), "event"), email_of(issuance)
         answer = self.api.json("GET", f"/v1/event/{self._client}/{ref}/revoked")
         gone = answer.get("revoked") if isinstance(answer, dict) else None
         revoked = any(address.lower() == email for address in gone or ())

@@ -11,15 +11,23 @@ from rich.progress import Progress
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lti_badges.awarding.guard import resume_stopped_rule
 from lti_badges.awarding.manual import retry as retry_awards
 from lti_badges.awarding.manual import revoke as revoke_award
-from lti_badges.awarding.rulebook import remove_rule, rules_of, save_rule
+from lti_badges.awarding.rulebook import (
+    UNSEEN,
+    edit_rule,
+    remove_rule,
+    rule_view,
+    rules_of,
+    save_rule,
+)
 from lti_badges.cli.common import institution_option, json_option, open_context, show
 from lti_badges.cli.rule_files import RULE_FILE_COMMANDS
 from lti_badges.core.errors import InvalidInput, NotFound
 from lti_badges.delivery.deliver import deliver, deliver_due
-from lti_badges.delivery.grade_passback import due_for_pass_back, pass_back
-from lti_badges.pipeline import SyncReport, sync_course
+from lti_badges.delivery.grade_passback import due_for_pass_back, pass_back, settle_column
+from lti_badges.pipeline import SyncReport, rehearse, sync_course
 from lti_badges.rules import (
     AllOf,
     AnyOf,
@@ -97,6 +105,12 @@ def sync(context_id: str | None, institution: str | None) -> None:
             )
             progress.remove_task(task)
             click.echo(_told(title, report))
+            for rule in rules_of(tool, course_id):
+                if rule.stop:
+                    click.echo(
+                        f"“{rule.achievement.name}” waits: {rule.stop.sentence} "
+                        f"To go on: lti-badges rules release {rule.id}"
+                    )
             failed = failed or bool(report.errors)
     delivered = deliver_due(tool)
     written = sum(pass_back(tool, award_id) for award_id in due_for_pass_back(tool))
@@ -124,6 +138,7 @@ for _command in RULE_FILE_COMMANDS:
 @click.option("--course-completed", is_flag=True)
 @click.option("--valid-days", type=click.IntRange(1, MAX_VALID_DAYS), help="From when achieved.")
 @click.option("--valid-until", type=click.DateTime(["%Y-%m-%d"]), help="Its last day, in UTC.")
+@click.option("--award-at-once", is_flag=True, help="However many it awards; else many wait.")
 @institution_option
 def add_rule(
     context_id: str,
@@ -135,28 +150,19 @@ def add_rule(
     course_completed: bool,
     valid_days: int | None,
     valid_until: datetime | None,
+    award_at_once: bool,
     institution: str | None,
 ) -> None:
     """Put a rule in force. Each --line-item is followed by its --at-least."""
-    if len(items) != len(percents):
-        raise click.UsageError("Give one --at-least for each --line-item.")
     tool = open_context(institution)
     with tool.sessions() as session:
         course = _course(session, context_id)
         badge = _achievement(session, achievement, course)
-        parts: list[Criterion] = [
-            _score(session, course, item, percent)
-            for item, percent in zip(items, percents, strict=True)
-        ]
-    if course_grade is not None:
-        parts.append(CourseGradeAtLeast(_share(course_grade)))
-    if course_completed:
-        parts.append(CourseCompleted())
-    if not parts:
-        raise click.UsageError("Name at least one criterion.")
-    joined = parts[0] if len(parts) == 1 else (AnyOf if any_of else AllOf)(tuple(parts))
+        joined = _joined(
+            session, course, items, percents, course_grade, course_completed, any_of=any_of
+        )
     policy = Policy(valid_days=valid_days, valid_until=valid_until.date() if valid_until else None)
-    click.echo(save_rule(tool, course.id, badge.id, joined, policy, by=BY))
+    click.echo(save_rule(tool, course.id, badge.id, joined, policy, by=BY, rehearsed=award_at_once))
 
 
 @rules.command("list")
@@ -195,11 +201,64 @@ def list_rules(context_id: str | None, institution: str | None, as_json: bool) -
 
 @rules.command("remove")
 @click.argument("rule_id", metavar="ID")
+@click.option("--drop-column", is_flag=True, help="Remove its gradebook column, with its scores.")
 @institution_option
-def remove(rule_id: str, institution: str | None) -> None:
+def remove(rule_id: str, drop_column: bool, institution: str | None) -> None:
     """Take a rule out; what it granted stays."""
-    remove_rule(open_context(institution), rule_id, by=BY)
+    tool = open_context(institution)
+    remove_rule(tool, rule_id, by=BY, drop_column=drop_column)
+    if drop_column:
+        settle_column(tool, rule_id)
     click.echo("Removed.")
+
+
+@rules.command("edit")
+@click.argument("rule_id", metavar="ID")
+@click.option("--line-item", "items", multiple=True, metavar="ID_OR_LABEL")
+@click.option("--at-least", "percents", multiple=True, metavar="PERCENT")
+@click.option("--course-grade-at-least", "course_grade", metavar="PERCENT")
+@click.option("--course-completed", is_flag=True)
+@click.option("--any", "any_of", is_flag=True)
+@click.option("--take-back", is_flag=True, help="Take the badge from those who no longer meet it.")
+@institution_option
+def edit(
+    rule_id: str,
+    items: tuple[str, ...],
+    percents: tuple[str, ...],
+    course_grade: str | None,
+    course_completed: bool,
+    any_of: bool,
+    take_back: bool,
+    institution: str | None,
+) -> None:
+    """Give a rule other conditions. Says who would lose the badge; they keep it unless told so."""
+    tool = open_context(institution)
+    view = rule_view(tool, rule_id)
+    with tool.sessions() as session:
+        course = session.get_one(Course, view.course_id)
+        joined = _joined(
+            session, course, items, percents, course_grade, course_completed, any_of=any_of
+        )
+    losing = rehearse(tool, course.id, joined, view.achievement.id, view.policy, rule_id).losing
+    for person in losing:
+        verb = "loses" if take_back else "would lose"
+        click.echo(f"{person.name} {verb} the badge: {person.text}")
+    if losing and not take_back:
+        click.echo("They keep it; to take it from them: --take-back")
+    chosen = frozenset(person.member_id for person in losing) if take_back else frozenset()
+    edit_rule(tool, rule_id, joined, view.policy, by=BY, take_from=chosen, suspicion=UNSEEN)
+    click.echo("Saved.")
+
+
+@rules.command("release")
+@click.argument("rule_id", metavar="ID")
+@institution_option
+def release(rule_id: str, institution: str | None) -> None:
+    """Let a rule go on that waits because it would award or revoke many at once."""
+    tool = open_context(institution)
+    view = rule_view(tool, rule_id)
+    due = resume_stopped_rule(tool, view.course_id, rule_id, by=BY)
+    click.echo(f"{len(due)} awards follow.")
 
 
 @click.group()
@@ -332,6 +391,31 @@ def _achievement(session: Session, name: str, course: Course) -> Achievement:
     if not found:
         raise NotFound(f"There is no badge “{name}”; see: lti-badges achievements list")
     raise InvalidInput(f"Several badges are called “{name}”; name one by its id.")
+
+
+def _joined(
+    session: Session,
+    course: Course,
+    items: tuple[str, ...],
+    percents: tuple[str, ...],
+    course_grade: str | None,
+    course_completed: bool,
+    *,
+    any_of: bool,
+) -> Criterion:
+    if len(items) != len(percents):
+        raise click.UsageError("Give one --at-least for each --line-item.")
+    parts = [
+        _score(session, course, item, percent)
+        for item, percent in zip(items, percents, strict=True)
+    ]
+    if course_grade is not None:
+        parts.append(CourseGradeAtLeast(_share(course_grade)))
+    if course_completed:
+        parts.append(CourseCompleted())
+    if not parts:
+        raise click.UsageError("Name at least one criterion.")
+    return parts[0] if len(parts) == 1 else (AnyOf if any_of else AllOf)(tuple(parts))
 
 
 def _score(session: Session, course: Course, named: str, percent: str) -> Criterion:

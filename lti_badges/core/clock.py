@@ -18,6 +18,21 @@ def from_epoch(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def told(value: object) -> datetime | None:
+    """A moment as a server tells it, RFC 3339 text or seconds since 1970; None for anything that is
+    none, or is not of this age of the world: the one parser of times from outside."""
+    try:
+        if isinstance(value, str):
+            moment = parse_iso(value.strip())
+        elif isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            moment = from_epoch(value)
+        else:
+            return None
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment if FIRST_YEAR <= moment.year <= LAST_YEAR else None
+
+
 def iso(moment: datetime) -> str:
     """RFC 3339 with a `Z`, whole seconds: `2026-05-03T10:02:00Z`."""
     return moment.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")

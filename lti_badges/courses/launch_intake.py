@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.courses.snapshot import store_members
+from lti_badges.ledger.course_lock import course_row
 from lti_badges.lti.claims import Launch
 from lti_badges.people.permissions import note_permissions, permissions_of
 from lti_badges.store import (
@@ -77,16 +78,7 @@ def note_launch(tool: ToolContext, launch: Launch, deployment_row_id: str) -> La
 def _course(session: Session, launch: Launch, deployment: Deployment) -> Course:
     context = launch.context
     assert context is not None  # noqa: S101 - the caller looked
-    course = session.scalar(
-        select(Course)
-        .where(Course.deployment_id == deployment.id, Course.context_id == context.id)
-        .with_for_update()
-    )
-    if course is None:
-        course = Course(
-            deployment_id=deployment.id, context_id=context.id, custom={}, scopes=[], settings={}
-        )
-        session.add(course)
+    course = course_row(session, deployment.id, context.id)
     course.title = context.title or course.title or ""
     course.label = context.label or course.label or ""
     # A launch from another placement may leave a service out; it does not take it back.

@@ -16,13 +16,14 @@ from lti_badges import lms
 from lti_badges.catalogue.connections import lms_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
-from lti_badges.core.errors import Gone, PlatformDown, PlatformError, Unsupported
+from lti_badges.core.errors import Gone, NoRight, PlatformDown, PlatformError, Unsupported
 from lti_badges.courses.odd_rows import OddRows
 from lti_badges.courses.schedule import plan_after_failure, plan_next
 from lti_badges.courses.snapshot import (
     note_leavers,
     note_read_in_full,
     note_read_of_one,
+    note_tracking,
     note_unread,
     note_vanished,
     store_gradables,
@@ -32,11 +33,21 @@ from lti_badges.courses.snapshot import (
 from lti_badges.ledger.course_lock import writing
 from lti_badges.ledger.rules_in_force import wanted_gradables
 from lti_badges.store import COMPLETED, Course, CourseMember, LineItem, MemberResult
+from lti_badges.store.courses import NO_ROSTER
 from lti_badges.store.leases import free, is_gone, new_claim
-from lti_badges.values.course import Completion, Gradable, Kind, ReadInFull, Reading, Result, Unread
+from lti_badges.values.course import (
+    Completion,
+    Gradable,
+    Kind,
+    ReadInFull,
+    Reading,
+    Result,
+    Tracking,
+    Unread,
+)
 
 BATCH = 200
-LEASE = timedelta(minutes=3)
+LEASE = timedelta(minutes=2)
 DAILY, HOURLY = timedelta(days=1), timedelta(hours=1)
 COMPLETIONS_AT, LISTED_AT, LIST_ERROR = "completions_read_at", "rare_listed_at", "rare_list_error"
 ODD_ROWS = "odd_rows"
@@ -48,6 +59,18 @@ T = TypeVar("T")
 
 class LeaseLost(Exception):
     """Another worker took the course over while this one was away."""
+
+
+class Unforeseen(PlatformError):
+    """A mistake of ours while reading or judging: the log has its trace."""
+
+    code = "unforeseen"
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(
+            f"Something unforeseen happened in this tool ({type(error).__name__}); it is logged, "
+            "and the course is read again later."
+        )
 
 
 def read_member(tool: ToolContext, course_id: str, sub: str) -> str | None:
@@ -69,6 +92,7 @@ def read_member(tool: ToolContext, course_id: str, sub: str) -> str | None:
         member = session.get_one(CourseMember, member_id)
         values = [reading for reading in readings if isinstance(reading, (Result, Completion))]
         store_readings(session, row, values, None)
+        note_tracking(session, row, [each for each in readings if isinstance(each, Tracking)])
         for reading in readings:
             if isinstance(reading, ReadInFull):
                 note_read_of_one(session, row, member, reading.kind, reading.key)
@@ -91,6 +115,7 @@ class CourseReading:
     readings: int = 0
     changed: int = 0
     errors: list[str] = field(default_factory=list)
+    _progress: str | None = None
 
     @classmethod
     def start(
@@ -120,7 +145,7 @@ class CourseReading:
         with writing(self.tool, self.course_id) as (_, course):
             if course.sync_token != self.token:
                 return
-            course.sync_lease_until = None
+            course.sync_lease_until, course.sync_progress = None, None
             course.sync_seconds = time.monotonic() - self.began
             if failure is None:
                 course.synced_at = clock.now()
@@ -131,6 +156,7 @@ class CourseReading:
             course.sync_error = failure.message
             course.sync_error_since = course.sync_error_since or clock.now()
             course.sync_failures += 1
+            course.sync_crashes += isinstance(failure, Unforeseen)
             course.concluded = isinstance(failure, Gone) or failure.code == Gone.code
             wait = failure.retry_after if isinstance(failure, PlatformDown) else None
             course.next_sync_at = plan_after_failure(course, wait)
@@ -142,12 +168,12 @@ class CourseReading:
             for batch in _batches(odd.members(self.course.members())):
                 self.members += len(batch)
                 self._write(lambda s, c, b=batch: store_members(s, c, b, self.token))
-                self.progress("members", self.members)
-            self._write(lambda session, course: note_leavers(session, course, self.token))
+                self._tell("members", self.members)
+            short = self._write(lambda session, course: note_leavers(session, course, self.token))
+            problem = PlatformDown(short, code="implausible_roster") if short else None
         except PlatformError as error:
             problem = error
-        sentence = problem.message if problem else None
-        self._write(lambda _, course: setattr(course, "roster_error", sentence))
+        self._write(lambda _, course: _note_roster(course, problem))
         self._note_odd("members", odd)
         return self._noted(problem)
 
@@ -223,6 +249,7 @@ class CourseReading:
         with writing(self.tool, self.course_id) as (session, course):
             self._renew(course)
             self.changed += store_readings(session, course, values, self.token)
+            note_tracking(session, course, [each for each in batch if isinstance(each, Tracking)])
             session.flush()
             for reading in batch:
                 if isinstance(reading, ReadInFull):
@@ -233,7 +260,7 @@ class CourseReading:
                         reading.error, retry_after=reading.retry_after, code=reading.code
                     )
         self.readings += len(values)
-        self.progress("results", self.readings)
+        self._tell("results", self.readings)
         return problem
 
     def _unfinished(self, completions: Sequence[Gradable]) -> Iterator[str]:
@@ -276,21 +303,32 @@ class CourseReading:
                 return
             last = page[-1]
 
-    def _write(self, change: Callable[..., object]) -> None:
+    def _tell(self, what: str, count: int) -> None:
+        """How far it is, for whoever started it and, at the next write, for everybody's page."""
+        self._progress = f"{count} {what}"
+        self.progress(what, count)
+
+    def _write(self, change: Callable[..., T]) -> T:
         with writing(self.tool, self.course_id) as (session, course):
             self._renew(course)
-            change(session, course)
+            return change(session, course)
 
     def _renew(self, course: Course) -> None:
         if course.sync_token != self.token:
             raise LeaseLost
-        course.sync_lease_until = clock.now() + LEASE
+        course.sync_lease_until, course.sync_progress = clock.now() + LEASE, self._progress
 
     def _noted(self, problem: PlatformError | None) -> PlatformError | None:
         if problem is None or isinstance(problem, Unsupported):
             return None  # known and said on the page; coming back sooner changes nothing
         self.errors.append(problem.message)
         return problem
+
+
+def _note_roster(course: Course, problem: PlatformError | None) -> None:
+    course.roster_error = problem.message if problem else None
+    if problem is None or isinstance(problem, (Unsupported, NoRight)):
+        course.settings = {**course.settings, NO_ROSTER: problem is not None}
 
 
 def _note(course: Course, **values: str | None) -> None:

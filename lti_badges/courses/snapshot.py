@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from lti_badges.core import clock
@@ -20,7 +20,9 @@ from lti_badges.store import (
     CourseMember,
     LineItem,
     MemberResult,
+    insert_missing,
 )
+from lti_badges.store.courses import LEARNER, OTHER, STAFF
 from lti_badges.values.course import (
     COURSE_GRADE_KEY,
     Completion,
@@ -29,8 +31,15 @@ from lti_badges.values.course import (
     Member,
     Result,
     ResultState,
+    Role,
+    Tracking,
+    role_of,
 )
 from lti_badges.values.score import plain
+
+FEW = 5
+"""A course of fewer members may lose most of them from one day to the next."""
+BELIEVED_AFTER = timedelta(days=1)
 
 
 def store_members(
@@ -38,23 +47,16 @@ def store_members(
 ) -> list[CourseMember]:
     """Insert or update members; `token` marks them as seen in this sync. Returns their rows."""
     subs = [member.sub for member in members]
-    known = {
-        row.sub: row
-        for row in session.scalars(
-            select(CourseMember).where(
-                CourseMember.course_id == course.id, CourseMember.sub.in_(subs)
-            )
-        )
-    }
+    known = _people(session, course, subs)
+    missing = dict.fromkeys(sub for sub in subs if sub not in known)
+    if missing:
+        new = [{"course_id": course.id, "sub": sub, "dirty": True} for sub in missing]
+        insert_missing(session, CourseMember, new, "course_id", "sub")
+        known |= _people(session, course, list(missing))
     rows = []
     for member in members:
-        row = known.get(member.sub)
-        if row is None:
-            row = known[member.sub] = CourseMember(
-                course_id=course.id, sub=member.sub, roles=[], can_earn=False, dirty=True
-            )
-            session.add(row)
-        _update_member(session, row, member)
+        row = known[member.sub]
+        _update_member(session, row, member, is_listed=token is not None)
         if token is not None:
             row.seen_in = token
         rows.append(row)
@@ -62,11 +64,25 @@ def store_members(
     return rows
 
 
-def _update_member(session: Session, row: CourseMember, member: Member) -> None:
-    before = (row.can_earn, row.present, row.email)
+def _people(session: Session, course: Course, subs: Sequence[str]) -> dict[str, CourseMember]:
+    found = session.scalars(
+        select(CourseMember).where(CourseMember.course_id == course.id, CourseMember.sub.in_(subs))
+    )
+    return {row.sub: row for row in found}
+
+
+def _update_member(session: Session, row: CourseMember, member: Member, *, is_listed: bool) -> None:
+    """What a roster (`is_listed`) or a launch says. The roster's word on who is a learner wins: a
+    teacher may look through a student's eyes."""
+    reach = _reach(row)
+    before = (row.can_earn, row.present, row.email, row.roster_says)
     row.roles = sorted(member.roles)
     row.status = member.status
-    row.can_earn = member.can_earn
+    if is_listed:
+        row.roster_says = _said_of(member)
+    row.can_earn = (
+        member.can_earn and row.roster_says in {None, LEARNER} and row.is_tracked is not False
+    )
     row.present = member.status != "Deleted"
     # A roster or launch without names withholds them; it does not say that they are gone.
     row.name = member.name or row.name
@@ -74,25 +90,71 @@ def _update_member(session: Session, row: CourseMember, member: Member) -> None:
     row.sourcedid = member.sourcedid or row.sourcedid
     if member.custom:
         row.custom = dict(row.custom or {}) | dict(member.custom)
-    if (row.can_earn, row.present, row.email) != before:
+    if (row.can_earn, row.present, row.email, row.roster_says) != before:
         row.changed_at = clock.now()
         row.dirty = True
-    if row.id and row.email and row.email != before[2]:
+    if _reach(row) != reach:
         release_waiting(session, row)
 
 
-def note_leavers(session: Session, course: Course, token: str) -> int:
-    """After a roster was read to its end: whoever it did not name has left; their awards stay."""
-    left = session.execute(
-        update(CourseMember)
-        .where(
-            CourseMember.course_id == course.id,
-            CourseMember.present.is_(True),
-            (CourseMember.seen_in.is_(None)) | (CourseMember.seen_in != token),
+def _reach(row: CourseMember) -> tuple[object, ...]:
+    """What a backend may need to know of a recipient."""
+    return row.email, row.name, row.sourcedid, dict(row.custom or {})
+
+
+def _said_of(member: Member) -> str:
+    if member.can_earn:
+        return LEARNER
+    return STAFF if role_of(member.roles) is Role.INSTRUCTOR else OTHER
+
+
+def note_tracking(session: Session, course: Course, told: Sequence[Tracking]) -> None:
+    """Whom the LMS itself does not treat as learners: they never earn, whatever the roster says."""
+    if not told:
+        return
+    tracked = {each.sub: each.tracked for each in told}
+    for row in _people(session, course, list(tracked)).values():
+        if row.is_tracked is tracked[row.sub]:
+            continue
+        was, row.is_tracked = row.is_tracked, tracked[row.sub]
+        if row.is_tracked:
+            row.can_earn = row.can_earn or (was is False and row.roster_says == LEARNER)
+        else:
+            row.can_earn = False
+        row.dirty = True
+
+
+def note_leavers(session: Session, course: Course, token: str) -> str | None:
+    """After a roster was read to its end: whoever it did not name has left; their awards stay.
+
+    Returns a sentence, and changes nothing, when it names too few to be true: nobody at all, or
+    less than half of those known; what stays so for a day is believed.
+    """
+    unnamed = (CourseMember.seen_in.is_(None)) | (CourseMember.seen_in != token)
+    here = (CourseMember.course_id == course.id, CourseMember.present.is_(True))
+    named = session.scalar(
+        select(func.count()).where(
+            CourseMember.course_id == course.id, CourseMember.seen_in == token
         )
-        .values(present=False, can_earn=False, dirty=True, changed_at=clock.now())
     )
-    return int(getattr(left, "rowcount", 0))
+    listed = (*here, CourseMember.roster_says.is_not(None))
+    known = session.scalar(select(func.count()).where(*listed)) or 0
+    still = session.scalar(select(func.count()).where(*listed, CourseMember.seen_in == token)) or 0
+    if not named or (known >= FEW and still * 2 < known):
+        since = course.roster_short_since or clock.now()
+        course.roster_short_since = since
+        if not named or clock.now() - since < BELIEVED_AFTER:
+            return (
+                f"The LMS's list of members names {still} of the {known} known ones, so it is not "
+                "believed: nobody is taken for having left, and no badge is taken away."
+            )
+    course.roster_short_since = None
+    session.execute(
+        update(CourseMember)
+        .where(*here, unnamed)
+        .values(present=False, can_earn=False, dirty=True, roster_says=None, changed_at=clock.now())
+    )
+    return None
 
 
 def store_gradables(
@@ -217,19 +279,21 @@ def _item_key(reading: Result | Completion) -> tuple[str, str]:
 
 def _update_result(row: MemberResult, reading: Result | Completion) -> bool:
     before = (row.state, row.score, row.maximum, row.completed_at, row.mark)
+    times = (row.graded_at, row.submitted_at, row.posted_at)
     after: tuple[str, Fraction | None, Fraction | None, datetime | None, str | None]
     if isinstance(reading, Completion):
         state = COMPLETED if reading.completed else NOT_COMPLETED
         after = (state, None, None, reading.completed_at, None)
     else:
         mark = None if reading.mark is None else reading.mark[:100]
+        row.graded_at, row.submitted_at = reading.graded_at, reading.submitted_at
+        row.posted_at = reading.posted_at
         after = (reading.state.value, reading.score, reading.maximum, None, mark)
     row.state, row.score, row.maximum, row.completed_at, row.mark = after
     row.read_at = reading.read_at
-    if after == before:
-        return False
-    row.changed_at = reading.read_at
-    return True
+    if after != before:
+        row.changed_at = reading.read_at
+    return after != before or times != (row.graded_at, row.submitted_at, row.posted_at)
 
 
 def note_read_in_full(session: Session, course: Course, kind: Kind, key: str, token: str) -> None:

@@ -40,6 +40,7 @@ from lti_badges.delivery.claims import (
     renew,
     short_pause,
 )
+from lti_badges.delivery.grade_passback import DUE, WITHDRAW
 from lti_badges.delivery.origin import NOT_OURS, note_origin
 from lti_badges.ledger.audit import record
 from lti_badges.ledger.states import change_state
@@ -194,7 +195,7 @@ def _settle(tool: ToolContext, taken: Claimed, result: DeliveryResult) -> State 
             note_outcome(backend, result.error, probe=taken.is_probe)
         why = result.error.message if result.error else result.note
         change_state(session, award, result.state, why=why)
-    if result.state is State.ISSUED and award.passed_back == "due":
+    if award.passed_back in {DUE, WITHDRAW} and result.state in {State.ISSUED, State.REVOKED}:
         tool.enqueue("pass_back", award.id)
     return result.state
 

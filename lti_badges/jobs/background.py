@@ -15,7 +15,7 @@ from lti_badges.catalogue.notices import due_notice_orders
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.delivery.deliver import enqueue_due
-from lti_badges.delivery.grade_passback import due_for_pass_back
+from lti_badges.delivery.grade_passback import due_columns, due_for_pass_back
 from lti_badges.delivery.reconcile import due_for_reconciliation
 from lti_badges.jobs.queue import Queue
 from lti_badges.lti.login import forget_expired
@@ -106,6 +106,8 @@ def housekeeping(queue: Queue) -> None:
     forget_expired(queue.tool.sessions)
     for backend_id in due_for_reconciliation(queue.tool):
         queue.tool.enqueue("reconcile", backend_id)
+    for rule_id in due_columns(queue.tool):
+        queue.tool.enqueue("column", rule_id)
     for platform_id in due_connections(queue.tool):
         queue.tool.enqueue("connection", platform_id)
 

@@ -19,7 +19,7 @@ from lti_badges.catalogue.notices import order_for
 from lti_badges.context import ToolContext, bound_to_course, bound_to_member
 from lti_badges.core.errors import NotFound, PlatformError, SettingsError
 from lti_badges.delivery.deliver import deliver
-from lti_badges.delivery.grade_passback import pass_back
+from lti_badges.delivery.grade_passback import pass_back, settle_column
 from lti_badges.delivery.reconcile import reconcile
 from lti_badges.pipeline import sync_course, sync_pushed_member
 from lti_badges.settings import Settings
@@ -39,6 +39,7 @@ class Queue:
                 ("deliver", self._deliver),
                 ("sync", self._sync),
                 ("pass_back", self._pass_back),
+                ("column", self._column),
                 ("member", self._member),
                 ("reconcile", self._reconcile),
                 ("connection", self._connection),
@@ -88,6 +89,10 @@ class Queue:
 
     def _pass_back(self, award_id: str) -> None:
         pass_back(self.tool, award_id)
+
+    def _column(self, rule_id: str) -> None:
+        with suppress(NotFound):
+            settle_column(self.tool, rule_id)
 
 
 def open_queue(tool: ToolContext) -> Queue:

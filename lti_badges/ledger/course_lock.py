@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from lti_badges.context import ToolContext
 from lti_badges.core.errors import NotFound
-from lti_badges.store import Course, CourseMember
+from lti_badges.store import Course, CourseMember, insert_missing
 
 
 @contextmanager
@@ -25,6 +25,17 @@ def writing(tool: ToolContext, course_id: str) -> Iterator[tuple[Session, Course
         if course is None:
             raise NotFound("There is no such course.")
         yield session, course
+
+
+def course_row(session: Session, deployment_id: str, context_id: str) -> Course:
+    """The course's row, made if it is missing, and locked: first launches may come at once."""
+    new = {"deployment_id": deployment_id, "context_id": context_id}
+    mine = (Course.deployment_id == deployment_id, Course.context_id == context_id)
+    found = session.scalar(select(Course).where(*mine).with_for_update())
+    if found is None:
+        insert_missing(session, Course, [new], "deployment_id", "context_id")
+        found = session.scalars(select(Course).where(*mine).with_for_update()).one()
+    return found
 
 
 def mark_all_dirty(session: Session, course_id: str) -> None:

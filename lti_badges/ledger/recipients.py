@@ -27,7 +27,7 @@ def recipient_key(member: CourseMember) -> str:
 
 
 def release_waiting(session: Session, member: CourseMember) -> None:
-    """Awards that waited for this member's e-mail go on with it."""
+    """Awards that waited for something of this member (e-mail, name, id) go on with it."""
     waiting = session.scalars(
         select(Award).where(
             Award.member_id == member.id, Award.state == State.NEEDS_RECIPIENT.value
@@ -38,4 +38,4 @@ def release_waiting(session: Session, member: CourseMember) -> None:
         award.recipient_key = recipient_key(member)
         award.next_attempt_at = clock.now()
         award.error = None
-        change_state(session, award, State.PENDING, why="The learner's e-mail is known now.")
+        change_state(session, award, State.PENDING, why="More is known of the learner now.")

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from lti_badges.core import clock
 from lti_badges.ledger.audit import SYSTEM, record
+from lti_badges.ledger.holding import HELD, note_holding
 from lti_badges.store import Award, State
 
 
@@ -15,6 +16,12 @@ def change_state(
 ) -> None:
     """Move an award to another state, with its event."""
     was, award.state = award.state, to.value
+    if (was in HELD) is not (to in HELD):
+        note_holding(session, [award])
+    if to is State.REVOKED and award.passed_back in {"due", "done"}:
+        # What was written to the gradebook is taken back; what was not written never is.
+        award.passed_back = "withdraw" if award.passed_back == "done" else "none"
+        award.pass_back_at, award.pass_back_attempts = None, 0
     record(
         session,
         "award_state",

@@ -106,6 +106,11 @@ class LMS:
     )
     """What is left for the admin to do in this LMS, as sentences."""
 
+    column_note: ClassVar[str] = (
+        "The column has 1 point, and counts as such in course totals: LTI can't keep it out. If "
+        "you want it to count nothing, give it the weight 0 in your gradebook."
+    )
+    """What an instructor must know of the gradebook columns that this tool makes here."""
     sign_in: ClassVar[SignIn | None] = None
     """How instructors sign in to its own API, where they can."""
     push_key_set: ClassVar[str | None] = None
@@ -292,6 +297,11 @@ class LMS:
         """One line item's results by AGS."""
         return ags.results(self.course.service, gradable.key, learners.one, limit=self.rows_a_page)
 
-    def score_extensions(self) -> dict[str, Any]:
-        """What this platform wants to be told with a score that passes a badge back."""
+    def column_extensions(self) -> dict[str, Any]:
+        """What this platform wants to be told with a column that this tool makes."""
+        return {}
+
+    def score_extensions(self, *, clears: bool = False) -> dict[str, Any]:
+        """What this platform wants to be told with a score that passes a badge back, or with what
+        `clears` it."""
         return {}

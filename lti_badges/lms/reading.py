@@ -17,10 +17,11 @@ from lti_badges.values.course import (
     ReadInFull,
     Reading,
     Result,
+    Tracking,
     Unread,
 )
 
-Value = Result | Completion
+Value = Result | Completion | Tracking
 Takes = Callable[[Gradable], bool]
 
 

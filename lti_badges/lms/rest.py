@@ -18,6 +18,7 @@ from lti_badges.core.errors import (
 from lti_badges.core.http import Http, Reply, host_of
 from lti_badges.core.links import same_origin
 from lti_badges.core.paging import addressed, linked
+from lti_badges.core.text import as_text
 from lti_badges.lms.base import CourseHandle
 from lti_badges.lms.oauth import TOKEN, is_fresh, parsed
 from lti_badges.values.score import exact
@@ -135,9 +136,10 @@ def rows(answer: Any, name: str | None = None) -> list[dict[str, Any]]:
 
 def id_of(row: Mapping[str, Any], name: str = "id") -> str:
     """The id of something listed. Raises PlatformDown for one without."""
-    if row.get(name) in {None, ""}:
+    found = as_text(row.get(name))
+    if not found:
         raise PlatformDown("The LMS's answer can't be read: an id is missing.", code="unreadable")
-    return str(row[name])
+    return found
 
 
 def number(value: object) -> Fraction | None:

@@ -37,10 +37,11 @@ SOURCE = "LTI gradebook service"
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A score to write (AGS 2.0 §3.4). `extensions` are a platform's own keys."""
+    """A score to write (AGS 2.0 §3.4); `given` None takes back what was written. `extensions` are a
+    platform's own keys."""
 
     sub: str
-    given: Fraction
+    given: Fraction | None
     maximum: Fraction
     comment: str = ""
     activity_progress: str = "Completed"
@@ -107,7 +108,14 @@ def results(
 
 
 def create_line_item(
-    service: Service, url: str, *, label: str, maximum: Fraction, resource_id: str, tag: str
+    service: Service,
+    url: str,
+    *,
+    label: str,
+    maximum: Fraction,
+    resource_id: str,
+    tag: str,
+    extensions: Mapping[str, Any] | None = None,
 ) -> Gradable:
     """A column of our own. Raises NoRight where the platform allows no column management."""
     body = _json_bytes(
@@ -116,6 +124,7 @@ def create_line_item(
             "scoreMaximum": float(maximum),
             "resourceId": resource_id,
             "tag": tag,
+            **(extensions or {}),
         }
     )
     reply = service.send(
@@ -128,6 +137,25 @@ def create_line_item(
     if made is None or made.key == NO_ID:
         raise PlatformDown("The new grade item's answer can't be read.", code="unreadable")
     return made
+
+
+class LineItemGone(Gone):
+    """The line item itself was deleted, not the learner."""
+
+    code = "line_item_gone"
+
+
+def delete_line_item(service: Service, url: str) -> None:
+    """Removes a column with all its results. Raises Gone when it is not there, NoRight where the
+    platform does not let the tool. AGS 2.0 §3.2.8."""
+    service.send("DELETE", url, scope=LINEITEM)
+
+
+def line_item_exists(service: Service, url: str, scopes: frozenset[str]) -> bool:
+    """Whether a column is still there. AGS 2.0 §3.2.6."""
+    scope = listing_scope(scopes)
+    reply = service.send("GET", url, scope=scope, accept=LINEITEM_TYPE, allow=frozenset({404, 410}))
+    return reply.ok
 
 
 class _Clockwork:
@@ -152,11 +180,12 @@ _clockwork = _Clockwork()
 _CONFLICT_WAIT_S = 1.1
 
 
-def post_score(service: Service, line_item_url: str, score: Score) -> None:
-    """Writes a score. A 409 (an equal or newer timestamp is stored) is repeated once, later.
+def post_score(service: Service, line_item_url: str, score: Score, scopes: frozenset[str]) -> None:
+    """Writes a score, or takes it back. A 409 (an equal or newer timestamp is stored) is repeated
+    once, later.
 
     Raises Gone when the platform says that this user can't be graded (left, or no learner),
-    NoRight and PlatformDown as ever. AGS 2.0 §3.4.
+    LineItemGone when the column was deleted, NoRight and PlatformDown as ever. AGS 2.0 §3.4.
     """
     url = service_path(line_item_url, "scores")
     statuses = frozenset({400, 403, 404, 409, 422})
@@ -179,6 +208,8 @@ def post_score(service: Service, line_item_url: str, score: Score) -> None:
         raise PlatformDown("A newer score is stored already; ours comes later.", code="conflict")
     if reply.status == 403:
         raise NoRight("The platform refuses to take scores from this tool.")
+    if reply.status == 404 and not line_item_exists(service, line_item_url, scopes):
+        raise LineItemGone("The gradebook column was deleted in the LMS.")
     raise Gone(
         f"The platform takes no score for this learner (error {reply.status}); they may have left "
         "the course or can't be graded."
@@ -186,15 +217,21 @@ def post_score(service: Service, line_item_url: str, score: Score) -> None:
 
 
 def _score_body(score: Score, moment: datetime) -> dict[str, Any]:
-    return {
+    said = {
         "userId": score.sub,
-        "scoreGiven": float(score.given),
-        "scoreMaximum": float(score.maximum),
         "comment": score.comment,
         "timestamp": moment.astimezone(UTC).isoformat(timespec="milliseconds"),
+        **score.extensions,
+    }
+    if score.given is None:
+        # What clears a score everywhere (AGS 2.0 §3.4.5; Blackboard, Canvas and Moodle alike).
+        return {**said, "activityProgress": "Initialized", "gradingProgress": "NotReady"}
+    return {
+        **said,
+        "scoreGiven": float(score.given),
+        "scoreMaximum": float(score.maximum),
         "activityProgress": score.activity_progress,
         "gradingProgress": score.grading_progress,
-        **score.extensions,
     }
 
 
@@ -234,7 +271,9 @@ def _result(line_item_url: str, entry: Any, read_at: datetime) -> Result | None:
         state = ResultState.MISSING
     else:
         state = ResultState.PENDING if score is None else ResultState.GRADED
-    return Result(line_item_url, sub, state, score, maximum, read_at)
+    # Moodle and others name the time of the grade besides the specification (AGS 2.0 §3.3).
+    graded_at = clock.told(entry.get("timestamp"))
+    return Result(line_item_url, sub, state, score, maximum, read_at, graded_at=graded_at)
 
 
 def _number(value: object) -> Fraction | None:

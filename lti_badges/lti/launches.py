@@ -23,7 +23,7 @@ from lti_badges.lti.claims import Launch, parse_launch
 from lti_badges.lti.id_token import AGAIN, verified_claims
 from lti_badges.lti.keysets import KeySets
 from lti_badges.lti.login import hashed
-from lti_badges.store import Deployment, Login, Platform, Sessions
+from lti_badges.store import Deployment, Login, Platform, Sessions, insert_missing
 
 STARTED, WAITING = "started", "waiting"
 APPROVED, PENDING = "approved", "pending"
@@ -241,16 +241,21 @@ def _deployment(services: LaunchServices, platform: Platform, launch: Launch) ->
 
 
 def _noted(session: Session, platform: Platform, launch: Launch) -> Deployment:
-    row = Deployment(
-        platform_id=platform.id,
-        deployment_id=launch.deployment_id,
-        guid=launch.platform_guid,
-        # Where institutions share a client id, only a person can say whose it is.
-        state=APPROVED if platform.trust_all_deployments and platform.institution_id else PENDING,
-    )
-    session.add(row)
-    session.flush()
-    return row
+    # Where institutions share a client id, only a person can say whose it is.
+    approved = platform.trust_all_deployments and platform.institution_id is not None
+    new = {
+        "platform_id": platform.id,
+        "deployment_id": launch.deployment_id,
+        "guid": launch.platform_guid,
+        "state": APPROVED if approved else PENDING,
+    }
+    insert_missing(session, Deployment, [new], "platform_id", "deployment_id")
+    return session.scalars(
+        select(Deployment).where(
+            Deployment.platform_id == platform.id,
+            Deployment.deployment_id == launch.deployment_id,
+        )
+    ).one()
 
 
 _REASONS = {

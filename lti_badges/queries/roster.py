@@ -186,7 +186,7 @@ def flagged(tool: ToolContext, course_id: str) -> list[tuple[str, str, str, str]
 
 
 def awards_csv(tool: ToolContext, course_id: str) -> Iterator[str]:
-    """All awards of a course as CSV, some lines at a time, for a spreadsheet."""
+    """All awards of a course as CSV, a line at a time, for a spreadsheet."""
     tool.require(Permission.SEE_LEARNERS)
     tool.require(Permission.SEE_GRADES)
     return _csv_lines(tool, course_id)
@@ -213,7 +213,8 @@ def _csv_lines(tool: ToolContext, course_id: str) -> Iterator[str]:
             query = query.where(tuple_(by_name, Award.id) > tuple_(*map(literal, after)))
         with tool.sessions() as session:
             rows = session.execute(query).all()
-        yield "".join(_award_line(tool, award, member, badge) for award, member, badge, _ in rows)
+        for award, member, badge, _ in rows:
+            yield _award_line(tool, award, member, badge)
         if len(rows) < EXPORTED:
             return
         after = (rows[-1][3], rows[-1][0].id)
@@ -355,8 +356,8 @@ def _told(event: AuditEvent) -> str:
     if event.kind == "flag_kept":
         return "The instructor let the badge stand"
     if event.kind == "pass_back":
-        error = detail.get("error")
-        return f"Score for the gradebook: {error or 'written'}"
+        done = "taken back" if detail.get("outcome") == "withdrawn" else "written"
+        return f"Score for the gradebook: {detail.get('error') or done}"
     return event.kind.replace("_", " ").capitalize()
 
 

@@ -16,6 +16,7 @@ from lti_badges.courses.push import PUSHED_AT
 from lti_badges.courses.read import LIST_ERROR, ODD_ROWS
 from lti_badges.ledger.rules_in_force import wanted_gradables
 from lti_badges.store import Course, LineItem
+from lti_badges.store.leases import is_free
 from lti_badges.values.course import Kind
 
 
@@ -42,7 +43,8 @@ class Source:
 class CourseSources:
     """When a course was and will be read, and what stands in the way. `pushed_at` is when the LMS
     last told of a change by itself; `list_error` why sections, groups and the like can't be listed;
-    `odd_rows` which rows of the LMS were left out, in sentences.
+    `odd_rows` which rows of the LMS were left out, in sentences. While a worker reads it,
+    `reading_since` and `progress` (“200 members”) tell how far it is.
     """
 
     synced_at: datetime | None
@@ -55,6 +57,8 @@ class CourseSources:
     pushed_at: datetime | None = None
     list_error: str | None = None
     odd_rows: tuple[str, ...] = ()
+    reading_since: datetime | None = None
+    progress: str | None = None
 
 
 def course_sources(tool: ToolContext, course_id: str) -> CourseSources:
@@ -80,6 +84,8 @@ def course_sources(tool: ToolContext, course_id: str) -> CourseSources:
         pushed_at=clock.parse_iso(pushed) if pushed else None,
         list_error=course.settings.get(LIST_ERROR),
         odd_rows=_odd_rows(course),
+        reading_since=None if is_free(course.sync_lease_until) else course.sync_started_at,
+        progress=None if is_free(course.sync_lease_until) else course.sync_progress,
     )
 
 

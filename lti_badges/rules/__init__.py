@@ -15,7 +15,7 @@ from lti_badges.rules.criteria import (
 from lti_badges.rules.evaluate import evaluate
 from lti_badges.rules.facts import Facts
 from lti_badges.rules.joining import AllOf, AnyOf, AtLeastN, Joined, NoneOf, leaves
-from lti_badges.rules.policy import OnFall, Policy
+from lti_badges.rules.policy import CountsAt, OnFall, Policy
 from lti_badges.rules.storage import dump, load
 from lti_badges.rules.verdict import Judgement, Outcome
 
@@ -25,6 +25,7 @@ __all__ = [
     "AnyOf",
     "AtLeastN",
     "BadgeHeld",
+    "CountsAt",
     "CourseCompleted",
     "CourseGradeAtLeast",
     "Criterion",

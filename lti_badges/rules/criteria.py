@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
-from lti_badges.rules.facts import Facts
+from lti_badges.rules.facts import BY_BADGE, Facts
 from lti_badges.rules.judging import (
     judge_completion,
     judge_item_change,
@@ -184,6 +184,8 @@ class BadgeHeld:
             value="held" if held else "not held",
             needed="held",
             progress=Fraction(int(held)),
+            at=facts.badges_since.get(self.achievement_id),
+            by=BY_BADGE,
         )
 
     def describe(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from lti_badges.rules.policy import Policy
+from lti_badges.rules.policy import CountsAt, Policy
 from lti_badges.values.course import (
     COURSE_COMPLETION,
     COURSE_GRADE_KEY,
@@ -15,6 +15,9 @@ from lti_badges.values.course import (
     Result,
     ResultState,
 )
+
+BY_READING, BY_COMPLETION, BY_BADGE = "read", "completed", "badge"
+"""Whose time it is, besides those of `CountsAt`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +32,18 @@ class Facts:
     results: Mapping[str, Result] = field(default_factory=dict)
     completions: Mapping[str, Completion] = field(default_factory=dict)
     badges_held: AbstractSet[str] = frozenset()
+    badges_since: Mapping[str, datetime] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     gone: AbstractSet[str] = frozenset()
     unsettled: bool = False
+    counts_at: CountsAt = CountsAt.GRADED
 
     def under(self, policy: Policy, now: datetime) -> Facts:
         """The same as a rule with this policy may take them: hidden grades count or not, and those
         that changed just now are still pending (`unsettled` when there is one)."""
         if not policy.counts_hidden and not policy.settle_minutes:
-            return self
+            return replace(self, counts_at=policy.counts_at)
         settled = now - timedelta(minutes=policy.settle_minutes)
         results, unsettled = {}, False
         for key, result in self.results.items():
@@ -50,7 +55,19 @@ class Facts:
             if state is ResultState.GRADED and changed_at is not None and changed_at > settled:
                 state, unsettled = ResultState.PENDING, True
             results[key] = replace(result, state=state)
-        return replace(self, results=results, unsettled=unsettled)
+        return replace(self, results=results, unsettled=unsettled, counts_at=policy.counts_at)
+
+    def when(self, result: Result) -> tuple[datetime, str]:
+        """When a result was achieved, and whose time that is: the LMS's own that the rule asks
+        for, else `read`, the first reading that showed it."""
+        told = {
+            CountsAt.GRADED: result.graded_at,
+            CountsAt.SUBMITTED: result.submitted_at,
+            CountsAt.POSTED: result.posted_at,
+        }[self.counts_at]
+        if told is None:
+            return result.changed_at or result.read_at, BY_READING
+        return min(told, result.read_at), self.counts_at.value
 
     def item_change(self, key: str, label: str) -> str | None:
         """Why an item can't be judged as the rule knows it: it is gone, or has another name."""

@@ -39,6 +39,7 @@ class AtLeastN:
             needed=str(self.n),
             progress=sum(nearest, Fraction(0)) / self.n,
             parts=parts,
+            **_when(parts, self.n),
         )
 
     def describe(self) -> str:
@@ -68,6 +69,7 @@ class AllOf:
             hint=listed([part.hint for part in parts if part.hint], "and"),
             progress=sum((_progress(part) for part in parts), Fraction(0)) / len(parts),
             parts=parts,
+            **_when(parts, len(parts)),
         )
 
     def describe(self) -> str:
@@ -147,6 +149,18 @@ def leaves(criterion: Criterion) -> Iterator[Criterion]:
 def _need_some(criteria: Sequence[Criterion]) -> None:
     if not criteria:
         raise ValueError("a rule needs at least one criterion")
+
+
+def _when(parts: Sequence[Judgement], needed: int) -> dict[str, Any]:
+    """When the last of as many as are needed was met, by the LMS's time where it tells one."""
+    met = sorted(
+        ((part.at, part.by) for part in parts if part.outcome is Outcome.MET and part.at),
+        key=lambda each: each[0],
+    )
+    if not met or sum(part.outcome is Outcome.MET for part in parts) < needed:
+        return {}
+    at, by = met[min(needed, len(met)) - 1]
+    return {"at": at, "by": by}
 
 
 def _nested(criterion: Criterion) -> str:

@@ -19,11 +19,13 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Any
 
-from lti_badges.rules.facts import Facts
+from lti_badges.rules.facts import BY_COMPLETION, BY_READING, Facts
 from lti_badges.rules.verdict import Judgement, Outcome
 from lti_badges.values.course import Completion, Result, ResultState
 from lti_badges.values.score import Points, percent, plain
 
+NO_VALUE = "none"
+"""The value of a judgement that found nothing recorded."""
 _UNKNOWN_STATES = {
     ResultState.EXCUSED: "this learner is excused, so the instructor decides",
     ResultState.HIDDEN: "graded, but not released to the learner yet",
@@ -46,7 +48,7 @@ def judge_result(
     needed, source = percent(share), facts.sources.get(key)
     if result is None:
         return _unread(label, needed, source)
-    seen = _seen(needed, source, result)
+    seen = _seen(needed, source, result, facts)
     if result.state is ResultState.GRADED and result.score is None and result.mark:
         text = f"{label}: graded “{result.mark}”, which is no number of points"
         return Judgement(Outcome.UNKNOWN, label, text, value=result.mark, **seen)
@@ -65,7 +67,7 @@ def judge_mark(
     needed, source = " or ".join(marks), facts.sources.get(key)
     if result is None:
         return _unread(label, needed, source)
-    seen = _seen(needed, source, result)
+    seen = _seen(needed, source, result, facts)
     if result.state is ResultState.GRADED and result.mark is None and result.score is not None:
         text = f"{label}: {plain(result.score)} points, but no grade in words"
         return Judgement(Outcome.UNKNOWN, label, text, value=plain(result.score), **seen)
@@ -84,8 +86,9 @@ def judge_mark(
     )
 
 
-def _seen(needed: str, source: str | None, result: Result) -> dict[str, Any]:
-    return {"needed": needed, "source": source, "read_at": result.read_at}
+def _seen(needed: str, source: str | None, result: Result, facts: Facts) -> dict[str, Any]:
+    at, by = facts.when(result)
+    return {"needed": needed, "source": source, "read_at": result.read_at, "at": at, "by": by}
 
 
 def _ungraded(label: str, state: ResultState, seen: dict[str, Any]) -> Judgement:
@@ -95,7 +98,9 @@ def _ungraded(label: str, state: ResultState, seen: dict[str, Any]) -> Judgement
         return Judgement(Outcome.UNKNOWN, label, text, value=state.value, **seen)
     needed = seen["needed"]
     text, hint = f"{label}: no grade yet, needs {needed}", f"Reach {needed} in {label}"
-    return Judgement(Outcome.NOT_YET, label, text, hint, value="none", progress=Fraction(0), **seen)
+    return Judgement(
+        Outcome.NOT_YET, label, text, hint, value=NO_VALUE, progress=Fraction(0), **seen
+    )
 
 
 def _word(mark: str) -> str:
@@ -120,7 +125,15 @@ def judge_membership(
         progress=Fraction(int(within)),
         source=source,
         read_at=membership.read_at,
+        **_done(membership),
     )
+
+
+def _done(completion: Completion) -> dict[str, Any]:
+    """The LMS's own time of a completion, else the first reading that showed it."""
+    if completion.completed_at is not None:
+        return {"at": min(completion.completed_at, completion.read_at), "by": BY_COMPLETION}
+    return {"at": completion.changed_at or completion.read_at, "by": BY_READING}
 
 
 def _judge_points(
@@ -171,6 +184,7 @@ def judge_completion(
         progress=Fraction(int(done)),
         source=source,
         read_at=completion.read_at,
+        **_done(completion),
     )
 
 

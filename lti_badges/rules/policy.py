@@ -20,6 +20,14 @@ class OnFall(StrEnum):
     REVOKE = "revoke"
 
 
+class CountsAt(StrEnum):
+    """Which of the LMS's times says when a grade was achieved; a completion has its own."""
+
+    GRADED = "graded"
+    SUBMITTED = "submitted"
+    POSTED = "posted"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """`grace_days` counts from when the fall was first seen; it matters for REVOKE only. A badge is
@@ -30,7 +38,8 @@ class Policy:
     was met by the end of the day `not_after` (UTC).
 
     `counts_hidden` takes grades that learners can't see yet; a grade counts once it has stood for
-    `settle_minutes`, for LMSes that recalculate."""
+    `settle_minutes`, for LMSes that recalculate. When it was achieved is the LMS's time that
+    `counts_at` names; where it tells none, the first reading that showed it."""
 
     on_fall: OnFall = OnFall.KEEP
     grace_days: int = 7
@@ -42,6 +51,7 @@ class Policy:
     delay_days: int = 0
     counts_hidden: bool = False
     settle_minutes: int = 0
+    counts_at: CountsAt = CountsAt.GRADED
 
     def opens_at(self, met_since: datetime) -> datetime:
         """From when a badge is given for what has been met since then."""

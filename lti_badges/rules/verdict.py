@@ -28,7 +28,8 @@ class Judgement:
     `text` is a whole sentence part ("Final quiz: 46 of 50 = 92 %, needs 80 %"), `hint` says what
     is still missing, `progress` is the share of the way to the threshold from 0 to 1 where that
     makes sense, `points` the numbers of a graded item, `source` and `read_at` say where and when
-    the value was seen.
+    the value was seen. A met one was achieved at `at`, by the time of `by`: one of the LMS's own,
+    or “read”.
     """
 
     outcome: Outcome
@@ -42,6 +43,8 @@ class Judgement:
     read_at: datetime | None = None
     points: Points | None = None
     parts: tuple[Judgement, ...] = ()
+    at: datetime | None = None
+    by: str | None = None
 
     def leaves(self) -> Iterator[Judgement]:
         """The judged criteria themselves, without the all/any around them, in the rule's order."""
@@ -64,6 +67,8 @@ class Judgement:
             "read_at": None if self.read_at is None else self.read_at.isoformat(),
             "points": None if self.points is None else [str(each) for each in astuple(self.points)],
             "parts": [part.to_json() for part in self.parts],
+            "at": None if self.at is None else self.at.isoformat(),
+            "by": self.by,
         }
 
     @classmethod
@@ -82,6 +87,8 @@ class Judgement:
             read_at=None if stored["read_at"] is None else clock.parse_iso(stored["read_at"]),
             points=_points(stored.get("points")),
             parts=tuple(cls.from_json(part) for part in stored["parts"]),
+            at=clock.parse_iso(stored["at"]) if stored.get("at") else None,
+            by=stored.get("by"),
         )
 
 

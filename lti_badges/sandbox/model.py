@@ -44,6 +44,8 @@ class Item:
     scores: dict[str, Fraction] = field(default_factory=dict)
     comments: dict[str, str] = field(default_factory=dict)
     scored_at: dict[str, datetime] = field(default_factory=dict)
+    graded_at: dict[str, datetime] = field(default_factory=dict)
+    submitted_at: dict[str, datetime] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
     excused: set[str] = field(default_factory=set)
@@ -78,6 +80,7 @@ class Course:
     completed: dict[str, datetime] = field(default_factory=dict)
     activities: dict[str, str] = field(default_factory=dict)
     done: dict[str, set[str]] = field(default_factory=dict)
+    untracked: set[str] = field(default_factory=set)
     concluded: bool = False
     copied_from: list[str] = field(default_factory=list)
 

@@ -124,6 +124,8 @@ def score(course_id: str, item_id: str) -> Response:
         if body["gradingProgress"] == "FullyGraded" and body.get("scoreGiven") is not None:
             share = exact(body["scoreGiven"]) / exact(body["scoreMaximum"])
             item.scores[sub] = min(share, Fraction(1)) * item.maximum
+        elif body["gradingProgress"] != "PendingManual":
+            item.scores.pop(sub, None)  # as Canvas, Moodle and Blackboard do
         item.comments[sub] = str(body.get("comment", ""))
     return Response(status=200)
 

@@ -38,8 +38,9 @@ from lti_badges.store.migrate import is_current, upgrade
 from lti_badges.store.people import Consent, Person
 from lti_badges.store.platforms import Deployment, Invitation, Login, Platform, PlatformChange
 from lti_badges.store.scope import EVERY_INSTITUTION, WrongInstitution, institution_of
-from lti_badges.store.session import Sessions, is_busy, open_engine, open_sessions
+from lti_badges.store.session import Sessions, after_commit, is_busy, open_engine, open_sessions
 from lti_badges.store.signing_keys import KeyRow, SigningKeys
+from lti_badges.store.upsert import insert_missing
 
 __all__ = [
     "COMPLETED",
@@ -84,7 +85,9 @@ __all__ = [
     "State",
     "StatusList",
     "WrongInstitution",
+    "after_commit",
     "ensure_institution",
+    "insert_missing",
     "institution_of",
     "is_busy",
     "is_current",

@@ -175,6 +175,10 @@ class LineItem(Base):
     error_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+LEARNER, STAFF, OTHER = "learner", "staff", "other"
+"""What a roster says of somebody."""
+NO_ROSTER = "no_roster"
+"""The course's setting that its LMS tells this tool no roster."""
 COMPLETED, NOT_COMPLETED = "completed", "not_completed"
 """The states of a completion or membership; a result's are those of ResultState."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ POOL_WAIT_S = 10
 KEPT_CONNECTIONS = 5
 CONNECTIONS = 18
 """At most in one process: a web process and four workers fit PostgreSQL's default of 100."""
-_WRITES = "writes"
+_WRITES, _LATER = "writes", "after_commit"
 # SQLSTATE: connection trouble, too many connections, shutting down, a lock or statement timeout.
 _BUSY_STATES = ("08", "53", "55P03", "57")
 
@@ -34,8 +34,18 @@ class Sessions(sessionmaker[Session]):
         """One writing transaction: committed at the end, rolled back by an exception. On SQLite it
         takes the write lock at once: a transaction that reads first and writes later fails with
         “database is locked” whatever the timeout, this one waits its turn."""
-        with self(bind=for_writing(self.kw["bind"])) as session, session.begin():
-            yield session
+        with self(bind=for_writing(self.kw["bind"])) as session:
+            with session.begin():
+                yield session
+            later = session.info.pop(_LATER, ())
+        for work in later:
+            work(self)
+
+
+def after_commit(session: Session, work: Callable[[Sessions], None]) -> None:
+    """Do something in a transaction of its own once this one is committed: what touches rows that
+    other transactions lock in another order."""
+    session.info.setdefault(_LATER, []).append(work)
 
 
 def open_engine(database_url: str, connections: int = CONNECTIONS) -> Engine:

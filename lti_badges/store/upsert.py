@@ -23,6 +23,6 @@ def insert_missing(
         return
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     session.execute(
-        dialect.insert(model).on_conflict_do_nothing(index_elements=list(unique)),
+        dialect.insert(model.__table__).on_conflict_do_nothing(index_elements=list(unique)),
         [dict(row) for row in rows],
     )

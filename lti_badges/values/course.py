@@ -77,8 +77,10 @@ class Member:
 
     @property
     def can_earn(self) -> bool:
-        """An active learner who is neither staff here nor a test user."""
-        return self.status == "Active" and not self.is_test and role_of(self.roles) is Role.LEARNER
+        """An active learner who is neither staff here, nor an observer, nor a test user."""
+        if self.status != "Active" or self.is_test or "Mentor" in context_roles(self.roles):
+            return False
+        return role_of(self.roles) is Role.LEARNER
 
 
 class Kind(StrEnum):
@@ -136,7 +138,8 @@ class ResultState(StrEnum):
 class Result:
     """One learner's result (AGS 2.0 §3.3), exact points of maximum. `key` is the gradable's;
     the course grade has COURSE_GRADE_KEY. `mark` is the grade in words (“A-”, “complete”), where
-    the LMS grades by words; `changed_at` since when the value has been what it is."""
+    the LMS grades by words; `changed_at` since when the value has been what it is, as far as we
+    read it; the other times are the LMS's own, where it tells them."""
 
     key: str
     sub: str
@@ -146,6 +149,9 @@ class Result:
     read_at: datetime
     mark: str | None = None
     changed_at: datetime | None = None
+    graded_at: datetime | None = None
+    submitted_at: datetime | None = None
+    posted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +165,7 @@ class Completion:
     completed_at: datetime | None
     read_at: datetime
     is_group: bool = False
+    changed_at: datetime | None = None
 
     @property
     def kind(self) -> Kind:
@@ -187,5 +194,14 @@ class Unread:
     retry_after: float | None = None
 
 
-Reading = Result | Completion | ReadInFull | Unread
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """Whether the LMS itself treats somebody as a learner (Moodle's `istrackeduser`): its roster
+    may call staff without editing rights learners."""
+
+    sub: str
+    tracked: bool
+
+
+Reading = Result | Completion | Tracking | ReadInFull | Unread
 """What a course answers, streamed: values, and after each gradable whether that was all."""

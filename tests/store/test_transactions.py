@@ -39,7 +39,7 @@ def test_an_export_that_nobody_reads_on_holds_up_nobody(campus: Campus) -> None:
     campus.grade("5", 50)
     assert campus.enter("5").status_code == 200
     assert campus.sync().errors == []
-    assert list(lines) == []
+    assert not any(line.startswith("name,") for line in lines)
 
 
 def test_an_export_of_several_pages_names_everybody_once(

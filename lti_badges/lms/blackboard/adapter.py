@@ -17,6 +17,7 @@ from urllib.parse import quote
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, Unsupported
 from lti_badges.core.http import Http
+from lti_badges.core.text import as_text
 from lti_badges.lms.base import LMS, CourseHandle
 from lti_badges.lms.oauth import token_request
 from lti_badges.lms.reading import Learners, Reader, each, keyed, of_kind
@@ -45,6 +46,10 @@ class Blackboard(LMS):
     """Blackboard Learn by LTI, and by its REST API once an admin has connected it."""
 
     key = "blackboard"
+    column_note = (
+        "Blackboard counts the column as 1 point of the total: LTI can't keep it out. If you want "
+        "it to count nothing, leave it out of the overall grade's calculation in the gradebook."
+    )
     label = "Blackboard"
     families = ("blackboardlearn", "blackboard")
     hosted_origins = ("https://*.blackboard.com",)
@@ -283,7 +288,7 @@ def _result(gradable: Gradable, sub: str, row: Mapping[str, Any]) -> Result:
     shown = row.get("displayGrade")
     shown = shown if isinstance(shown, dict) else {}
     score, maximum = number(shown.get("score")), number(shown.get("possible")) or gradable.maximum
-    words = str(shown.get("text") or "").strip() if shown.get("scaleType") in WORDS else ""
+    words = str(shown.get("text") or "").strip() if as_text(shown.get("scaleType")) in WORDS else ""
     state = ResultState.MISSING if score is None and not words else ResultState.GRADED
     if row.get("exempt"):
         state = ResultState.EXCUSED

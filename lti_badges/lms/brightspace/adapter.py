@@ -52,6 +52,10 @@ class Brightspace(LMS):
     """Brightspace by LTI, and by its Valence API once an admin has connected it."""
 
     key = "brightspace"
+    column_note = (
+        "Brightspace counts the grade item as 1 point: LTI can't keep it out. If you want it to "
+        "count nothing, tick “Exclude from Final Grade Calculation” in it."
+    )
     label = "Brightspace"
     default_audience = AUDIENCE
     members_a_page = 100

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone
+from lti_badges.core.text import as_text
 from lti_badges.lms.brightspace.further_sources import next_objects
 from lti_badges.lms.rest import Rest, id_of, number, rows
 from lti_badges.values.course import COURSE_GRADE_KEY, Gradable, Kind, Result, ResultState
@@ -43,7 +44,7 @@ class Gradebook:
                 number(row.get("MaxPoints")),
                 GRADES,
                 is_own=name in own,
-                in_words=row.get("GradeType") in IN_WORDS,
+                in_words=as_text(row.get("GradeType")) in IN_WORDS,
                 is_hidden=bool(row.get("IsHidden")) or _is_ahead(row),
             )
         yield Gradable(Kind.COURSE_GRADE, COURSE_GRADE_KEY, "Final grade", None, GRADES)
@@ -125,7 +126,17 @@ def _result(gradable: Gradable, sub: str, value: Mapping[str, Any], *, is_open: 
         state = ResultState.HIDDEN
     elif is_open:
         state = ResultState.PENDING
-    return Result(gradable.key, sub, state, score, maximum, clock.now(), mark)
+    return Result(
+        gradable.key,
+        sub,
+        state,
+        score,
+        maximum,
+        clock.now(),
+        mark,
+        graded_at=clock.told(value.get("LastModified")),
+        posted_at=clock.told(value.get("ReleasedDate")),
+    )
 
 
 def _symbol(shown: object) -> str | None:

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, PlatformDown
+from lti_badges.core.text import as_text
 from lti_badges.lms.base import HISTORY, LMS, CourseHandle, Push
 from lti_badges.lms.canvas.connection import CONNECTION, SIGN_IN, grant
 from lti_badges.lms.canvas.developer_key import EXTENSION, developer_key, messages
@@ -58,6 +59,7 @@ LEARNER = "http://purl.imsglobal.org/vocab/lis/v2/membership#Learner"
 IN_WORDS = frozenset({"letter_grade", "gpa_scale", "pass_fail"})
 NO_LINK = frozenset({Gone.code, "http_400", "http_422"})
 MOST_IDS = 200_000
+SUBMISSION_TYPE = "https://canvas.instructure.com/lti/submission_type"
 SUBMISSION = "https://canvas.instructure.com/lti/submission"
 
 
@@ -69,6 +71,11 @@ class Canvas(LMS):
     """Canvas by LTI."""
 
     key = "canvas"
+    column_note = (
+        "Canvas makes an assignment of 1 point, which counts in the final grade: LTI can't keep "
+        "it out. If you want it to count nothing, tick “Do not count this assignment towards the "
+        "final grade” in it."
+    )
     label = "Canvas"
     families = ("canvas",)
     # One per environment, for all institutions: production, beta, test.
@@ -217,7 +224,7 @@ class Canvas(LMS):
                     number(item.get("points_possible")),
                     GRADES,
                     is_own=str(item.get("name")) in own,
-                    in_words=item.get("grading_type") in IN_WORDS,
+                    in_words=as_text(item.get("grading_type")) in IN_WORDS,
                 )
         yield from course_grades()
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, PROGRESS)
@@ -299,6 +306,9 @@ class Canvas(LMS):
                     gradable.maximum,
                     clock.now(),
                     mark_of(row) if gradable.in_words else None,
+                    graded_at=clock.told(row.get("graded_at")),
+                    submitted_at=clock.told(row.get("submitted_at")),
+                    posted_at=clock.told(row.get("posted_at")),
                 )
 
     def _grades(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
@@ -341,12 +351,16 @@ class Canvas(LMS):
     lti_tells = "Over LTI, Canvas shows this tool its own assignments only."
     lti_misses = "Canvas does not tell this over LTI; an admin can connect its own interface."
 
-    def score_extensions(self) -> dict[str, Any]:
+    def column_extensions(self) -> dict[str, Any]:
+        """An assignment that asks for nothing to be handed in."""
+        return {SUBMISSION_TYPE: {"type": "none"}}
+
+    def score_extensions(self, *, clears: bool = False) -> dict[str, Any]:
         """No new submission (it would re-date the learner's), and a teacher's grade stays."""
         return {
             SUBMISSION: {
                 "new_submission": False,
-                "preserve_score": True,
+                "preserve_score": not clears,
                 "prioritize_non_tool_grade": True,
             }
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lti_badges.core.text import as_text
 from lti_badges.lms.base import Push
 
 KEY_SET = "https://8axpcl50e4.execute-api.us-east-1.amazonaws.com/main/jwks"
@@ -28,7 +29,7 @@ TELLING = frozenset(
 def read_event(event: Mapping[str, Any]) -> Push | None:
     """The institution, the course and the person of an event that is worth a look."""
     metadata, body = _part(event, "metadata"), _part(event, "body")
-    if metadata.get("event_name") not in TELLING:
+    if as_text(metadata.get("event_name")) not in TELLING:
         return None
     guid = metadata.get("root_account_lti_guid")
     in_course = metadata.get("context_type") == "Course"

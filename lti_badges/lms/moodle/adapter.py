@@ -24,6 +24,7 @@ from lti_badges.core.errors import (
     Unsupported,
 )
 from lti_badges.core.http import host_of
+from lti_badges.core.text import as_text
 from lti_badges.lms.base import LMS, Capability
 from lti_badges.lms.moodle.errors import refusal
 from lti_badges.lms.moodle.further_sources import COMPETENCY, GROUP, MoodleMore
@@ -38,12 +39,13 @@ from lti_badges.values.course import (
     Kind,
     Result,
     ResultState,
+    Tracking,
 )
 from lti_badges.values.settings import Setting
 
 GRADES = "Moodle gradebook"
 COMPLETION = "Moodle completion"
-COMPLETE_STATES = frozenset({1, 2})  # 3 is "completed, but failed"
+COMPLETE_STATES = frozenset({"1", "2"})  # 3 is "completed, but failed"
 ITEM_PREFIX, ACTIVITY_PREFIX = "moodle-item:", "moodle-cm:"
 LINK_PREFIX, ACCESS = "moodle-link:", "Moodle Restrict access"
 
@@ -52,6 +54,10 @@ class Moodle(LMS):
     """Moodle by LTI, and by its web services once an admin has connected them."""
 
     key = "moodle"
+    column_note = (
+        "Moodle counts the column as 1 point of the course total: LTI can't keep it out. If you "
+        "want it to count nothing, set its weight to 0 in Grades, Gradebook setup."
+    )
     label = "Moodle"
     families = ("moodle",)
     # A registration belongs to one site, and gets one deployment.
@@ -119,7 +125,8 @@ class Moodle(LMS):
 
     def check(self) -> str:
         """Which site and user the token belongs to."""
-        site = self._call("core_webservice_get_site_info", None)
+        answer = self._call("core_webservice_get_site_info", None)
+        site = answer if isinstance(answer, dict) else {}
         return f"{site.get('sitename', 'Moodle')} let us in as {site.get('username', '?')}."
 
     def lti_gradables(self) -> Iterator[Gradable]:
@@ -186,7 +193,7 @@ class Moodle(LMS):
                 yield Gradable(
                     Kind.COURSE_GRADE, COURSE_GRADE_KEY, "Course grade", _maximum(item), GRADES
                 )
-            elif item.get("itemtype") in {"mod", "manual"} and item.get("id") is not None:
+            elif as_text(item.get("itemtype")) in {"mod", "manual"} and item.get("id") is not None:
                 yield Gradable(
                     Kind.ITEM,
                     f"{ITEM_PREFIX}{item['id']}",
@@ -219,11 +226,11 @@ class Moodle(LMS):
                 answer = self._call("core_completion_get_course_completion_status", userid=sub)
             except Gone:  # no longer enrolled, or a teacher: they complete nothing
                 continue
-            status = answer.get("completionstatus")
+            status = answer.get("completionstatus") if isinstance(answer, dict) else None
             if not isinstance(status, dict):
                 raise PlatformDown("Moodle's completion status can't be read.", code="unreadable")
             done = bool(status.get("completed"))
-            times = [_moment(part.get("timecompleted")) for part in rows(status, "completions")]
+            times = [clock.told(part.get("timecompleted")) for part in rows(status, "completions")]
             at = max((time for time in times if time), default=None) if done else None
             yield Completion(sub, COURSE_COMPLETION, done, at, clock.now())
 
@@ -237,18 +244,22 @@ class Moodle(LMS):
 
     def _activities_of(
         self, activities: Sequence[Gradable], learners: Learners
-    ) -> Iterator[Completion]:
+    ) -> Iterator[Completion | Tracking]:
         keys = {activity.key for activity in activities}
         for sub in learners.unfinished():
             try:
                 answer = self._call("core_completion_get_activities_completion_status", userid=sub)
             except Gone:
                 continue
-            for status in rows(answer, "statuses"):
+            statuses = rows(answer, "statuses")
+            # The roster calls teachers without editing rights learners; completion knows better.
+            tracked = not any(status.get("istrackeduser") is False for status in statuses)
+            yield Tracking(sub, tracked)
+            for status in statuses if tracked else ():
                 key = f"{ACTIVITY_PREFIX}{status.get('cmid')}"
                 if key in keys:
-                    done = status.get("state") in COMPLETE_STATES
-                    at = _moment(status.get("timecompleted")) if done else None
+                    done = as_text(status.get("state")) in COMPLETE_STATES
+                    at = clock.told(status.get("timecompleted")) if done else None
                     yield Completion(sub, key, done, at, clock.now())
 
     def _competencies_of(
@@ -309,13 +320,18 @@ def _result(key: str, sub: str, item: dict[str, Any], read_at: datetime) -> Resu
         state = ResultState.MISSING
     else:
         state = ResultState.GRADED
-    return Result(key, sub, state, score, maximum, read_at)
+    return Result(
+        key,
+        sub,
+        state,
+        score,
+        maximum,
+        read_at,
+        graded_at=clock.told(item.get("gradedategraded")),
+        submitted_at=clock.told(item.get("gradedatesubmitted")),
+    )
 
 
 def _maximum(item: dict[str, Any]) -> Fraction | None:
     top, floor = number(item.get("grademax")), number(item.get("grademin")) or Fraction(0)
     return None if top is None else top - floor
-
-
-def _moment(epoch: object) -> datetime | None:
-    return clock.from_epoch(epoch) if isinstance(epoch, int) and epoch > 0 else None

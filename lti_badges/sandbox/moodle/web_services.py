@@ -96,8 +96,14 @@ def _item(item: Item, sub: str) -> dict[str, Any]:
         "grademin": 0,
         "grademax": float(item.maximum),
         "gradeishidden": sub in item.hidden,
+        "gradedategraded": _epoch(item.graded_at.get(sub)),
+        "gradedatesubmitted": _epoch(item.submitted_at.get(sub)),
         "gradeneedsupdate": False,
     }
+
+
+def _epoch(moment: datetime | None) -> int | None:
+    return int(moment.timestamp()) if moment else None
 
 
 def _course_completion() -> dict[str, Any]:
@@ -125,7 +131,13 @@ def _activities_completion() -> dict[str, Any]:
     done = course.done.get(person.sub, set())
     return {
         "statuses": [
-            {"cmid": int(cmid), "state": int(cmid in done), "timecompleted": 0, "tracking": 2}
+            {
+                "cmid": int(cmid),
+                "state": int(cmid in done),
+                "timecompleted": 0,
+                "tracking": 2,
+                "istrackeduser": person.sub not in course.untracked,
+            }
             for cmid in course.activities
         ],
         "warnings": [],

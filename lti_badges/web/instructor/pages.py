@@ -78,7 +78,16 @@ def sync() -> str:
     report = sync_course(services().tool, current_course())
     for award_id in report.awards:
         services().tool.enqueue("deliver", award_id)
-    return badges_page()
+    if report.skipped:
+        return badges_page(
+            "The course is being read already, by another worker; how far it is stands below."
+        )
+    if report.errors:
+        return badges_page(f"The course was read, but not all of it: {' '.join(report.errors)}")
+    return badges_page(
+        f"The course was read: {report.members} members, {report.readings} results, "
+        f"{report.changed} of them changed."
+    )
 
 
 def _member(course_id: str, sub: str) -> str | None:

@@ -7,7 +7,7 @@ from datetime import date
 
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput
-from lti_badges.rules import OnFall, Policy
+from lti_badges.rules import CountsAt, OnFall, Policy
 from lti_badges.rules.policy import MAX_GRACE_DAYS, MAX_SETTLE_MINUTES, MAX_VALID_DAYS
 
 
@@ -48,7 +48,15 @@ def read_policy(form: Mapping[str, str]) -> Policy:
         int(delay),
         form.get("counts_hidden") == "on",
         int(settle),
+        _counts_at(form),
     )
+
+
+def _counts_at(form: Mapping[str, str]) -> CountsAt:
+    try:
+        return CountsAt(form.get("counts_at") or CountsAt.GRADED.value)
+    except ValueError:
+        raise InvalidInput("Choose which time of a grade counts.", field="counts_at") from None
 
 
 def _day(form: Mapping[str, str], name: str) -> date | None:

@@ -26,7 +26,7 @@ from lti_badges.catalogue.achievements import (
     create_achievement,
     use_backend,
 )
-from lti_badges.catalogue.connections import connection_of
+from lti_badges.catalogue.connections import connection_of, lms_of
 from lti_badges.context import ToolContext
 from lti_badges.core.errors import InvalidInput
 from lti_badges.pipeline import rehearse
@@ -96,7 +96,8 @@ def rehearsal() -> str | Response:
         page = render_template("instructor/_rehearsal.html", rehearsal=None, problem=problem)
         return Response(page, 422, {"HX-Retarget": "#rehearsal", "HX-Reswap": "innerHTML"})
     achievement_id = "" if fields.achievement_id == NEW_BADGE else fields.achievement_id
-    done = rehearse(tool, course, criterion, achievement_id or None, fields.policy)
+    rule_id = request.form.get("rule") or None
+    done = rehearse(tool, course, criterion, achievement_id or None, fields.policy, rule_id)
     graded = [node for node in fields.nodes if node.value.startswith(("item:", "course_grade:"))]
     thresholds = [f"percent-{node.number}" for node in graded]
     return render_template("instructor/_rehearsal.html", rehearsal=done, thresholds=thresholds)
@@ -111,7 +112,9 @@ def save() -> Response:
     criterion = criterion_of(fields, _options(tool, course))
     if rule_id := request.form.get("rule"):
         name = own_rule(rule_id).achievement.name
-        edit_rule(tool, rule_id, criterion, fields.policy, by=by)
+        ticked = request.form.get("take_back") == "on"
+        losers = frozenset(request.form.getlist("loses")) if ticked else frozenset()
+        edit_rule(tool, rule_id, criterion, fields.policy, by=by, take_from=losers)
         notice = f"The rule of “{name}” is saved."
     else:
         if not fields.achievement_id:
@@ -119,7 +122,7 @@ def save() -> Response:
         achievement_id = fields.achievement_id
         if achievement_id == NEW_BADGE:
             achievement_id = _made(f"{criterion.describe()}.")
-        save_rule(tool, course, achievement_id, criterion, fields.policy, by=by)
+        save_rule(tool, course, achievement_id, criterion, fields.policy, by=by, rehearsed=True)
         notice = _started(criterion, achievement_id, fields.policy)
     return announce(badges_page(notice), notice)
 
@@ -128,8 +131,12 @@ def save() -> Response:
 def change_rule(rule_id: str, change: str) -> str:
     """Pause, resume or remove a rule."""
     own_rule(rule_id)
-    changes = {"pause": pause_rule, "resume": resume_rule, "remove": remove_rule}
-    changes[change](services().tool, rule_id, by=current_access().actor)
+    tool, by = services().tool, current_access().actor
+    if change == "remove":
+        remove_rule(tool, rule_id, by=by, drop_column=request.form.get("drop_column") == "on")
+        tool.enqueue("column", rule_id)
+    else:
+        (pause_rule if change == "pause" else resume_rule)(tool, rule_id, by=by)
     return badges_page()
 
 
@@ -239,6 +246,7 @@ def _form(fields: RuleFields, rule_id: str | None = None) -> str:
         taken=taken,
         conditions=_conditions(fields),
         new_badge=NEW_BADGE,
+        column_note=lms_of(tool, course).column_note,
         default=Policy(),
     )
 

@@ -40,6 +40,11 @@ def metrics() -> Response:
     due = Gauge("lti_badges_awards_due", "Awards that a worker should take now", registry=registry)
     courses = Gauge("lti_badges_courses", "Courses seen in launches", registry=registry)
     failing = Gauge("lti_badges_courses_failing", "Courses that can't be read", registry=registry)
+    crashed = Gauge(
+        "lti_badges_readings_crashed",
+        "Readings that ended by a mistake of this tool, ever",
+        registry=registry,
+    )
     late = Gauge(
         "lti_badges_courses_due", "Courses whose time to be read has come", registry=registry
     )
@@ -64,6 +69,7 @@ def metrics() -> Response:
         failing.set(
             session.scalar(select(func.count(Course.id)).where(Course.sync_error.is_not(None))) or 0
         )
+        crashed.set(session.scalar(select(func.sum(Course.sync_crashes))) or 0)
         late.set(
             session.scalar(select(func.count(Course.id)).where(Course.next_sync_at <= now)) or 0
         )

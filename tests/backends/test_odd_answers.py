@@ -1,0 +1,94 @@
+"""Whatever a badge backend answers, its adapter raises nothing but its own family of errors.
+
+A fast part by default; `FUZZ=20` does twenty times as much.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import random
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lti_badges.backends import KINDS, AchievementDraft
+from lti_badges.backends import api as backend_api
+from lti_badges.backends.base import BackendConfig
+from lti_badges.context import ToolContext
+from lti_badges.core import clock
+from lti_badges.core.errors import BackendError, InvalidInput
+from lti_badges.values.badge import AchievementRef, Issuance, Recipient
+from tests.support.odd import OddHttp, names_in
+
+ROUNDS = 40 * int(os.environ.get("FUZZ", "1"))
+SETTINGS = {
+    "url": "https://badges.example",
+    "token_url": "https://badges.example/token",
+    "username": "a@b.example",
+    "client_id": "c",
+    "region": "us",
+    "organization": "O1",
+    "generation": "alpha",
+    "user_id": "sub",
+    "notify": "no",
+    "send_email": "no",
+    "study_load": "60",
+    "category": "participation",
+    "issuer": "I1",
+}
+SECRETS = {
+    "password": "p",
+    "client_secret": "s",
+    "refresh_token": "r",
+    "token": "t",
+    "api_key": "k",
+    "signing_secret": "s",
+}
+REMOTE = [kind for kind, backend in KINDS.items() if not backend.traits.is_local]
+
+
+def issuance() -> Issuance:
+    badge = AchievementRef("a", "B1", "Statistics", "d", "c")
+    person = Recipient("ada@example.org", "Ada Lovelace", "5", "s5")
+    return Issuance("w", "https://tool.example/credentials/w", badge, person, clock.now(), "why")
+
+
+@pytest.mark.parametrize("kind", REMOTE)
+def test_no_answer_of_a_backend_leaves_its_family_of_errors(
+    kind: str, context: ToolContext, tmp_path: Path
+) -> None:
+    vendor = KINDS[kind]
+    names = names_in(importlib.import_module(vendor.__module__), backend_api)
+    for seed in range(ROUNDS):
+        kept = dict(SECRETS)
+        config = BackendConfig(
+            id=f"{kind}-{seed}",
+            name=kind,
+            base_url="https://tool.example",
+            http=OddHttp(random.Random(f"{kind} {seed}"), names),
+            sessions=context.sessions,
+            keys=context.keys,
+            settings=SETTINGS,
+            secrets=SECRETS,
+            load_secrets=lambda kept=kept: kept,
+            save_secrets=lambda values, kept=kept: kept.update(values),
+        )
+        calls: list[Callable[[Any], Any]] = [
+            lambda it: it.check(),
+            lambda it: list(islice(it.achievements(), 500)),
+            lambda it: list(it.awards_itself()),
+            lambda it: it.find(issuance()),
+            lambda it: it.issue(issuance()),
+            lambda it: it.revoke(issuance(), "R1", "Copied"),
+            lambda it: list(islice(it.holdings("B1") or (), 500)),
+            lambda it: it.create(AchievementDraft("Statistics", "d", "c")),
+        ]
+        for call in calls:
+            try:
+                call(vendor(config))
+            except (BackendError, InvalidInput):
+                continue
