@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lti_badges.awarding.active_rules import RuleInForce
 from lti_badges.awarding.facts import facts_of
-from lti_badges.awarding.judge import BatchJudge, RuleInForce
+from lti_badges.awarding.judge import BatchJudge
 from lti_badges.context import ToolContext
 from lti_badges.ledger.course_lock import writing
 from lti_badges.ledger.holding import note_holding

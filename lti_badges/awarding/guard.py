@@ -16,11 +16,12 @@ from fractions import Fraction
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from lti_badges.awarding.active_rules import RuleInForce
 from lti_badges.awarding.decide import Action
 from lti_badges.awarding.evaluate import evaluate_dirty
 from lti_badges.awarding.facts import facts_of
 from lti_badges.awarding.grace import revoke_after_grace
-from lti_badges.awarding.judge import BatchJudge, RuleInForce
+from lti_badges.awarding.judge import BatchJudge
 from lti_badges.context import ToolContext
 from lti_badges.core.errors import NotFound
 from lti_badges.ledger.audit import record

@@ -10,8 +10,9 @@ from fractions import Fraction
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lti_badges.awarding.active_rules import RuleInForce
 from lti_badges.awarding.facts import facts_of
-from lti_badges.awarding.judge import BatchJudge, RuleInForce
+from lti_badges.awarding.judge import BatchJudge
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import NotFound

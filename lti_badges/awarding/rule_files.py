@@ -13,6 +13,7 @@ from sqlalchemy import select
 from lti_badges.awarding import rule_file as file
 from lti_badges.awarding.rehearsal import Rehearsal, rehearse
 from lti_badges.awarding.rulebook import (
+    UNSEEN,
     RuleView,
     edit_rule,
     pause_rule,
@@ -131,7 +132,7 @@ def _apply(
         rule_id, outcome = save_rule(tool, course.id, badge_id, criterion, policy, by=by), "made"
         was_active = True
     else:
-        version = edit_rule(tool, view.id, criterion, policy, by=by)
+        version = edit_rule(tool, view.id, criterion, policy, by=by, suspicion=UNSEEN)
         outcome = "unchanged" if version == view.version else "changed"
         rule_id, was_active = view.id, view.active
     if rule.active != was_active:

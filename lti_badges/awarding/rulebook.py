@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from lti_badges.awarding.active_rules import policy_of
 from lti_badges.awarding.guard import StoppedRule, stopped_rule
-from lti_badges.awarding.judge import policy_of
 from lti_badges.catalogue.achievements import is_at_hand
 from lti_badges.catalogue.issuance import achievement_of
 from lti_badges.context import ToolContext

@@ -7,12 +7,13 @@ import sys
 import click
 from sqlalchemy.exc import OperationalError
 
-from lti_badges.cli.awarding import awards, courses, rules, sync
+from lti_badges.cli.awarding import awards, courses, sync
 from lti_badges.cli.backends import achievements, backends
 from lti_badges.cli.backup import backup, restore
 from lti_badges.cli.doctor import doctor
 from lti_badges.cli.institutions import institutions
 from lti_badges.cli.platforms import deployments, platforms
+from lti_badges.cli.rules import rules
 from lti_badges.cli.running import admin, db, demo, keys, serve, worker
 from lti_badges.core.errors import LtiBadgesError
 from lti_badges.core.logs import configure_logs
