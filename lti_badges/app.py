@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from lti_badges.backends import ensure_default
 from lti_badges.context import ToolContext
@@ -12,7 +11,7 @@ from lti_badges.core.logs import configure_logs
 from lti_badges.jobs import Queue, open_queue
 from lti_badges.settings import Settings
 from lti_badges.store import is_current, upgrade
-from lti_badges.web import common
+from lti_badges.web import common, limits
 from lti_badges.web.admin.pages import admin
 from lti_badges.web.instructor import instructor
 from lti_badges.web.instructor.sign_in import sign_in
@@ -21,6 +20,7 @@ from lti_badges.web.lti.deep_linking import picker
 from lti_badges.web.lti.events import events
 from lti_badges.web.lti.launch import launch
 from lti_badges.web.lti.registration import registration
+from lti_badges.web.proxies import TrustedProxies
 from lti_badges.web.public.health import health
 from lti_badges.web.public.pages import public
 from lti_badges.web.services import Services
@@ -44,10 +44,10 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
     app = Flask("lti_badges.web")
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    # The proxy in front tells scheme and client; addresses in pages come from the settings.
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
+    app.wsgi_app = TrustedProxies(app.wsgi_app, tool.settings.trusted_proxies)  # type: ignore[method-assign]
     Services.of(queue).attach(app)
     common.prepare(app)
+    limits.prepare(app, tool.settings.limits)
     for blueprint in (
         launch,
         registration,

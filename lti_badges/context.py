@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 from lti_badges.core.crypto import Cipher, KeyFolder
 from lti_badges.core.errors import NotAllowed, NotFound
 from lti_badges.core.http import Http
-from lti_badges.core.links import LOOPBACK_HOSTS
+from lti_badges.core.links import is_loopback
 from lti_badges.lti.keysets import KeySets
 from lti_badges.lti.tokens import ServiceTokens
 from lti_badges.settings import Settings
@@ -62,8 +62,7 @@ class ToolContext:
         """Open everything; makes the secret on first start. Touches no table."""
         folder = KeyFolder(settings.keys_dir)
         cipher = Cipher(settings.secret_key.get_secret_value() or folder.secret_key())
-        loopback = settings.base_url.split("://")[1].split("/")[0].rsplit(":", 1)[0]
-        http = Http(allow_loopback=loopback.strip("[]") in LOOPBACK_HOSTS)
+        http = Http(allow_loopback=is_loopback(settings.base_url), networks=settings.networks)
         database = open_engine(settings.database_url, settings.database_connections)
         sessions = open_sessions(database, EVERY_INSTITUTION)
         keys = SigningKeys(sessions, cipher, folder)

@@ -47,7 +47,7 @@ def _serve_gunicorn(settings: Settings, host: str, port: int, threads: int, work
                 "threads": threads,
                 "worker_class": "gthread",
                 "timeout": 120,
-                "graceful_timeout": 30,
+                "graceful_timeout": 8,  # a stop is over within ten seconds
                 "keepalive": 5,
                 "loglevel": "warning",
                 "worker_exit": _stop_background,

@@ -35,15 +35,23 @@ class Settings(BaseModel):
     secret_key: SecretStr = SecretStr("")
     frame_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
+    private_networks: tuple[str, ...] = ()
     metrics_token: SecretStr = SecretStr("")
     security_contact: str = ""
     limits: int = 1
     json_logs: bool = False
 
-    @field_validator("frame_origins", "trusted_proxies", mode="before")
+    @field_validator("frame_origins", "trusted_proxies", "private_networks", mode="before")
     @classmethod
     def _split(cls, given: Any) -> Any:
         return tuple(filter(None, re.split(r"[\s,]+", given))) if isinstance(given, str) else given
+
+    @field_validator("security_contact")
+    @classmethod
+    def _check_contact(cls, given: str) -> str:
+        if given and not re.match(r"(mailto:\S+@\S+|https://\S+)$", given):
+            raise ValueError("must be mailto:… or https://…")
+        return given
 
     @field_validator("frame_origins")
     @classmethod
@@ -55,9 +63,9 @@ class Settings(BaseModel):
                 )
         return given
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "private_networks")
     @classmethod
-    def _check_trusted_proxies(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_networks(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         for network in given:
             try:
                 ipaddress.ip_network(network, strict=False)
@@ -97,6 +105,11 @@ class Settings(BaseModel):
     def is_https(self) -> bool:
         """Whether browsers reach the tool over TLS; only loopback may do without."""
         return self.base_url.startswith("https:")
+
+    @property
+    def networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """The private networks whose LMSes and badge servers may be called."""
+        return tuple(ipaddress.ip_network(each, strict=False) for each in self.private_networks)
 
     def url(self, path: str) -> str:
         """The public address of `path`, which begins with a slash."""

@@ -6,11 +6,9 @@ No other module imports httpx. A call either returns a `Reply` of any status, or
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -23,7 +21,8 @@ import httpx
 
 from lti_badges.core import clock
 from lti_badges.core.errors import HttpError, NotSent, ReplyLost
-from lti_badges.core.links import LOOPBACK_HOSTS
+from lti_badges.core.links import LOOPBACK_HOSTS, is_loopback_host
+from lti_badges.core.network import CheckedBackend, Network, until
 from lti_badges.core.text import read_json
 
 USER_AGENT = "lti-badges/1 (LTI 1.3 tool; +https://pypi.org/project/lti-badges/)"
@@ -90,6 +89,7 @@ class Http:
         total_s: float = TOTAL_S,
         read_s: float = READ_S,
         certificate: tuple[str, str] | None = None,
+        networks: Sequence[Network] = (),
     ) -> None:
         self._allow_loopback = allow_loopback
         self._total_s = total_s
@@ -98,11 +98,19 @@ class Http:
         context = ssl.create_default_context()
         if certificate:
             _load(context, *certificate)
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(read_s, connect=CONNECT_S),
-            limits=httpx.Limits(max_connections=64, keepalive_expiry=4.0),
+        self._networks = networks
+        self._client = self._opened(context, networks)
+        self._public = self._opened(context, ())
+
+    def _opened(self, context: ssl.SSLContext, networks: Sequence[Network]) -> httpx.Client:
+        limits = httpx.Limits(max_connections=64, keepalive_expiry=4.0)
+        transport = httpx.HTTPTransport(verify=context, limits=limits)
+        backend = CheckedBackend(loopback=self._allow_loopback, networks=networks)
+        transport._pool._network_backend = backend  # noqa: SLF001
+        return httpx.Client(
+            transport=transport,
+            timeout=httpx.Timeout(self._read_s, connect=CONNECT_S),
             follow_redirects=False,
-            verify=context,
             headers={"User-Agent": USER_AGENT},
         )
 
@@ -122,6 +130,7 @@ class Http:
         for each in self._known_by.values():
             each.close()
         self._client.close()
+        self._public.close()
 
     def with_certificate(self, certificate: str, private_key: str) -> Http:
         """A client of the same limits that shows a TLS client certificate (PEM texts)."""
@@ -132,6 +141,7 @@ class Http:
                 total_s=self._total_s,
                 read_s=self._read_s,
                 certificate=shown,
+                networks=self._networks,
             )
         return self._known_by[shown]
 
@@ -164,8 +174,8 @@ class Http:
         """One call, with GET redirects followed to addresses that pass the same checks.
 
         A call with `Authorization` is never led to another host: the redirect itself is the answer
-        then, for the caller to refuse. `public_only` refuses addresses
-        that are not on the public internet (the address checked is the address called).
+        then, for the caller to refuse. `public_only` refuses private networks also where the admin
+        let them be called. The address that was checked is the address connected.
         """
         deadline = time.monotonic() + self._total_s
         given = dict(headers or {})
@@ -206,23 +216,16 @@ class Http:
     ) -> Reply:
         if params:  # beside the address's own query, not in its place
             url = str(httpx.URL(url).copy_merge_params(params))
-        pinned = self._checked(url, public_only=public_only)
+        self._check(url)
         host = host_of(url)
-        target, extensions = url, {}
-        if pinned:
-            target = str(httpx.URL(url).copy_with(host=pinned))
-            headers = {**headers, "Host": urlsplit(url).netloc.rpartition("@")[2]}
-            extensions = {"sni_hostname": host}
+        client = self._public if public_only else self._client
         try:
-            with self._client.stream(
-                method,
-                target,
-                headers=headers,
-                data=form,
-                json=json_body,
-                content=content,
-                extensions=extensions,
-            ) as answer:
+            with (
+                until(deadline),
+                client.stream(
+                    method, url, headers=headers, data=form, json=json_body, content=content
+                ) as answer,
+            ):
                 body = _read(answer, max_bytes, deadline, host)
                 return Reply(answer.status_code, answer.headers, body, url)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -234,28 +237,20 @@ class Http:
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise ReplyLost(f"{host} broke off its answer ({_cause(error)}).") from error
 
-    def _checked(self, url: str, *, public_only: bool) -> str | None:
-        """Raises NotSent for an address we don't call; returns the IP to pin, if it must be."""
+    def _check(self, url: str) -> None:
+        """Raises NotSent for an address that is not called, whatever its name leads to."""
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
+            host = parts.hostname
+            _ = parts.port
         except ValueError:
             raise NotSent("That is not a usable address.", code="address") from None
         if not host or parts.scheme not in {"http", "https"}:
             raise NotSent("Only https:// addresses can be called.", code="address")
-        loopback = host in LOOPBACK_HOSTS
-        if parts.scheme == "http" and not (loopback and self._allow_loopback):
+        if is_loopback_host(host) and not self._allow_loopback:
+            raise NotSent(f"{host} is this machine itself.", code="address")
+        if parts.scheme == "http" and host not in LOOPBACK_HOSTS:
             raise NotSent(f"{host} must be called by https://.", code="address")
-        if loopback and self._allow_loopback:
-            return None
-        if not public_only and not _is_literal(host):
-            return None
-        addresses = _resolve(host, port or 443)
-        for address in addresses:
-            allowed = address.is_global if public_only else not _is_forbidden(address)
-            if not allowed and not (address.is_loopback and self._allow_loopback):
-                raise NotSent(f"{host} is not a public address.", code="address")
-        return str(addresses[0]) if public_only else None
 
 
 def _load(context: ssl.SSLContext, certificate: str, private_key: str) -> None:
@@ -278,28 +273,6 @@ def host_of(url: str) -> str:
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_forbidden(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Never called, even by an admin's wish: this host itself and cloud metadata services."""
-    return address.is_loopback or address.is_link_local or address.is_unspecified
-
-
-def _resolve(host: str, port: int) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise NotSent(f"{host} can't be found (no such host name).") from None
-    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    return [getattr(address, "ipv4_mapped", None) or address for address in addresses]
 
 
 def _read(answer: httpx.Response, max_bytes: int, deadline: float, host: str) -> bytes:

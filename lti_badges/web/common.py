@@ -53,6 +53,7 @@ def prepare(app: Flask) -> None:
         state=state_label,
     )
     app.jinja_env.globals.update(now=clock.now)
+    app.context_processor(lambda: {"base_url": services().installation.settings.base_url})
     prepare_assets(app)
     app.before_request(_note_address)
     border.prepare(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -10,9 +11,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import (
     Browser,
@@ -326,12 +328,49 @@ def test_one_click_opens_a_window_where_nothing_is_kept(chromium: Browser, campu
     without_cookies(guest)
     frame = guest.open_tool(TEACHER)
     with context.expect_page() as opened:
-        frame.get_by_role("button", name="Continue as Ada Lindqvist").click()
+        frame.get_by_role("button", name="Open in a new window as Ada Lindqvist").click()
+    opened.value.get_by_role("button", name="Continue as Ada Lindqvist").click()
     opened.value.get_by_text("Badges of this course").wait_for()
     opened.value.get_by_role("button", name="Learners").click()
     opened.value.get_by_role("button", name="Ben Carter").wait_for()
     assert len(context.pages) == 2
     context.close()
+
+
+def test_a_page_that_frames_our_launch_logs_nobody_in(chromium: Browser, tmp_path: Path) -> None:
+    """Login CSRF: another site begins a login of its own, answers for platform storage, and shows
+    the launch in a frame."""
+    with demo(tmp_path, "canvas") as lms, closing(httpx.Client()) as attacker:
+        page = attacker.get(
+            f"{lms}/launch",
+            params={"course": "2", "person": TEACHER, "link": "main"},
+            follow_redirects=True,
+        ).text
+        secret = html.unescape(re.findall(r'data-value="([^"]+)"', page)[0])
+        posted = attacker.get(html.unescape(re.findall(r'data-next="([^"]+)"', page)[0])).text
+        action = html.unescape(re.findall(r'action="([^"]+)"', posted)[0])
+        fields = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', posted)
+        answering = """onmessage = (e) => e.source.postMessage({
+            subject: e.data.subject + ".response", message_id: e.data.message_id,
+            key: e.data.key, value: SECRET}, "*")"""
+        evil = f"""<script>{answering.replace("SECRET", json.dumps(secret))}</script>
+            <iframe name="victim" id="tool"></iframe>
+            <form method="post" action="{action}" target="victim">
+            {"".join(f'<input name="{name}" value="{value}">' for name, value in fields)}</form>
+            <script>document.forms[0].submit()</script>"""
+        context = chromium.new_context()
+        victim = context.new_page()
+        victim.route(
+            "https://evil.example/",
+            lambda route: route.fulfill(content_type="text/html", body=evil),
+        )
+        with victim.expect_response(lambda answer: answer.url.endswith("/lti/launch")):
+            victim.goto("https://evil.example/")
+        victim.wait_for_timeout(2500)  # longer than the page waits for platform storage
+        shown = [frame.content() for frame in victim.frames[1:]]
+        assert all("Badges of this course" not in each for each in shown)
+        assert all("Ada Lindqvist" not in each for each in shown)
+        context.close()
 
 
 def test_a_click_made_before_the_scripts_arrived_is_not_lost(

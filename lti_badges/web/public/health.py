@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterator
+from datetime import timedelta
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, abort, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from lti_badges.core import clock
-from lti_badges.core.errors import SettingsError
+from lti_badges.core.errors import LaunchError, NotAllowed, SettingsError
+from lti_badges.core.links import is_loopback_host
 from lti_badges.ledger.backend_pauses import DUE_STATES
 from lti_badges.store import Award, BackendRow, Course, State, is_current
 from lti_badges.web.services import services
@@ -34,7 +37,9 @@ def ready() -> tuple[Response, int]:
 
 @health.get("/metrics")
 def metrics() -> Response:
-    """Prometheus text, counted when asked: the rows are the truth for all processes together."""
+    """Prometheus text, counted when asked: the rows are the truth for all processes together. With
+    `LTI_BADGES_METRICS_TOKEN`, for its bearer; without, for this machine alone."""
+    _check_metrics_token()
     registry = CollectorRegistry()
     awards = Gauge("lti_badges_awards", "Awards by state", ["state"], registry=registry)
     due = Gauge("lti_badges_awards_due", "Awards that a worker should take now", registry=registry)
@@ -79,6 +84,40 @@ def metrics() -> Response:
         )
     queued.set(services().queue.waiting())
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+@health.get("/robots.txt")
+def robots() -> Response:
+    """Nothing here is for search engines: a badge's page is shown by whoever holds its address."""
+    return Response("User-agent: *\nDisallow: /\n", mimetype="text/plain")
+
+
+@health.get("/.well-known/security.txt")
+def security() -> Response:
+    """Whom to tell of a hole (RFC 9116); 404 until `LTI_BADGES_SECURITY_CONTACT` names somebody."""
+    settings = services().installation.settings
+    if not settings.security_contact:
+        abort(404)
+    ends = clock.now().replace(hour=0, minute=0, second=0) + timedelta(days=180)
+    lines = (
+        f"Contact: {settings.security_contact}",
+        f"Expires: {clock.iso(ends)}",
+        f"Canonical: {settings.url('/.well-known/security.txt')}",
+        "Preferred-Languages: en",
+    )
+    return Response("\n".join(lines) + "\n", mimetype="text/plain")
+
+
+def _check_metrics_token() -> None:
+    expected = services().installation.settings.metrics_token.get_secret_value()
+    if not expected:
+        if is_loopback_host(request.remote_addr or ""):
+            return
+        raise NotAllowed("Set LTI_BADGES_METRICS_TOKEN to read the figures from elsewhere.")
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    given = token if scheme.lower() == "bearer" else ""
+    if not hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode()):
+        raise LaunchError("These figures need their token.", code="metrics_token", status=401)
 
 
 def _problems() -> Iterator[tuple[str, str]]:

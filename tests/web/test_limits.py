@@ -1,0 +1,97 @@
+"""What strangers can call: limits, proxies, figures, robots.txt and security.txt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+
+from lti_badges.app import create_app
+from lti_badges.context import ToolContext
+from lti_badges.jobs import open_queue
+from lti_badges.settings import Settings
+from lti_badges.store import Login, Platform
+
+
+def client(settings: Settings, **changes: Any) -> tuple[FlaskClient, ToolContext]:
+    """The application with changed settings."""
+    given = Settings(**{**settings.model_dump(), **changes})
+    context = ToolContext.build(given)
+    return create_app(queue=open_queue(context)).test_client(), context
+
+
+def test_many_logins_of_one_client_are_stopped(sqlite_settings: Settings) -> None:
+    asking, context = client(sqlite_settings, trusted_proxies=("127.0.0.1",))
+    with context.sessions.begin() as session:
+        session.add(
+            Platform(
+                lms="other",
+                issuer="https://lms.example",
+                client_id="c",
+                auth_login_url="https://lms.example/a",
+                auth_token_url="https://lms.example/t",
+                key_set_url="https://lms.example/k",
+            )
+        )
+    asked = {
+        "iss": "https://lms.example",
+        "login_hint": "1",
+        "target_link_uri": f"{context.settings.base_url}/lti/launch",
+    }
+    statuses = [asking.post("/lti/login", data=asked).status_code for _ in range(300)]
+    assert 302 in statuses
+    assert 429 in statuses
+    with context.sessions() as session:
+        assert (session.scalar(select(func.count()).select_from(Login)) or 0) < 200
+    other = asking.post("/lti/login", data=asked, headers={"X-Forwarded-For": "203.0.113.7"})
+    assert other.status_code == 302
+    context.close()
+
+
+def test_a_stranger_names_no_address_of_its_own(sqlite_settings: Settings) -> None:
+    asking, context = client(sqlite_settings)
+    seen = {
+        asking.get("/lti/register", headers={"X-Forwarded-For": f"203.0.113.{number}"}).status_code
+        for number in range(40)
+    }
+    assert 429 in seen
+    context.close()
+
+
+def test_figures_are_for_this_machine_or_for_their_token(sqlite_settings: Settings) -> None:
+    asking, context = client(sqlite_settings)
+    elsewhere = {"REMOTE_ADDR": "203.0.113.1"}
+    assert asking.get("/metrics").status_code == 200
+    assert asking.get("/metrics", environ_base=elsewhere).status_code == 403
+    context.close()
+    asking, context = client(sqlite_settings, metrics_token="s3cret")
+    assert asking.get("/metrics").status_code == 401
+    wrong = {"Authorization": "Bearer s3creT"}
+    assert asking.get("/metrics", headers=wrong).status_code == 401
+    right = {"Authorization": "Bearer s3cret"}
+    assert asking.get("/metrics", headers=right, environ_base=elsewhere).status_code == 200
+    context.close()
+
+
+def test_robots_and_the_contact_for_holes(sqlite_settings: Settings) -> None:
+    asking, context = client(sqlite_settings)
+    assert "Disallow: /" in asking.get("/robots.txt").text
+    assert asking.get("/.well-known/security.txt").status_code == 404
+    context.close()
+    asking, context = client(sqlite_settings, security_contact="mailto:security@example.edu")
+    said = asking.get("/.well-known/security.txt", headers={"Host": "evil.example"}).text
+    assert "Contact: mailto:security@example.edu" in said
+    assert "Expires: " in said
+    assert "evil.example" not in said
+    context.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("trusted_proxies", "somewhere"), ("frame_origins", "lms.example"), ("security_contact", "x")],
+)
+def test_bad_settings_are_named(sqlite_settings: Settings, name: str, value: str) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        Settings(**{**sqlite_settings.model_dump(), name: value})
