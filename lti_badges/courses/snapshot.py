@@ -172,12 +172,14 @@ def store_gradables(
             row = LineItem(course_id=course.id, kind=gradable.kind.value, key=gradable.key)
             known[gradable.kind.value, gradable.key] = row
             session.add(row)
-        if row.maximum is not None and row.maximum != gradable.maximum:
+        # Of an item that nobody may see now, its points can't be told: they stay as they were.
+        maximum = row.maximum if gradable.is_hidden and not gradable.maximum else gradable.maximum
+        if row.maximum is not None and row.maximum != maximum:
             _suspect_rules(session, course, row, gradable)
         drifted |= bool(row.label) and row.label != gradable.label[:500]
         drifted |= row.present is False
         row.label = gradable.label[:500]
-        row.maximum = gradable.maximum
+        row.maximum = maximum
         row.source = gradable.source
         row.is_own = gradable.is_own
         row.resource_link_id = gradable.resource_link_id

@@ -297,6 +297,7 @@ def test_groups_and_competencies_by_their_own_parameters() -> None:
         answers: dict[str, Any] = {
             "core_group_get_course_groups": [{"id": 3, "name": "Tom &amp; Jerry"}],
             "core_group_get_group_members": [{"groupid": 3, "userids": [5, 7]}],
+            "core_cohort_get_cohorts": [],
             "core_competency_list_course_competencies": [
                 {"competency": {"id": 4, "shortname": "Reasoning"}, "coursecompetency": {}}
             ],

@@ -9,45 +9,50 @@ context's id the course id; activities whose capabilities the token's user lacks
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from fractions import Fraction
+from contextlib import suppress
+from dataclasses import replace
 from html import unescape
-from typing import Any, ClassVar
+from itertools import islice
+from typing import ClassVar
 
 from lti_badges.core import clock
-from lti_badges.core.errors import (
-    Gone,
-    HttpError,
-    NoRight,
-    NotConnected,
-    PlatformDown,
-    Unsupported,
-)
-from lti_badges.core.http import host_of
+from lti_badges.core.errors import Gone, NoRight, PlatformDown, PlatformError, Unsupported
 from lti_badges.core.text import as_text
 from lti_badges.lms.base import LMS, Capability
-from lti_badges.lms.moodle.errors import refusal
-from lti_badges.lms.moodle.further_sources import COMPETENCY, GROUP, MoodleMore
-from lti_badges.lms.reading import Learners, Reader, each, keyed, of_kind, together
-from lti_badges.lms.rest import id_of, number, rows
+from lti_badges.lms.moodle.further_sources import COHORT, COMPETENCY, GROUP, MoodleMore
+from lti_badges.lms.moodle.gradebook import Gradebook
+from lti_badges.lms.moodle.rights import (
+    ACTIVITIES_DONE,
+    CONTENTS,
+    COURSE_DONE,
+    NEEDED,
+    TELLS,
+    USERS,
+    remedy,
+)
+from lti_badges.lms.moodle.values import ITEM_PREFIX
+from lti_badges.lms.moodle.web_service import WebService, functions_of
+from lti_badges.lms.reading import Learners, Reader, each, in_parts, keyed, of_kind, together
+from lti_badges.lms.rest import id_of, rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
     COURSE_COMPLETION,
-    COURSE_GRADE_KEY,
     Completion,
     Gradable,
     Kind,
+    Member,
     Result,
-    ResultState,
     Tracking,
 )
 from lti_badges.values.settings import Setting
 
-GRADES = "Moodle gradebook"
 COMPLETION = "Moodle completion"
 COMPLETE_STATES = frozenset({"1", "2"})  # 3 is "completed, but failed"
-ITEM_PREFIX, ACTIVITY_PREFIX = "moodle-item:", "moodle-cm:"
+ACTIVITY_PREFIX = "moodle-cm:"
 LINK_PREFIX, ACCESS = "moodle-link:", "Moodle Restrict access"
+ANY_CRITERION = 2
+"""`aggregation` of a course that the first criterion completes (completion/criteria)."""
+USERS_A_CALL = 100
 
 
 class Moodle(LMS):
@@ -88,12 +93,10 @@ class Moodle(LMS):
         Setting(
             "token",
             "Web-service token",
-            "Of a service user whose role may view grades and completion; functions: "
-            "core_webservice_get_site_info, gradereport_user_get_grade_items, "
-            "core_completion_get_course_completion_status, "
-            "core_completion_get_activities_completion_status, core_course_get_contents; as you "
-            "like: core_group_get_course_groups and core_group_get_group_members, "
-            "core_competency_list_course_competencies and report_competency_data_for_report",
+            "Of a service user; functions: "
+            + ", ".join(each.function for each in NEEDED if not each.is_optional)
+            + "; as you like: "
+            + ", ".join(each.function for each in NEEDED if each.is_optional),
             secret=True,
         ),
     )
@@ -103,31 +106,108 @@ class Moodle(LMS):
         """The context's id is the course's."""
         return f"{issuer}/course/view.php?id={context_id}"
 
-    api_tells = (
-        *(
-            (kind, "Read from Moodle by its web services.")
-            for kind in (Kind.ITEM, Kind.COURSE_GRADE, Kind.COMPLETION, Kind.ACTIVITY)
-        ),
-        (Kind.GROUP, "Groups and competencies, if the token's service has their functions."),
-    )
     lti_tells = "Without web services Moodle shows this tool its own activities' grades only."
     lti_misses = "Moodle tells this by its web services only; ask the admin to connect them."
 
     def capabilities(self) -> tuple[Capability, ...]:
-        """Also what Moodle tells by keeping people away from the tool's own links."""
+        """What the token's service holds, as the site tells; over LTI also what Moodle tells by
+        keeping people away from the tool's own links."""
         if self.is_connected:
-            return super().capabilities()
+            return self._told_by_service()
         access = (
             "Whether a learner may open one of this tool's links: in the activity's “Restrict "
             "access” a teacher can ask for any grade or completion."
         )
         return (*super().capabilities(), Capability(Kind.ACTIVITY, True, access))
 
+    def _told_by_service(self) -> tuple[Capability, ...]:
+        try:
+            held = self._service.functions()
+        except PlatformError as error:
+            return tuple(Capability(kind, False, error.message) for kind, _, _ in TELLS)
+        found = []
+        for kind, sentence, needed in TELLS:
+            missing = tuple(each for each in needed if held and each not in held)
+            said = f"{sentence} Not read now. {remedy(missing)}" if missing else sentence
+            found.append(Capability(kind, not missing, said))
+        return tuple(found)
+
     def check(self) -> str:
-        """Which site and user the token belongs to."""
-        answer = self._call("core_webservice_get_site_info", None)
-        site = answer if isinstance(answer, dict) else {}
-        return f"{site.get('sitename', 'Moodle')} let us in as {site.get('username', '?')}."
+        """Whose token it is; and in a course, that each function answers. Raises NoRight naming
+        every function and right that is missing."""
+        site = self._service.site()
+        held = functions_of(site)
+        missing = [each for each in NEEDED if held and each.function not in held]
+        lacks = [
+            f"{each.function} is not in the web service: {each.loss}."
+            for each in missing
+            if not each.is_optional
+        ]
+        if self.course.context_id:
+            lacks += self._refused({each.function for each in missing})
+        if lacks:
+            raise NoRight(
+                f"{site.get('sitename', 'Moodle')} let us in as {site.get('username', '?')}, but: "
+                + " ".join(dict.fromkeys(lacks))
+            )
+        optional = dict.fromkeys(each.loss for each in missing if each.is_optional)
+        rest = f" As it is set up, {'; '.join(optional)}." if optional else ""
+        return f"{site.get('sitename', 'Moodle')} let us in as {site.get('username', '?')}.{rest}"
+
+    def _refused(self, missing: set[str]) -> list[str]:
+        """What a course refuses of the functions that the service holds."""
+        found = []
+        learner = next((m.sub for m in super().members() if m.can_earn), None)
+        asked: list[tuple[str, dict[str, str]]] = [(CONTENTS, {})]
+        if learner is not None:
+            asked += [(each, {"userid": learner}) for each in (COURSE_DONE, ACTIVITIES_DONE)]
+            asked.append(("gradereport_user_get_grade_items", {"userid": learner}))
+        for function, arguments in asked:
+            if function in missing:
+                continue
+            try:
+                self._service.call(function, **arguments)
+            except NoRight as error:
+                found.append(error.message)
+            except (Gone, Unsupported):
+                continue
+        if not found and "core_grades_get_gradeitems" not in missing:
+            hidden = [
+                each.label for each in self._gradebook.gradables(frozenset()) if each.is_hidden
+            ]
+            if hidden:
+                found.append(
+                    f"“{hidden[0]}” is in the gradebook and in no report: hidden grades can't be "
+                    "told from missing ones; the role needs moodle/grade:viewhidden."
+                )
+        return found
+
+    def members(self) -> Iterator[Member]:
+        """The roster; an account that the site suspended is in it as active, and counts as
+        inactive here."""
+        found = super().members()
+        tells = self.is_connected and self._tells_suspended()
+        return self._with_suspended(found) if tells else found
+
+    def _with_suspended(self, found: Iterator[Member]) -> Iterator[Member]:
+        while batch := list(islice(found, USERS_A_CALL)):
+            suspended = self._suspended([member.sub for member in batch])
+            for member in batch:
+                gone = member.sub in suspended
+                yield replace(member, status="Inactive") if gone else member
+
+    def _tells_suspended(self) -> bool:
+        with suppress(PlatformError):
+            return USERS in self._service.functions()
+        return False
+
+    def _suspended(self, subs: Sequence[str]) -> set[str]:
+        values = {f"values[{place}]": sub for place, sub in enumerate(subs) if sub.isdecimal()}
+        try:
+            answer = self._service.call(USERS, None, field="id", **values) if values else []
+        except NoRight:
+            return set()
+        return {str(user.get("id")) for user in rows(answer) if user.get("suspended")}
 
     def lti_gradables(self) -> Iterator[Gradable]:
         """Its own line items, and the access conditions of the tool's links."""
@@ -139,28 +219,54 @@ class Moodle(LMS):
 
     def api_gradables(self) -> Iterator[Gradable]:
         """All grade items, the course grade and completions."""
-        yield from self._grade_items()
-        yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, COMPLETION)
-        yield from self._activities()
+        return in_parts(
+            lambda: self._gradebook.gradables(self.own_columns()),
+            lambda: iter(
+                (
+                    Gradable(
+                        Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, COMPLETION
+                    ),
+                )
+            ),
+            self._activities,
+        )
 
     def rare_api_gradables(self) -> Iterator[Gradable]:
-        """Groups and competencies."""
+        """Groups, cohorts and competencies."""
         return self._more.gradables()
 
     @property
+    def _service(self) -> WebService:
+        return WebService(self.course)
+
+    @property
+    def _gradebook(self) -> Gradebook:
+        return Gradebook(self._service, self._earners)
+
+    def _earners(self) -> Iterator[str]:
+        return (member.sub for member in super().members() if member.can_earn)
+
+    @property
     def _more(self) -> MoodleMore:
-        return MoodleMore(self._call)
+        return MoodleMore(self._service.call)
 
     def readers(self) -> Sequence[Reader]:
-        """Grade items of all learners in one call; completions learner by learner."""
+        """Grade items together; completions learner by learner."""
         return (
-            together(_by_gradebook, self._graded),
+            together(_by_gradebook, self._gradebook.grades),
             each(of_kind(Kind.COMPLETION), self._completions),
             each(keyed(GROUP), lambda group, _: self._more.members(group.key)),
+            each(keyed(COHORT), lambda cohort, _: self._more.in_cohort(cohort.key)),
             together(keyed(ACTIVITY_PREFIX), self._activities_of),
             together(keyed(COMPETENCY), self._competencies_of),
             each(keyed(LINK_PREFIX), self._access),
         )
+
+    def _results(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
+        """A result's `resultMaximum` is the row's old maximum; its score is of the column's
+        (mod/lti/service/gradebookservices: finalgrade, rawgrademax)."""
+        for result in super()._results(gradable, learners):
+            yield replace(result, maximum=gradable.maximum or result.maximum)
 
     def _access(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
         """Who may open one of the tool's links: Moodle's roster of a link leaves out whoever its
@@ -181,49 +287,10 @@ class Moodle(LMS):
         for learner in everybody if sub is None else {sub} & everybody:
             yield Completion(learner, key, learner in listed, None, clock.now())
 
-    def _grade_items(self) -> Iterator[Gradable]:
-        """The items as one learner's report names them: Moodle has no call that just lists them."""
-        learner = self._any_learner()
-        if learner is None:
-            return
-        own = self.own_columns()
-        for item in self._report(learner):
-            name = unescape(str(item.get("itemname") or "Untitled grade item"))
-            if item.get("itemtype") == "course":
-                yield Gradable(
-                    Kind.COURSE_GRADE, COURSE_GRADE_KEY, "Course grade", _maximum(item), GRADES
-                )
-            elif as_text(item.get("itemtype")) in {"mod", "manual"} and item.get("id") is not None:
-                yield Gradable(
-                    Kind.ITEM,
-                    f"{ITEM_PREFIX}{item['id']}",
-                    name,
-                    _maximum(item),
-                    GRADES,
-                    is_own=name in own,
-                )
-
-    def _any_learner(self) -> str | None:
-        return next((member.sub for member in self.members() if member.can_earn), None)
-
-    def _report(self, sub: str) -> list[dict[str, Any]]:
-        answer = self._call("gradereport_user_get_grade_items", userid=sub)
-        return next((rows(report, "gradeitems") for report in rows(answer, "usergrades")), [])
-
-    def _graded(self, graded: Sequence[Gradable], learners: Learners) -> Iterator[Result]:
-        answer = self._call("gradereport_user_get_grade_items", userid=learners.one or "0")
-        read_at = clock.now()
-        wanted = {gradable.key for gradable in graded}
-        for report in rows(answer, "usergrades"):
-            for item in rows(report, "gradeitems"):
-                key = _key(item)
-                if key in wanted:
-                    yield _result(key, str(report.get("userid")), item, read_at)
-
     def _completions(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
         for sub in learners.unfinished():
             try:
-                answer = self._call("core_completion_get_course_completion_status", userid=sub)
+                answer = self._service.call(COURSE_DONE, userid=sub)
             except Gone:  # no longer enrolled, or a teacher: they complete nothing
                 continue
             status = answer.get("completionstatus") if isinstance(answer, dict) else None
@@ -231,11 +298,12 @@ class Moodle(LMS):
                 raise PlatformDown("Moodle's completion status can't be read.", code="unreadable")
             done = bool(status.get("completed"))
             times = [clock.told(part.get("timecompleted")) for part in rows(status, "completions")]
-            at = max((time for time in times if time), default=None) if done else None
+            first = min if status.get("aggregation") == ANY_CRITERION else max
+            at = first((time for time in times if time), default=None) if done else None
             yield Completion(sub, COURSE_COMPLETION, done, at, clock.now())
 
     def _activities(self) -> Iterator[Gradable]:
-        for section in self._call("core_course_get_contents"):
+        for section in rows(self._service.call(CONTENTS)):
             for module in rows(section, "modules"):
                 if module.get("completion"):
                     name = unescape(str(module.get("name") or "Activity"))
@@ -248,7 +316,7 @@ class Moodle(LMS):
         keys = {activity.key for activity in activities}
         for sub in learners.unfinished():
             try:
-                answer = self._call("core_completion_get_activities_completion_status", userid=sub)
+                answer = self._service.call(ACTIVITIES_DONE, userid=sub)
             except Gone:
                 continue
             statuses = rows(answer, "statuses")
@@ -267,71 +335,8 @@ class Moodle(LMS):
     ) -> Iterator[Completion]:
         return self._more.proficient({each.key for each in rated}, learners.unfinished())
 
-    def _call(self, function: str, course: str | None = "courseid", **arguments: str) -> Any:
-        """One web-service call; the token travels in the body, where no log keeps it. `course` is
-        what the function calls the course's id, if it takes one."""
-        token = self.course.connection.get("token")
-        if not token:
-            raise NotConnected("Moodle's web services are not connected; an admin can do that.")
-        base = (self.course.connection.get("url") or self.course.issuer).rstrip("/")
-        url = f"{base}/webservice/rest/server.php"
-        form = {"wsfunction": function, "moodlewsrestformat": "json", "wstoken": token, **arguments}
-        if course is not None:
-            form[course] = self.course.context_id
-        try:
-            reply = self.course.http.post(url, form=form)
-            answer = reply.json() if reply.ok else None
-        except HttpError as error:
-            raise PlatformDown(error.message, code=error.code) from error
-        if reply.status == 403:
-            raise NoRight(f"{host_of(url)}: the REST protocol of the web services is switched off.")
-        if not reply.ok:
-            raise PlatformDown(
-                f"{host_of(url)} answered with the error {reply.status}.",
-                retry_after=reply.retry_after,
-            )
-        if isinstance(answer, dict) and "exception" in answer:
-            raise refusal(answer)
-        return answer
-
 
 def _by_gradebook(gradable: Gradable) -> bool:
     return gradable.kind is Kind.COURSE_GRADE or (
         gradable.kind is Kind.ITEM and gradable.key.startswith(ITEM_PREFIX)
     )
-
-
-def _key(item: dict[str, Any]) -> str:
-    return (
-        COURSE_GRADE_KEY if item.get("itemtype") == "course" else f"{ITEM_PREFIX}{item.get('id')}"
-    )
-
-
-def _result(key: str, sub: str, item: dict[str, Any], read_at: datetime) -> Result:
-    """Raw points above the minimum: the formatted texts are localised and rounded."""
-    maximum = _maximum(item)
-    raw, floor = number(item.get("graderaw")), number(item.get("grademin")) or Fraction(0)
-    score = None if raw is None else raw - floor
-    if item.get("gradeishidden"):
-        state = ResultState.HIDDEN
-    elif item.get("gradeneedsupdate"):
-        state = ResultState.PENDING
-    elif score is None:
-        state = ResultState.MISSING
-    else:
-        state = ResultState.GRADED
-    return Result(
-        key,
-        sub,
-        state,
-        score,
-        maximum,
-        read_at,
-        graded_at=clock.told(item.get("gradedategraded")),
-        submitted_at=clock.told(item.get("gradedatesubmitted")),
-    )
-
-
-def _maximum(item: dict[str, Any]) -> Fraction | None:
-    top, floor = number(item.get("grademax")), number(item.get("grademin")) or Fraction(0)
-    return None if top is None else top - floor

@@ -1,4 +1,4 @@
-"""What Moodle knows besides grades and completion: groups and competencies.
+"""What Moodle knows besides grades and completion: groups, cohorts and competencies.
 
 Source: Moodle's group, competency and report_competency external functions.
 Quirks: each function names the course by another parameter, or not at all; a competency that was
@@ -17,8 +17,8 @@ from lti_badges.lms.reading import in_parts
 from lti_badges.lms.rest import id_of, rows
 from lti_badges.values.course import Completion, Gradable, Kind
 
-GROUP, COMPETENCY = "moodle-group:", "moodle-competency:"
-MEMBERSHIP, COMPETENCIES = "Moodle groups", "Moodle competencies"
+GROUP, COMPETENCY, COHORT = "moodle-group:", "moodle-competency:", "moodle-cohort:"
+MEMBERSHIP, COMPETENCIES, COHORTS = "Moodle groups", "Moodle competencies", "Moodle cohorts"
 
 Call = Callable[..., Any]
 """One web-service call: the function's name, the name of its course parameter, its arguments."""
@@ -31,13 +31,21 @@ class MoodleMore:
         self._call = call
 
     def gradables(self) -> Iterator[Gradable]:
-        """All of them; one sort that may not be read never hides the other."""
-        return in_parts(self._groups, self._competencies)
+        """All of them; one sort that may not be read never hides the others."""
+        return in_parts(self._groups, self._cohorts, self._competencies)
 
     def members(self, key: str) -> Iterator[Completion]:
         """Who is in a group."""
         ref = key.removeprefix(GROUP)
         answer = self._call("core_group_get_group_members", None, **{"groupids[0]": ref})
+        for row in rows(answer):
+            for user in row.get("userids") or ():
+                yield Completion(str(user), key, True, None, clock.now(), is_group=True)
+
+    def in_cohort(self, key: str) -> Iterator[Completion]:
+        """Who is in a cohort of the site: also people who are not in this course."""
+        ref = key.removeprefix(COHORT)
+        answer = self._call("core_cohort_get_cohort_members", None, **{"cohortids[0]": ref})
         for row in rows(answer):
             for user in row.get("userids") or ():
                 yield Completion(str(user), key, True, None, clock.now(), is_group=True)
@@ -60,6 +68,11 @@ class MoodleMore:
         for row in rows(self._call("core_group_get_course_groups")):
             key, label = f"{GROUP}{id_of(row)}", f"Group “{unescape(str(row.get('name')))}”"
             yield Gradable(Kind.GROUP, key, label, None, MEMBERSHIP, is_rare=True)
+
+    def _cohorts(self) -> Iterator[Gradable]:
+        for row in rows(self._call("core_cohort_get_cohorts", None)):
+            key, label = f"{COHORT}{id_of(row)}", f"Cohort “{unescape(str(row.get('name')))}”"
+            yield Gradable(Kind.GROUP, key, label, None, COHORTS, is_rare=True)
 
     def _competencies(self) -> Iterator[Gradable]:
         for row in rows(self._call("core_competency_list_course_competencies", "id")):

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Blueprint
 
 from lti_badges.sandbox.model import Course, Person, Tool
+from lti_badges.sandbox.moodle.state import MoodleState
 from lti_badges.sandbox.moodle.web_services import web_services
 from lti_badges.sandbox.world import Vendor, World
 
@@ -30,6 +31,10 @@ class Moodle(Vendor):
     token_life_s = 60
     excuses = False
     tells_deployment = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = MoodleState()
 
     def claims(self, world: World, tool: Tool, person: Person, course: Course) -> dict[str, Any]:
         """Empty sourcedids, and who logged in."""
