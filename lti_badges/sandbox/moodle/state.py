@@ -40,7 +40,8 @@ RIGHTS = frozenset(
 class MoodleState:
     """`functions` are in the web service, `rights` are those of its user's role. `suspended` are
     accounts that the site closed; NRPS lists them all the same. `limit` is for how many learners a
-    report of the whole course ends in time; `late` are learners whose own report fails, so many times. `cohorts` name people."""
+    report of the whole course ends in time; `late` are learners whose own report fails, so many
+    times. `cohorts` name people."""
 
     functions: set[str] = field(default_factory=lambda: set(FUNCTIONS))
     rights: set[str] = field(default_factory=lambda: set(RIGHTS))
