@@ -21,6 +21,7 @@ from lti_badges.backends.base import BackendConfig
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import BackendError, InvalidInput
+from lti_badges.store import BackendRow
 from lti_badges.values.badge import AchievementRef, Issuance, Recipient
 from tests.support.odd import OddHttp, names_in
 
@@ -63,10 +64,15 @@ def test_no_answer_of_a_backend_leaves_its_family_of_errors(
 ) -> None:
     vendor = KINDS[kind]
     names = names_in(importlib.import_module(vendor.__module__), backend_api)
+    with context.sessions.begin() as session:
+        row = BackendRow(name=kind, kind=kind, settings=SETTINGS)
+        session.add(row)
+        session.flush()
+        backend_id = row.id
     for seed in range(ROUNDS):
         kept = dict(SECRETS)
         config = BackendConfig(
-            id=f"{kind}-{seed}",
+            id=backend_id,
             name=kind,
             base_url="https://tool.example",
             http=OddHttp(random.Random(f"{kind} {seed}"), names),
