@@ -2,26 +2,46 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+PLAIN  := $(VENV)/.plain
 READY  := $(VENV)/.ready
+PIP    := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c config/constraints.txt
+WORKERS ?= 2
+# What `make test` must cover of lines and branches, in percent.
+COVERED ?= 92
 PORT   ?= 5000
 
-.PHONY: help setup demo test lint format bench run docs migration clean
+.PHONY: help setup demo test test-fast mutate lint format bench run docs migration clean
 
 help:  ## what there is to make
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
 setup: $(READY)  ## make .venv with everything in it, in the versions of config/constraints.txt
 
-$(READY): pyproject.toml config/constraints.txt config/bootstrap.py
+$(PLAIN): pyproject.toml config/constraints.txt config/bootstrap.py
+	@test -x $(BIN)/pip || echo "Making $(VENV) with $$($(PYTHON) --version) …"
 	@test -x $(BIN)/pip || $(PYTHON) config/bootstrap.py $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c config/constraints.txt -e '.[dev]'
+	@echo "Installing lti-badges and what it needs into $(VENV): about a minute, once …"
+	@$(PIP) -e .
 	@touch $@
 
-demo: setup  ## an LMS, the tool and an issuer on this machine; prints the address to open
+$(READY): $(PLAIN)
+	@echo "Installing what tests and checks need: about a minute more, once …"
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+demo: $(PLAIN)  ## an LMS, the tool and an issuer on this machine; prints the address to open
 	@$(BIN)/lti-badges demo --port $(PORT)
 
 test: setup  ## all tests that this machine can run, with coverage
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERED)
+
+test-fast: setup  ## what a minute can show: no browser, no PostgreSQL, nothing slow
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q $(FAST)
+
+mutate: setup  ## break the code in many small ways; the tests must notice (docs/testing.md)
+	$(BIN)/mutmut run $(MUTANTS)
+	$(BIN)/mutmut export-cicd-stats
+	$(BIN)/python config/mutants.py
 
 lint: setup  ## style, types and the floors of the architecture
 	$(BIN)/ruff check .
@@ -36,7 +56,7 @@ format: setup  ## put the code into shape
 bench: setup  ## launches and issuing against their floors, as ratios
 	$(BIN)/python -m benchmarks
 
-run: setup  ## serve with the settings of the environment
+run: $(PLAIN)  ## serve with the settings of the environment
 	@$(BIN)/lti-badges serve
 
 docs: setup  ## new pictures for README and docs (needs Chromium)
@@ -47,5 +67,5 @@ migration: setup  ## the next migration, from the models: make migration m="add 
 	$(BIN)/ruff format lti_badges/store/migrations
 
 clean:  ## remove everything that was made, except keys and databases
-	rm -rf $(VENV) build dist *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -40,6 +40,7 @@ def run_demo(port: int, kind: str) -> None:
     """Run until Ctrl-C. Raises SettingsError when a port is taken."""
     for each in (port, port + 1):
         _must_be_free(each)
+    print("Starting an LMS with a course, the tool and its issuer: a few seconds …", flush=True)
     with tempfile.TemporaryDirectory(prefix="lti-badges-demo-") as folder:
         # Two names of this machine are two sites for a browser, like a real LMS and a real tool.
         world = demo_world(f"http://localhost:{port + 1}", kind)
