@@ -17,7 +17,9 @@ def test_every_requirement_is_pinned_to_a_version_that_it_allows() -> None:
     lines = (ROOT / "config" / "constraints.txt").read_text().splitlines()
     pins = {
         canonicalize_name(name): version
-        for name, version in (line.split("==") for line in lines if re.match(r"\w.*==", line))
+        for name, _, version in (
+            line.partition("==") for line in lines if re.match(r"\w.*==", line)
+        )
     }
     asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     wrong = []
