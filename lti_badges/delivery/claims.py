@@ -75,7 +75,7 @@ def claim(tool: ToolContext, award_id: str) -> Claimed | None:
             .options(*WHOLE_ORDER)
             .with_for_update(of=Award, skip_locked=True)
         )
-        if award is None or not _is_due(award):
+        if award is None or not is_due(award):
             return None
         backend = award.backend
         if backend.paused_until and backend.paused_until > clock.now():
@@ -212,7 +212,8 @@ def _is_lost(award: Award, gone: frozenset[str]) -> bool:
     return is_free(award.lease_until) or is_gone(award.claim, gone)
 
 
-def _is_due(award: Award) -> bool:
+def is_due(award: Award) -> bool:
+    """Whether a worker may take an award now, its backend apart."""
     now = clock.now()
     rested = award.rest_until is None or award.rest_until <= now
     waited = rested and (award.next_attempt_at is None or award.next_attempt_at <= now)
