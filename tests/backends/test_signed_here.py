@@ -67,7 +67,7 @@ def test_a_host_stores_credentials_that_verify_until_they_are_revoked(
     stored = server.credentials[f"{lite.tool}/credentials/{award.id}"]
     assert len(server.credentials) == len(lite.awards())
     assert public(lite, stored)
-    page = httpx.get(f"{lite.tool}/credentials/{award.id}").text
+    page = httpx.get(f"{lite.tool}/credentials/{award.id}", headers={"Accept": "text/html"}).text
     assert "This credential is valid" in page
     shown = learner_badges(lite.context, award.course_id, award.member_id)
     assert shown.earned[0].is_ours

@@ -249,7 +249,10 @@ def test_a_rotation_by_another_process_leaves_old_credentials_good_for_ever(
         each["publicKeyMultibase"]: "expires" in each for each in profile["verificationMethod"]
     }
     assert marks == {old[0]: True, new[0]: False}
-    page = httpx.get(f"{two_issued.tool}/credentials/{two_issued.award_of('5').id}").text
+    page = httpx.get(
+        f"{two_issued.tool}/credentials/{two_issued.award_of('5').id}",
+        headers={"Accept": "text/html"},
+    ).text
     assert "The content is exactly what the issuer signed" in page
     with time_machine.travel(clock.now() + timedelta(days=4000), tick=True):
         assert checked(two_issued, "5")[2].passed
