@@ -75,6 +75,8 @@ def save_backend(
         sealed |= earned
         row.secrets = tool.cipher.seal(sealed) if sealed else None
         row.listed_at = None
+        row.rate, row.rate_ceiling, row.next_call = None, None, None  # to be learned anew
+        row.rate_at, row.rate_since = None, None
         session.flush()
         resume_backend(session, row)
         record(session, "backend_saved", actor=by, backend=name)

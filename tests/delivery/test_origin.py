@@ -16,7 +16,8 @@ from lti_badges.ledger.states import begin_revoking
 from lti_badges.store import Achievement, Award, Course, CourseMember
 from tests.backends.test_contract import REMOTE, add, badge_at
 from tests.support.badgr_server import BadgrServer
-from tests.support.campus import Campus
+from tests.support.campus import TEACHER, Campus
+from tests.web.test_course_pages import Pages
 
 
 @dataclass
@@ -134,6 +135,21 @@ def test_a_persons_word_ends_an_adopted_one_too(held: Held) -> None:
     award_id = held.award(held.campus.course_id(), member_id)
     assert held.end(award_id, adopted=True).state == "revoked"
     assert theirs["revoked"]
+
+
+@pytest.mark.parametrize("word", ["yes", ""])
+def test_the_page_asks_for_that_word(held: Held, word: str) -> None:
+    member_id, email = held.ada()
+    theirs = held.theirs(email)
+    award_id = held.award(held.campus.course_id(), member_id)
+    page = Pages(held.campus, TEACHER)
+    shown = page.get(f"/course/learners/{member_id}").text
+    assert "it was not issued by this tool" in shown
+    assert 'name="adopted"' in shown
+    page.post(f"/course/awards/{award_id}/revoke", reason="mistake", adopted=word)
+    deliver_due(held.campus.context)
+    assert held.row(award_id).state == "revoked"
+    assert theirs["revoked"] is bool(word)
 
 
 def test_what_we_issued_is_ours_to_revoke(held: Held) -> None:

@@ -151,6 +151,18 @@ def test_the_rate_is_learned_and_then_kept(lite: Campus) -> None:
         assert 150 / (server.last - server.first) >= 8.5  # with the first second and its pause
 
 
+def test_a_rate_is_forgotten_when_a_person_changes_the_backend(lite: Campus) -> None:
+    settings = {"url": "https://b.example", "username": "a@b.c"}
+    backend_id = save_backend(lite.context, "theirs", "badgr", settings, SECRETS)
+    with lite.context.sessions.begin() as session:
+        row = session.get_one(BackendRow, backend_id)
+        row.rate, row.rate_ceiling, row.next_call = 2.0, 3.0, 1.0
+    save_backend(lite.context, "theirs", "badgr", settings, {})
+    with lite.context.sessions() as session:
+        row = session.get_one(BackendRow, backend_id)
+        assert (row.rate, row.rate_ceiling, row.next_call) == (None, None, None)
+
+
 @pytest.mark.parametrize(
     ("headers", "rate"),
     [
