@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -25,6 +25,7 @@ from lti_badges.courses.snapshot import (
     note_read_of_one,
     note_tracking,
     note_unread,
+    note_up_to_date,
     note_vanished,
     store_gradables,
     store_members,
@@ -44,11 +45,14 @@ from lti_badges.values.course import (
     Result,
     Tracking,
     Unread,
+    UpToDate,
 )
 
 BATCH = 200
 LEASE = timedelta(minutes=2)
 DAILY, HOURLY = timedelta(days=1), timedelta(hours=1)
+OVERLAP = timedelta(minutes=10)
+VALUES_AT = "values_read_at"
 COMPLETIONS_AT, LISTED_AT, LIST_ERROR = "completions_read_at", "rare_listed_at", "rare_list_error"
 ODD_ROWS = "odd_rows"
 """What a course keeps of rows that were left out: sentences under members, items and values."""
@@ -218,9 +222,15 @@ class CourseReading:
             everyone = self._is_due(COMPLETIONS_AT, DAILY)
             completions = [item for item in wanted if item.kind in {Kind.COMPLETION, Kind.ACTIVITY}]
             unfinished = None if everyone else partial(self._unfinished, completions)
-            readings = self.course.readings(wanted, self._learners, unfinished=unfinished)
+            began = _now()
+            since = None if everyone else self._changed_since(wanted)
+            readings = self.course.readings(
+                wanted, self._learners, unfinished=unfinished, changed_since=since
+            )
             for batch in _batches(odd.readings(readings)):
                 problem = self._store(batch) or problem
+            if problem is None:
+                self._write(lambda _, course: _note(course, **{VALUES_AT: began}))
             if everyone and problem is None:
                 self._write(lambda _, course: _note(course, **{COMPLETIONS_AT: _now()}))
         except PlatformError as error:
@@ -238,6 +248,35 @@ class CourseReading:
 
         self._write(change)
 
+    def _changed_since(self, wanted: Sequence[Gradable]) -> datetime | None:
+        """When all of these were last read, with time for clocks that differ; None when one of
+        them was not, or for somebody who came later: their grades may be old."""
+        with self.tool.sessions() as session:
+            at = session.get_one(Course, self.course_id).settings.get(VALUES_AT)
+            read = {
+                (row.kind, row.key): row.read_at
+                for row in session.execute(
+                    select(LineItem.kind, LineItem.key, LineItem.read_at).where(
+                        LineItem.course_id == self.course_id
+                    )
+                )
+            }
+            later = CourseMember.changed_at >= clock.parse_iso(at) if at else false()
+            comers = session.scalar(
+                select(CourseMember.id)
+                .where(
+                    CourseMember.course_id == self.course_id, CourseMember.can_earn.is_(True), later
+                )
+                .limit(1)
+            )
+        if at is None or comers is not None:
+            return None
+        moment = clock.parse_iso(at)
+        times = [read.get((item.kind.value, item.key)) for item in wanted]
+        if any(time is None or time < moment for time in times):
+            return None
+        return moment - OVERLAP
+
     def _is_due(self, name: str, every: timedelta) -> bool:
         with self.tool.sessions() as session:
             at = session.get_one(Course, self.course_id).settings.get(name)
@@ -252,7 +291,9 @@ class CourseReading:
             note_tracking(session, course, [each for each in batch if isinstance(each, Tracking)])
             session.flush()
             for reading in batch:
-                if isinstance(reading, ReadInFull):
+                if isinstance(reading, UpToDate):
+                    note_up_to_date(session, course, reading.kind, reading.key)
+                elif isinstance(reading, ReadInFull):
                     note_read_in_full(session, course, reading.kind, reading.key, self.token)
                 elif isinstance(reading, Unread):
                     note_unread(session, course, reading.kind, reading.key, reading.error)

@@ -314,6 +314,13 @@ def note_read_in_full(session: Session, course: Course, kind: Kind, key: str, to
         mark_all_dirty(session, course.id)
 
 
+def note_up_to_date(session: Session, course: Course, kind: Kind, key: str) -> None:
+    """What changed in a gradable was read: the values that were not named stand."""
+    item = _item(session, course, kind, key)
+    if item is not None:
+        item.read_at, item.error, item.error_since = clock.now(), None, None
+
+
 def _note_withdrawn(session: Session, item: LineItem, token: str, nothing: str) -> None:
     withdrawn = session.execute(
         select(MemberResult, CourseMember)

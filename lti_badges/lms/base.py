@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import resources
 from typing import Any, ClassVar
 
@@ -274,14 +275,16 @@ class LMS:
         subs: Callable[[], Iterator[str]],
         *,
         unfinished: Callable[[], Iterator[str]] | None = None,
+        changed_since: datetime | None = None,
     ) -> Iterator[Reading]:
         """Values of the wanted gradables, in whatever order is cheapest for this LMS.
 
         `subs` lists the learners to ask for where the LMS answers per learner, `unfinished` those
         among them whose completions are not all known to be reached: enough for completions. Each
-        gradable ends with `ReadInFull` or `Unread`; one that fails never stops the others.
+        gradable ends with `ReadInFull` or `Unread`; one that fails never stops the others. With
+        `changed_since` it may end with `UpToDate` instead, where only changes were asked for.
         """
-        return self._read(wanted, Learners(None, subs, unfinished or subs))
+        return self._read(wanted, Learners(None, subs, unfinished or subs, changed_since))
 
     def readings_of(self, sub: str, wanted: Sequence[Gradable]) -> Iterator[Reading]:
         """The same for one learner, in as few calls as possible: they are waiting for a page.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from lti_badges.core.errors import PlatformDown, PlatformError, Unsupported
 from lti_badges.values.course import (
@@ -19,6 +20,7 @@ from lti_badges.values.course import (
     Result,
     Tracking,
     Unread,
+    UpToDate,
 )
 
 Value = Result | Completion | Tracking
@@ -32,6 +34,9 @@ class Learners:
     one: str | None
     everybody: Callable[[], Iterator[str]]
     not_yet_completed: Callable[[], Iterator[str]]
+    changed_since: datetime | None = None
+    """Values that changed after this are enough, where an LMS can tell them; the others were read
+    today. None asks for all."""
 
     @classmethod
     def only(cls, sub: str) -> Learners:
@@ -51,16 +56,26 @@ class Learners:
 class Reader:
     """How the gradables that it `takes` are read. `read` yields values only, and raises
     PlatformError where it can't go on: one gradable a call, or all of them `together` where one
-    answer of the LMS tells them all."""
+    answer of the LMS tells them all. `changes` is how it reads what changed since then, if it can.
+    """
 
     takes: Takes
     read: Callable[[Sequence[Gradable], Learners], Iterator[Value]]
     together: bool = False
+    changes: Callable[[Sequence[Gradable], Learners], Iterator[Value]] | None = None
 
 
 def each(takes: Takes, read: Callable[[Gradable, Learners], Iterator[Value]]) -> Reader:
     """A reader of one gradable a call."""
     return Reader(takes, lambda gradables, learners: read(gradables[0], learners))
+
+
+def only_changes(
+    takes: Takes, read: Callable[[Sequence[Gradable], Learners], Iterator[Value]]
+) -> Reader:
+    """A reader of what changed in all its gradables since `Learners.changed_since`; it takes
+    nothing where everything is asked for."""
+    return Reader(takes, read, together=True, changes=read)
 
 
 def together(
@@ -87,6 +102,8 @@ def read_by(
     gradable ends with `ReadInFull` or `Unread`."""
     left = list(wanted)
     for reader in readers:
+        if reader.changes is not None and learners.changed_since is None:
+            continue
         taken = [gradable for gradable in left if reader.takes(gradable)]
         left = [gradable for gradable in left if gradable not in taken]
         for group in [taken] if reader.together and taken else [[one] for one in taken]:
@@ -122,4 +139,5 @@ def _guarded(reader: Reader, group: Sequence[Gradable], learners: Learners) -> I
     except PlatformError as error:
         yield from (unread(gradable, error) for gradable in group)
     else:
-        yield from (ReadInFull(gradable.kind, gradable.key) for gradable in group)
+        end = UpToDate if reader.changes is not None else ReadInFull
+        yield from (end(gradable.kind, gradable.key) for gradable in group)

@@ -92,7 +92,8 @@ def _logged(response: Response) -> Response:
     here = world()
     with here.lock:
         here.requests.append((request.method, request.path, response.status_code))
-        del here.requests[:-MAX_LOG]
+        here.queries.append((request.path, request.query_string.decode("latin-1")))
+        del here.requests[:-MAX_LOG], here.queries[:-MAX_LOG]
     if request.environ.get("sandbox.lost"):
         drop_connection(request)
     return response

@@ -47,6 +47,7 @@ class Item:
     graded_at: dict[str, datetime] = field(default_factory=dict)
     submitted_at: dict[str, datetime] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
+    posts_by_hand: bool = False
     hidden: set[str] = field(default_factory=set)
     excused: set[str] = field(default_factory=set)
     published: bool = True

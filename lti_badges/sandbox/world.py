@@ -144,6 +144,7 @@ class World:
         self.tokens: dict[str, tuple[str, frozenset[str], datetime]] = {}
         self.seen_assertions: set[str] = set()
         self.requests: list[tuple[str, str, int]] = []
+        self.queries: list[tuple[str, str]] = []
         self._next_id = 100
         self.rotate_key(key)
 
@@ -192,7 +193,9 @@ class World:
     def set_score(self, course_id: str, item_id: str, sub: str, points: Fraction | None) -> None:
         """Grade somebody, or take the grade away."""
         with self.lock:
-            scores = self.courses[course_id].items[item_id].scores
+            item = self.courses[course_id].items[item_id]
+            item.graded_at[sub] = clock.now()
+            scores = item.scores
             if points is None:
                 scores.pop(sub, None)
             else:

@@ -203,5 +203,13 @@ class Tracking:
     tracked: bool
 
 
-Reading = Result | Completion | Tracking | ReadInFull | Unread
+@dataclass(frozen=True, slots=True)
+class UpToDate:
+    """What changed in one gradable since it was last read has now been told; the rest stands."""
+
+    kind: Kind
+    key: str
+
+
+Reading = Result | Completion | Tracking | ReadInFull | UpToDate | Unread
 """What a course answers, streamed: values, and after each gradable whether that was all."""

@@ -41,7 +41,15 @@ from lti_badges.lms.canvas.values import (
     refuse_without_modules,
     state_of,
 )
-from lti_badges.lms.reading import Learners, Reader, each, keyed, of_kind, together
+from lti_badges.lms.reading import (
+    Learners,
+    Reader,
+    each,
+    keyed,
+    of_kind,
+    only_changes,
+    together,
+)
 from lti_badges.lms.rest import Rest, id_of, number, rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
@@ -153,6 +161,7 @@ class Canvas(LMS):
         super().__init__(course)
         self._subs: dict[str, str] | None = None
         self._unmapped: list[str] = []
+        self._posted_at_once: set[str] = set()
         self._more: CanvasMore | None = None
 
     @property
@@ -217,9 +226,12 @@ class Canvas(LMS):
             for item in rows(page):
                 if item.get("published") is False or item.get("grading_type") == "not_graded":
                     continue
+                key = f"{ITEM_PREFIX}{id_of(item)}"
+                if item.get("post_manually") is False:
+                    self._posted_at_once.add(key)
                 yield Gradable(
                     Kind.ITEM,
-                    f"{ITEM_PREFIX}{id_of(item)}",
+                    key,
                     str(item.get("name") or "Untitled assignment"),
                     number(item.get("points_possible")),
                     GRADES,
@@ -247,6 +259,7 @@ class Canvas(LMS):
             each(of_kind(Kind.COURSE_GRADE), self._grades),
             each(keyed(GRADE, PERIOD), self._grades),
             each(of_kind(Kind.COMPLETION), self._progress),
+            only_changes(self._tells_changes, self._changed),
             each(keyed(ITEM_PREFIX), self._submissions),
             each(keyed(ASSIGNMENT_GROUP), self._group_scores),
             together(keyed(MODULE), self._modules),
@@ -293,23 +306,30 @@ class Canvas(LMS):
             _IDS[key] = str(found["id"])
         return _IDS[key]
 
+    def _tells_changes(self, gradable: Gradable) -> bool:
+        """`graded_since` names what was graded, and not what was only posted: assignments whose
+        grades a teacher posts by hand are read in full each time."""
+        return gradable.key in self._posted_at_once
+
+    def _changed(self, items: Sequence[Gradable], learners: Learners) -> Iterator[Result]:
+        """What was graded since, of all assignments in one list."""
+        who, since = self._who(learners.one), learners.changed_since
+        wanted = {item.key.removeprefix(ITEM_PREFIX): item for item in items}
+        found = submissions(self.rest, self._path, list(wanted), learners.one, who, since)
+        for row in found:
+            item, owner = (
+                wanted.get(str(row.get("assignment_id"))),
+                who.get(str(row.get("user_id"))),
+            )
+            if item is not None and owner is not None:
+                yield _result(item, owner, row)
+
     def _submissions(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
         who = self._who(learners.one)
         items = [gradable.key.removeprefix(ITEM_PREFIX)]
         for row in submissions(self.rest, self._path, items, learners.one, who):
             if owner := who.get(str(row.get("user_id"))):
-                yield Result(
-                    gradable.key,
-                    owner,
-                    state_of(row),
-                    number(row.get("score")),
-                    gradable.maximum,
-                    clock.now(),
-                    mark_of(row) if gradable.in_words else None,
-                    graded_at=clock.told(row.get("graded_at")),
-                    submitted_at=clock.told(row.get("submitted_at")),
-                    posted_at=clock.told(row.get("posted_at")),
-                )
+                yield _result(gradable, owner, row)
 
     def _grades(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
         return grades(self.rest, self._path, gradable.key, learners.one, self._who(learners.one))
@@ -364,3 +384,18 @@ class Canvas(LMS):
                 "prioritize_non_tool_grade": True,
             }
         }
+
+
+def _result(gradable: Gradable, owner: str, row: Mapping[str, Any]) -> Result:
+    return Result(
+        gradable.key,
+        owner,
+        state_of(row),
+        number(row.get("score")),
+        gradable.maximum,
+        clock.now(),
+        mark_of(row) if gradable.in_words else None,
+        graded_at=clock.told(row.get("graded_at")),
+        submitted_at=clock.told(row.get("submitted_at")),
+        posted_at=clock.told(row.get("posted_at")),
+    )

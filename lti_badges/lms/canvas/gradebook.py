@@ -9,6 +9,7 @@ of the past are `completed` and must be asked for; whoever is in two sections is
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 from urllib.parse import urlencode
@@ -49,11 +50,19 @@ def course_grades() -> Iterator[Gradable]:
 
 
 def submissions(
-    rest: Rest, path: str, items: Sequence[str], sub: str | None, who: Mapping[str, str]
+    rest: Rest,
+    path: str,
+    items: Sequence[str],
+    sub: str | None,
+    who: Mapping[str, str],
+    since: datetime | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Rows of these assignments, of everybody or of the one learner in `who`."""
+    """Rows of these assignments, of everybody or of the one learner in `who`; `since` only those
+    that were graded after it."""
     students = next(iter(who), "0") if sub else "all"
     query = [("student_ids[]", students), *(("assignment_ids[]", item) for item in items), MOST]
+    if since is not None:
+        query.append(("graded_since", clock.iso(since)))
     for page in rest.linked(f"{path}/students/submissions?{urlencode(query)}"):
         yield from rows(page)
 

@@ -27,7 +27,7 @@ def assignment(item: Item) -> dict[str, Any]:
         "grading_type": item.grading,
         "published": item.published,
         "assignment_group_id": api_id(group),
-        "post_manually": bool(item.hidden),
+        "post_manually": item.posts_by_hand or bool(item.hidden),
         "omit_from_final_grade": item.owner is not None,
     }
 
@@ -41,7 +41,7 @@ def submission(item: Item, person: Person) -> dict[str, Any]:
     graded = points is not None or mark is not None
     excused = person.sub in item.excused
     posted = graded and person.sub not in item.hidden
-    at = item.scored_at.get(person.sub)
+    at = item.graded_at.get(person.sub) or item.scored_at.get(person.sub)
     moment = clock.iso(at) if at else "2026-05-01T10:00:00Z"
     shown = None if points is None else str(plain_number(points))
     return {
@@ -51,7 +51,7 @@ def submission(item: Item, person: Person) -> dict[str, Any]:
         "score": None if points is None or excused else plain_number(points),
         "grade": None if excused else mark or shown,
         "workflow_state": "graded" if graded or excused else "unsubmitted",
-        "graded_at": moment if graded or excused else None,
+        "graded_at": moment if graded or excused or at else None,
         "posted_at": moment if posted else None,
         "excused": excused,
         "late": False,
