@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -17,6 +17,7 @@ from lti_badges.catalogue.connections import lms_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, NoRight, PlatformDown, PlatformError, Unsupported
+from lti_badges.courses.changes import VALUES_AT, changed_since
 from lti_badges.courses.odd_rows import OddRows
 from lti_badges.courses.schedule import plan_after_failure, plan_next
 from lti_badges.courses.snapshot import (
@@ -51,8 +52,6 @@ from lti_badges.values.course import (
 BATCH = 200
 LEASE = timedelta(minutes=2)
 DAILY, HOURLY = timedelta(days=1), timedelta(hours=1)
-OVERLAP = timedelta(minutes=10)
-VALUES_AT = "values_read_at"
 COMPLETIONS_AT, LISTED_AT, LIST_ERROR = "completions_read_at", "rare_listed_at", "rare_list_error"
 ODD_ROWS = "odd_rows"
 """What a course keeps of rows that were left out: sentences under members, items and values."""
@@ -223,7 +222,8 @@ class CourseReading:
             completions = [item for item in wanted if item.kind in {Kind.COMPLETION, Kind.ACTIVITY}]
             unfinished = None if everyone else partial(self._unfinished, completions)
             began = _now()
-            since = None if everyone else self._changed_since(wanted)
+            with self.tool.sessions() as session:
+                since = None if everyone else changed_since(session, self.course_id, wanted)
             readings = self.course.readings(
                 wanted, self._learners, unfinished=unfinished, changed_since=since
             )
@@ -247,35 +247,6 @@ class CourseReading:
                 course.settings = {**course.settings, ODD_ROWS: {**kept, kind: odd.sentences}}
 
         self._write(change)
-
-    def _changed_since(self, wanted: Sequence[Gradable]) -> datetime | None:
-        """When all of these were last read, with time for clocks that differ; None when one of
-        them was not, or for somebody who came later: their grades may be old."""
-        with self.tool.sessions() as session:
-            at = session.get_one(Course, self.course_id).settings.get(VALUES_AT)
-            read = {
-                (row.kind, row.key): row.read_at
-                for row in session.execute(
-                    select(LineItem.kind, LineItem.key, LineItem.read_at).where(
-                        LineItem.course_id == self.course_id
-                    )
-                )
-            }
-            later = CourseMember.changed_at >= clock.parse_iso(at) if at else false()
-            comers = session.scalar(
-                select(CourseMember.id)
-                .where(
-                    CourseMember.course_id == self.course_id, CourseMember.can_earn.is_(True), later
-                )
-                .limit(1)
-            )
-        if at is None or comers is not None:
-            return None
-        moment = clock.parse_iso(at)
-        times = [read.get((item.kind.value, item.key)) for item in wanted]
-        if any(time is None or time < moment for time in times):
-            return None
-        return moment - OVERLAP
 
     def _is_due(self, name: str, every: timedelta) -> bool:
         with self.tool.sessions() as session:
