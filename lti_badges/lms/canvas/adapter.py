@@ -32,14 +32,13 @@ from lti_badges.lms.canvas.gradebook import (
     course_grades,
     grades,
     group_scores,
+    result_of,
     submissions,
 )
 from lti_badges.lms.canvas.scopes import proved, refusal
 from lti_badges.lms.canvas.values import (
     completion_of,
-    mark_of,
     refuse_without_modules,
-    state_of,
 )
 from lti_badges.lms.reading import (
     Learners,
@@ -322,14 +321,14 @@ class Canvas(LMS):
                 who.get(str(row.get("user_id"))),
             )
             if item is not None and owner is not None:
-                yield _result(item, owner, row)
+                yield result_of(item, owner, row)
 
     def _submissions(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
         who = self._who(learners.one)
         items = [gradable.key.removeprefix(ITEM_PREFIX)]
         for row in submissions(self.rest, self._path, items, learners.one, who):
             if owner := who.get(str(row.get("user_id"))):
-                yield _result(gradable, owner, row)
+                yield result_of(gradable, owner, row)
 
     def _grades(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
         return grades(self.rest, self._path, gradable.key, learners.one, self._who(learners.one))
@@ -384,18 +383,3 @@ class Canvas(LMS):
                 "prioritize_non_tool_grade": True,
             }
         }
-
-
-def _result(gradable: Gradable, owner: str, row: Mapping[str, Any]) -> Result:
-    return Result(
-        gradable.key,
-        owner,
-        state_of(row),
-        number(row.get("score")),
-        gradable.maximum,
-        clock.now(),
-        mark_of(row) if gradable.in_words else None,
-        graded_at=clock.told(row.get("graded_at")),
-        submitted_at=clock.told(row.get("submitted_at")),
-        posted_at=clock.told(row.get("posted_at")),
-    )

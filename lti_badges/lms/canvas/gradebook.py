@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, Unsupported
-from lti_badges.lms.canvas.values import state_of, words
+from lti_badges.lms.canvas.values import mark_of, state_of, words
 from lti_badges.lms.rest import Rest, id_of, number, rows
 from lti_badges.values.course import (
     COURSE_GRADE_KEY,
@@ -65,6 +65,22 @@ def submissions(
         query.append(("graded_since", clock.iso(since)))
     for page in rest.linked(f"{path}/students/submissions?{urlencode(query)}"):
         yield from rows(page)
+
+
+def result_of(gradable: Gradable, owner: str, row: Mapping[str, Any]) -> Result:
+    """A submission as a learner's result."""
+    return Result(
+        gradable.key,
+        owner,
+        state_of(row),
+        number(row.get("score")),
+        gradable.maximum,
+        clock.now(),
+        mark_of(row) if gradable.in_words else None,
+        graded_at=clock.told(row.get("graded_at")),
+        submitted_at=clock.told(row.get("submitted_at")),
+        posted_at=clock.told(row.get("posted_at")),
+    )
 
 
 def grades(
