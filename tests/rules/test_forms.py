@@ -41,6 +41,7 @@ def test_a_badge_held_or_not_says_so() -> None:
         value="held",
         needed="held",
         progress=Fraction(1),
+        by="badge",
     )
     assert rule.judge(Facts()) == Judgement(
         Outcome.NOT_YET,
@@ -50,6 +51,7 @@ def test_a_badge_held_or_not_says_so() -> None:
         value="not held",
         needed="held",
         progress=Fraction(0),
+        by="badge",
     )
 
 
@@ -99,6 +101,8 @@ def test_a_judgement_is_kept_in_this_form() -> None:
         "source": None,
         "read_at": None,
         "points": None,
+        "at": None,
+        "by": None,
         "parts": [
             {
                 "outcome": "not_yet",
@@ -111,6 +115,8 @@ def test_a_judgement_is_kept_in_this_form() -> None:
                 "source": "Moodle",
                 "read_at": "2026-05-03T10:02:00+00:00",
                 "points": None,
+                "at": None,
+                "by": None,
                 "parts": [],
             }
         ],

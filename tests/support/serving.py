@@ -11,7 +11,7 @@ from typing import Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 """How long a test waits for what must come. Only a machine that stands still takes so long, and
 only a failing test waits to the end."""
 POLL_S = 0.02
