@@ -21,7 +21,7 @@ from lti_badges.backends.base import BackendConfig
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import BackendError, InvalidInput
-from lti_badges.store import BackendRow
+from lti_badges.store import Achievement, BackendRow
 from lti_badges.values.badge import AchievementRef, Issuance, Recipient
 from tests.support.odd import OddHttp, names_in
 
@@ -69,6 +69,16 @@ def test_no_answer_of_a_backend_leaves_its_family_of_errors(
         session.add(row)
         session.flush()
         backend_id = row.id
+        session.add(
+            Achievement(
+                id="a",
+                backend_id=backend_id,
+                ref="B1",
+                name="Statistics",
+                description="d",
+                criteria="c",
+            )
+        )
     for seed in range(ROUNDS):
         kept = dict(SECRETS)
         config = BackendConfig(
