@@ -29,10 +29,18 @@ class ItemChange:
     label: str
     gone: bool
     proposed: str | None
+    copied: bool = False
+    """Whether the rule came with a copied course, and waits switched off."""
 
     @property
     def sentence(self) -> str:
         """For the banner."""
+        if self.copied:
+            if self.proposed:
+                return (
+                    f"It came with the copied course and looks at “{self.label}”, now found here."
+                )
+            return f"It came with the copied course, and this course has no “{self.label}” yet."
         if not self.gone:
             return f"“{self.label}” is called “{self.proposed}” now. Is it still what is meant?"
         if self.proposed:
@@ -43,14 +51,14 @@ class ItemChange:
 
 
 def item_changes_of(tool: ToolContext, course_id: str) -> list[ItemChange]:
-    """All conditions of active rules that wait, in the rules' order."""
+    """All conditions of rules that wait, in the rules' order; of paused rules only those whose
+    items this course never had."""
     items = _Items.of(tool, course_id)
     return [
         change
         for view in rules_of(tool, course_id)
-        if view.active
         for leaf in leaves(view.criterion)
-        if (change := _change_of(items, view, leaf)) is not None
+        if (change := _change_of(items, view, leaf)) is not None and (view.active or change.copied)
     ]
 
 
@@ -118,4 +126,6 @@ def _change_of(items: _Items, view: RuleView, leaf: Criterion) -> ItemChange | N
     if not gone and row is not None and row.label == leaf.label:
         return None
     now = items.now(leaf)
-    return ItemChange(view.id, view.achievement.name, leaf.label, gone, now.label if now else None)
+    proposed = now.label if now else None
+    copied = row is None and not view.active
+    return ItemChange(view.id, view.achievement.name, leaf.label, gone, proposed, copied)

@@ -173,8 +173,43 @@ def pause_rule(tool: ToolContext, rule_id: str, *, by: str) -> None:
 
 
 def resume_rule(tool: ToolContext, rule_id: str, *, by: str) -> None:
-    """Judge by a rule again. Raises NotFound."""
+    """Judge by a rule again. Raises NotFound, and InvalidInput naming the items that this course
+    does not have: those of a copied rule may still be missing."""
+    if missing := _missing(tool, rule_id):
+        named = ", ".join(f"“{label}”" for label in missing)
+        raise InvalidInput(f"This course has no {named}: choose what the rule looks at first.")
     _switch(tool, rule_id, active=True, by=by)
+
+
+def resume_all(tool: ToolContext, course_id: str, *, by: str) -> list[str]:
+    """Judge by all paused rules whose items are all here. Returns the badges of those that wait."""
+    waiting = []
+    for view in rules_of(tool, course_id):
+        if view.active:
+            continue
+        if _missing(tool, view.id):
+            waiting.append(view.achievement.name)
+        else:
+            _switch(tool, view.id, active=True, by=by)
+    return waiting
+
+
+def _missing(tool: ToolContext, rule_id: str) -> list[str]:
+    """Items of a rule that its course does not list at all, by name. One that was there and went
+    is told on the instructor's page, and stops nothing here."""
+    view = rule_view(tool, rule_id)
+    with tool.sessions() as session:
+        known = {
+            (row.kind, row.key)
+            for row in session.execute(
+                select(LineItem.kind, LineItem.key).where(LineItem.course_id == view.course_id)
+            )
+        }
+    return [
+        leaf.label
+        for leaf in leaves(view.criterion)
+        if isinstance(leaf, Named) and (kind_of(leaf).value, leaf.key) not in known
+    ]
 
 
 def remove_rule(tool: ToolContext, rule_id: str, *, by: str, drop_column: bool = False) -> None:

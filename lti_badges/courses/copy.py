@@ -6,6 +6,7 @@ A launch's custom parameters tell which courses this one was copied from, where 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -45,27 +46,33 @@ TOLD_ORIGINS = "told_origins"
 
 def copy_rules(tool: ToolContext, course_id: str) -> int:
     """Bring the rules of the course that this one was copied from, once, switched off. A rule whose
-    items are not all found here stays behind. Returns how many came."""
+    items are not all found here comes as a draft that still names them: it finds them once they
+    appear, or the instructor chooses others. Returns how many came."""
     with writing(tool, course_id) as (session, course):
         if COPIED in course.settings or _has_rules(session, course_id):
             return 0
         origin = _origin(session, course)
         if origin is None:
             return 0
-        items = {
-            (item.kind, item.label): item.key
-            for item in session.scalars(
+        listed = list(
+            session.scalars(
                 select(LineItem).where(LineItem.course_id == course_id, LineItem.present.is_(True))
             )
-        }
-        if not items:
-            return 0  # the gradebook has not been read yet: the next launch tries again
-        copied = sum(
-            _copy(session, course, rule, version, items)
-            for rule, version in current_versions(session, origin.id)
         )
+        names = Counter((item.kind, item.label) for item in listed)
+        # Of two items with one name nobody can tell which was meant: the instructor chooses.
+        items = {
+            (item.kind, item.label): item.key
+            for item in listed
+            if names[item.kind, item.label] == 1
+        }
+        if not listed:
+            return 0  # the gradebook has not been read yet: the next launch tries again
+        origins = current_versions(session, origin.id)
+        for rule, version in origins:
+            _copy(session, course, rule, version, items)
         course.settings = {**course.settings, COPIED: origin.id}
-    return copied
+    return len(origins)
 
 
 def note_copy(
@@ -170,43 +177,65 @@ def _copy(
     rule: AwardRule,
     version: RuleVersion,
     items: dict[tuple[str, str], str],
-) -> bool:
-    criterion = _moved(load(version.criteria), items)
-    if criterion is None:
-        return False
+) -> None:
+    unmatched: list[str] = []
+    moved = _moved(load(version.criteria), items, unmatched)
     # The rule makes it a badge of this course, too; of no other.
     achievement = session.get_one(Achievement, rule.achievement_id)
     made = AwardRule(course_id=course.id, achievement_id=achievement.id, version=1, active=False)
     session.add(made)
     session.flush()
+    kept = {name: getattr(version, name) for name in POLICY}
     session.add(
         RuleVersion(
             rule_id=made.id,
             version=1,
-            criteria=dump(criterion),
-            description=criterion.describe(),
-            on_fall=version.on_fall,
-            grace_days=version.grace_days,
-            pass_back=version.pass_back,
-            valid_days=version.valid_days,
-            delay_days=version.delay_days,
-            counts_hidden=version.counts_hidden,
-            settle_minutes=version.settle_minutes,
+            criteria=dump(moved),
+            description=moved.describe(),
             created_by="course copy",
+            **kept,
         )
     )
-    record(session, "rule_copied", course_id=course.id, rule_id=made.id, origin=rule.id)
-    return True
+    record(
+        session,
+        "rule_copied",
+        course_id=course.id,
+        rule_id=made.id,
+        origin=rule.id,
+        unmatched=unmatched,
+    )
 
 
-def _moved(criterion: Criterion, items: dict[tuple[str, str], str]) -> Criterion | None:
-    """The criterion with the keys that its items have here; None when one is missing."""
+POLICY = (
+    "on_fall",
+    "grace_days",
+    "pass_back",
+    "valid_days",
+    "valid_until",
+    "not_before",
+    "not_after",
+    "delay_days",
+    "counts_hidden",
+    "settle_minutes",
+    "counts_at",
+    "builds_on",
+    "may_show_result",
+)
+"""All that a version says besides its criteria: a copy loses nothing of it."""
+
+
+def _moved(
+    criterion: Criterion, items: dict[tuple[str, str], str], unmatched: list[str]
+) -> Criterion:
+    """The criterion with the keys that its items have here. One that has none here keeps what it
+    looked at before, which this course never has, and is named in `unmatched`."""
     if isinstance(criterion, Named):
         key = items.get((kind_of(criterion).value, criterion.label))
-        return replace(criterion, key=key) if key else None
+        if key is None:
+            unmatched.append(criterion.label)
+            return criterion
+        return replace(criterion, key=key)
     if isinstance(criterion, Joined):
-        parts = [_moved(part, items) for part in criterion.criteria]
-        if any(part is None for part in parts):
-            return None
-        return replace(criterion, criteria=tuple(part for part in parts if part is not None))
+        parts = tuple(_moved(part, items, unmatched) for part in criterion.criteria)
+        return replace(criterion, criteria=parts)
     return criterion

@@ -19,7 +19,7 @@ from lti_badges.ledger.course_lock import writing
 from lti_badges.lms.moodle.adapter import Moodle
 from lti_badges.pipeline import rehearse
 from lti_badges.rules import AllOf, CourseGradeAtLeast, MarkIsOneOf, MemberOf, OnFall
-from lti_badges.sandbox import web_services
+from lti_badges.sandbox.moodle import web_services
 from lti_badges.store import LineItem, MemberResult
 from lti_badges.values.course import COURSE_GRADE_KEY, Result, ResultState
 from tests.support.campus import TEACHER, Campus

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from fractions import Fraction
 
 import pytest
 import time_machine
 from sqlalchemy import func, select
 
+from lti_badges.awarding.item_changes import accept_item_changes, item_changes_of
 from lti_badges.awarding.manual import award_by_hand, keep_after_flag, revoke
-from lti_badges.awarding.rulebook import edit_rule, pause_rule, remove_rule, resume_rule, rules_of
+from lti_badges.awarding.rulebook import (
+    edit_rule,
+    pause_rule,
+    remove_rule,
+    resume_all,
+    resume_rule,
+    rules_of,
+)
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotFound
 from lti_badges.courses.copy import note_copy
 from lti_badges.delivery.grade_passback import due_for_pass_back, pass_back
-from lti_badges.lms.moodle.adapter import Moodle
+from lti_badges.lms.moodle.web_service import WebService
 from lti_badges.pipeline import rehearse, sync_course
 from lti_badges.queries.roster import awards_csv, flagged, roster, why
 from lti_badges.rules import (
@@ -361,18 +369,51 @@ def test_rules_follow_a_copied_course_switched_off(lite: Campus, told_by: str) -
     assert len(rules_of(lite.context, row.id)) == 1
 
 
+def test_a_copied_rule_whose_items_are_missing_waits_by_name_and_finds_them_later(
+    lite: Campus,
+) -> None:
+    lite.rule(lite.quiz_at_least(80), not_after=date(2030, 5, 3), settle_minutes=5)
+    course = lite.world.courses[COURSE]
+    copy = Course("77", "STAT101-2", "Statistics 101 again", members=list(course.members))
+    copy.items = {"31": Item("31", "Homework", Fraction(20))}
+    copy.links = course.links
+    lite.world.courses["77"] = copy
+    lite.world.tools = {
+        key: replace(tool, custom={"context_history": "2"})
+        for key, tool in lite.world.tools.items()
+    }
+    assert "this course has no “Final quiz” yet" in lite.enter(TEACHER, course="77").text
+    with lite.context.sessions() as session:
+        row = session.scalar(select(StoredCourse).where(StoredCourse.context_id == "77"))
+    assert row is not None
+    (rule,) = rules_of(lite.context, row.id)
+    assert rule.policy.not_after == date(2030, 5, 3)
+    assert rule.policy.settle_minutes == 5
+    with pytest.raises(InvalidInput, match="Final quiz"):
+        resume_rule(lite.context, rule.id, by="a test")
+    assert resume_all(lite.context, row.id, by="a test") == [rule.achievement.name]
+    copy.items["32"] = Item("32", "Final quiz", Fraction(50))
+    sync_course(lite.context, row.id)
+    (change,) = item_changes_of(lite.context, row.id)
+    assert change.proposed == "Final quiz"
+    accept_item_changes(lite.context, row.id, rule.id, by="a test")
+    assert not item_changes_of(lite.context, row.id)
+    assert resume_all(lite.context, row.id, by="a test") == []
+    assert rules_of(lite.context, row.id)[0].active
+
+
 def test_completions_that_are_reached_are_asked_for_once_a_day(
     lite: Campus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    call = Moodle._call
+    call = WebService.call
 
-    def counted(self: Moodle, function: str, *course: str | None, **arguments: str) -> object:
+    def counted(self: WebService, function: str, *course: str | None, **arguments: str) -> object:
         if function == "core_completion_get_course_completion_status":
             asked.append(arguments["userid"])
         return call(self, function, *course, **arguments)
 
-    monkeypatch.setattr(Moodle, "_call", counted)
+    monkeypatch.setattr(WebService, "call", counted)
     lite.rule(CourseCompleted())
     done = set(lite.world.courses[COURSE].completed)
     assert done

@@ -14,6 +14,7 @@ from lti_badges.awarding.rulebook import (
     edit_rule,
     pause_rule,
     remove_rule,
+    resume_all,
     resume_rule,
     rules_of,
     save_rule,
@@ -138,6 +139,15 @@ def change_rule(rule_id: str, change: str) -> str:
     else:
         (pause_rule if change == "pause" else resume_rule)(tool, rule_id, by=by)
     return badges_page()
+
+
+@instructor.post("/rules/resume-all")
+def resume_all_rules() -> str:
+    """Switch on all that came with a copied course and found its items."""
+    waiting = resume_all(services().tool, current_course(), by=current_access().actor)
+    if not waiting:
+        return badges_page("All rules are on.")
+    return badges_page(f"All rules are on but those of: {', '.join(waiting)}.")
 
 
 @instructor.post("/rules/<rule_id>/<any(accept, release, keep):decision>")
