@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from lti_badges.catalogue.notices import due_notice_orders, order_for
+from lti_badges.courses.copy import TOLD_ORIGINS
 from lti_badges.lti.registration import NOTICE_SCOPE, invite
 from lti_badges.sandbox.canvas.notices import send_copy_notice
 from lti_badges.sandbox.demo_course import COURSE
@@ -90,7 +91,7 @@ def test_a_copied_course_is_known_before_anybody_opens_it(campus: Campus) -> Non
     assert send_copy_notice(campus.world, copy, COURSE) == 200
     with campus.context.sessions() as session:
         course = session.scalars(select(Course).where(Course.context_id == "77")).one()
-        assert COURSE in str(course.custom)
+        assert course.settings[TOLD_ORIGINS] == [COURSE]
 
 
 def test_a_platform_that_refuses_notices_is_asked_again_another_day(campus: Campus) -> None:
