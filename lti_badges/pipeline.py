@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from sqlalchemy import select
@@ -16,19 +16,21 @@ from sqlalchemy import select
 from lti_badges.awarding.evaluate import evaluate_dirty, evaluate_member
 from lti_badges.awarding.grace import revoke_after_grace
 from lti_badges.awarding.guard import count_before_acting
+from lti_badges.awarding.manual import revoke
 from lti_badges.awarding.rehearsal import AT_ONCE, Rehearsal, is_stale
 from lti_badges.awarding.rehearsal import rehearse as rehearse_stored
 from lti_badges.backends import KINDS
 from lti_badges.context import ToolContext
-from lti_badges.core.errors import PlatformError
+from lti_badges.core.errors import InvalidInput, PlatformError
 from lti_badges.courses.copy import copy_rules
 from lti_badges.courses.launch_intake import LaunchedMember, note_launch
 from lti_badges.courses.read import CourseReading, LeaseLost, Progress, Unforeseen, read_member
 from lti_badges.delivery.deliver import deliver
 from lti_badges.ledger.rules_in_force import needed_keys
 from lti_badges.lti.claims import Launch
+from lti_badges.people.held import Erasure, erasure_of, scrub
 from lti_badges.rules import Criterion, Policy, dump
-from lti_badges.store import Award, BackendRow, CourseMember
+from lti_badges.store import Award, BackendRow, CourseMember, State
 from lti_badges.values.course import Role
 from lti_badges.values.permission import Permission
 
@@ -205,3 +207,19 @@ def _within(seconds: float, work: Callable[[], None]) -> None:
     thread = threading.Thread(target=work, name="launch", daemon=True)
     thread.start()
     thread.join(seconds)
+
+
+def erase_person(tool: ToolContext, name: str, *, by: str) -> Erasure:
+    """Erase a person: their badges are revoked first, here and at backends that can, as that needs
+    to know whose they are; then identity and results go. `left` says what a backend did not take
+    back: run it again later. Raises NotFound."""
+    found = erasure_of(tool, name)
+    for award_id in found.standing:
+        try:
+            if revoke(tool, award_id, reason="Erased at the learner's request.", by=by) is (
+                State.REVOKING
+            ):
+                deliver(tool, award_id)
+        except InvalidInput:
+            continue  # it is just being sent; `left` will tell
+    return replace(found, left=scrub(tool, found.person_id, by=by))

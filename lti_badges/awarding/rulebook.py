@@ -325,6 +325,7 @@ def _version(rule: AwardRule, criterion: Criterion, policy: Policy, by: str) -> 
         settle_minutes=policy.settle_minutes,
         counts_at=policy.counts_at.value,
         builds_on=any(isinstance(leaf, BadgeHeld) for leaf in leaves(criterion)),
+        may_show_result=policy.may_show_result,
         created_by=by,
     )
 

@@ -216,6 +216,7 @@ class Signer:
             lti_user_id=issuance.recipient.lti_user_id,
             email=issuance.recipient.email,
             roster_id=roster_id,
+            shown_name=issuance.shown_name,
             awarded_at=issuance.achieved_at,
             valid_from=min(issuance.achieved_at, now),
             valid_until=issuance.expires_at,

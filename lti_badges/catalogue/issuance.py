@@ -23,6 +23,8 @@ WHOLE_ORDER = (
     joinedload(Award.course).joinedload(Course.deployment).joinedload(Deployment.platform),
 )
 """Loads with an award all that its order is made of, in one query."""
+PRIVATE = "The criteria of this badge were met."
+"""Said of every award whose learner does not show more."""
 
 
 def issuance_of(tool: ToolContext, session: Session, award: Award) -> Issuance:
@@ -37,8 +39,10 @@ def issuance_of(tool: ToolContext, session: Session, award: Award) -> Issuance:
         ),
         recipient=_recipient(award.recipient),
         achieved_at=award.achieved_at,
-        explanation=award.explanation,
-        measures=_measures(award.judgement),
+        # Scores and reasons stay here unless the learner wants them shown.
+        explanation=award.explanation if award.shows_result else PRIVATE,
+        measures=_measures(award.judgement) if award.shows_result else (),
+        shown_name=award.recipient.get("name") if award.shows_name else None,
         course_title=course.title or course.label or None,
         course_url=_course_page(course),
         expires_at=award.expires_at,

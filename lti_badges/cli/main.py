@@ -12,6 +12,7 @@ from lti_badges.cli.backends import achievements, backends
 from lti_badges.cli.backup import backup, restore
 from lti_badges.cli.doctor import doctor
 from lti_badges.cli.institutions import institutions
+from lti_badges.cli.people import people
 from lti_badges.cli.platforms import deployments, platforms
 from lti_badges.cli.rules import rules
 from lti_badges.cli.running import admin, db, demo, keys, serve, worker
@@ -41,6 +42,7 @@ for command in (
     courses,
     sync,
     awards,
+    people,
     keys,
     backup,
     restore,

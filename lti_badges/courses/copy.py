@@ -217,6 +217,7 @@ POLICY = (
     "delay_days",
     "counts_hidden",
     "settle_minutes",
+    "may_show_result",
     "counts_at",
     "builds_on",
     "may_show_result",

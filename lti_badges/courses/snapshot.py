@@ -13,6 +13,7 @@ from lti_badges.core import clock
 from lti_badges.ledger.course_lock import mark_all_dirty
 from lti_badges.ledger.recipients import release_waiting
 from lti_badges.ledger.rules_in_force import current_versions, needed_keys
+from lti_badges.people.persons import link_persons
 from lti_badges.store import (
     COMPLETED,
     NOT_COMPLETED,
@@ -61,6 +62,7 @@ def store_members(
             row.seen_in = token
         rows.append(row)
     session.flush()
+    link_persons(session, course, rows)
     return rows
 
 

@@ -94,6 +94,7 @@ class CredentialDraft:
     status: StatusEntry
     salt: str
     roster_id: str | None = None
+    shown_name: str | None = None
 
 
 def new_salt() -> str:
@@ -191,6 +192,8 @@ def _subject(draft: CredentialDraft) -> dict[str, Any]:
     identifiers.append(_identity("ltiUserId", draft.lti_user_id, draft.salt))
     if draft.roster_id:
         identifiers.append(_in_clear("oneRosterSourcedId", draft.roster_id))
+    if draft.shown_name:
+        identifiers.append(_in_clear("name", draft.shown_name))
     subject: dict[str, Any] = {
         "id": f"urn:uuid:{uuid5(NAMESPACE_URL, f'{draft.id}#subject')}",
         "type": ["AchievementSubject"],

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from lti_badges.backends import KINDS
 from lti_badges.catalogue.issuance import achievement_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.ledger.rules_in_force import current_versions
+from lti_badges.people.display import may_show_result
 from lti_badges.rules import Judgement
 from lti_badges.store import (
     Achievement,
     Award,
     BackendRow,
+    Course,
     CourseMember,
     IssuedCredential,
     Standing,
@@ -44,6 +48,12 @@ class Earned:
     is_ours: bool
     issuer: str
     reason: str | None
+    visibility: str = "link"
+    shows_name: bool = False
+    shows_result: bool = False
+    may_show_result: bool = False
+    is_local: bool = False
+    course: str = ""
 
     @property
     def is_new(self) -> bool:
@@ -82,14 +92,15 @@ def learner_badges(
     """What one learner has and what the course still offers them."""
     with tool.sessions() as session:
         rows = session.execute(
-            select(Award, Achievement, BackendRow, IssuedCredential.award_id)
+            select(Award, Achievement, BackendRow, IssuedCredential.award_id, Course.title)
             .join(Achievement, Achievement.id == Award.achievement_id)
             .join(BackendRow, BackendRow.id == Award.backend_id)
             .outerjoin(IssuedCredential, IssuedCredential.award_id == Award.id)
-            .where(Award.member_id == member_id)
-            .order_by(Award.created_at.desc())
+            .join(Course, Course.id == Award.course_id)
+            .where(Award.member_id.in_(_same_person(session, member_id)))
+            .order_by((Award.member_id == member_id).desc(), Award.created_at.desc())
         ).all()
-        earned = [_earned(tool, *row) for row in rows]
+        earned = [_earned(tool, *row, may_show_result(session, row[0])) for row in rows]
         held = {award.achievement_id for award, *_ in rows if award.stands_at(clock.now())}
         toward = []
         for rule, version in current_versions(session, course_id):
@@ -109,6 +120,15 @@ def learner_badges(
     earned.sort(key=lambda each: (each.achievement.id != focus, each.state == State.REVOKED))
     toward.sort(key=lambda each: each.achievement.id != focus)
     return LearnerBadges(tuple(earned), tuple(toward))
+
+
+def _same_person(session: Session, member_id: str) -> list[str]:
+    """The learner as a member of each of their courses, this one first."""
+    person_id = session.scalar(select(CourseMember.person_id).where(CourseMember.id == member_id))
+    if person_id is None:
+        return [member_id]
+    rows = session.scalars(select(CourseMember.id).where(CourseMember.person_id == person_id))
+    return [member_id, *rows]
 
 
 def observed_badges(
@@ -138,6 +158,8 @@ def _earned(
     achievement: Achievement,
     backend: BackendRow,
     signed: str | None,
+    course: str,
+    may_show: bool,
 ) -> Earned:
     url = award.backend_url or tool.settings.url(f"/credentials/{award.id}")
     return Earned(
@@ -152,4 +174,10 @@ def _earned(
         is_ours=signed is not None,
         issuer=str((signed and backend.settings.get("issuer_name")) or backend.name),
         reason=award.revocation_reason,
+        visibility=award.visibility,
+        shows_name=award.shows_name,
+        shows_result=award.shows_result,
+        may_show_result=may_show,
+        is_local=KINDS[backend.kind].traits.is_local,
+        course=course,
     )

@@ -39,7 +39,8 @@ class Policy:
 
     `counts_hidden` takes grades that learners can't see yet; a grade counts once it has stood for
     `settle_minutes`, for LMSes that recalculate. When it was achieved is the LMS's time that
-    `counts_at` names; where it tells none, the first reading that showed it."""
+    `counts_at` names; where it tells none, the first reading that showed it. `may_show_result` lets
+    learners show theirs on the badge's public page."""
 
     on_fall: OnFall = OnFall.KEEP
     grace_days: int = 7
@@ -52,6 +53,7 @@ class Policy:
     counts_hidden: bool = False
     settle_minutes: int = 0
     counts_at: CountsAt = CountsAt.GRADED
+    may_show_result: bool = False
 
     def opens_at(self, met_since: datetime) -> datetime:
         """From when a badge is given for what has been met since then."""

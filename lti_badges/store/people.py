@@ -11,8 +11,8 @@ from lti_badges.store.base import Base, UtcDateTime, new_id, now
 
 
 class Person(Base):
-    """One `sub` of a platform within an institution: the same learner in all its courses. Whoever
-    was erased keeps a row without identity, so that the next reading does not bring them back."""
+    """One `sub` of a platform within an institution: the same learner in all its courses. Of
+    whoever was erased a row without identity stays, for what their awards and receipts refer to."""
 
     __tablename__ = "people"
     __table_args__ = (UniqueConstraint("institution_id", "platform_id", "sub"),)

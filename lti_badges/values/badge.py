@@ -47,7 +47,8 @@ class Measure:
 @dataclass(frozen=True, slots=True)
 class Issuance:
     """The order to issue one award. `url` is the award's public address and our marker at
-    the backend; `number` counts awards of the same badge to the same member, from 1."""
+    the backend; `number` counts awards of the same badge to the same member, from 1.
+    `shown_name` is the learner's, in clear, if they want it shown."""
 
     award_id: str
     url: str
@@ -61,6 +62,7 @@ class Issuance:
     expires_at: datetime | None = None
     supersedes: str | None = None
     number: int = 1
+    shown_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ CLIENT = {
     "registration.register": (10, 0.1),
     "registration.notices": (60, 5.0),
     "events.push": (300, 30.0),
+    "public.check_recipient": (20, 0.033),
     "sign_in.begin": (20, 0.5),
     "sign_in.back": (20, 0.5),
 }

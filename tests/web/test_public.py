@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from typing import Any
 
 import httpx
 import jwt
@@ -12,10 +14,13 @@ from sqlalchemy import select
 from lti_badges.awarding.manual import revoke
 from lti_badges.catalogue import pictures
 from lti_badges.core import clock
+from lti_badges.core.errors import InvalidInput
 from lti_badges.openbadges.bake import unbake_png, unbake_svg
 from lti_badges.openbadges.verify import verify_document, verify_jwt
-from lti_badges.store import DrawnPicture, IssuedCredential
+from lti_badges.people.display import set_display
+from lti_badges.store import Award, DrawnPicture, IssuedCredential, RuleVersion
 from tests.support.campus import Campus
+from tests.web.test_course_pages import Pages
 
 BEN = "5"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"
@@ -177,18 +182,80 @@ def test_strangers_verify_it_over_http(issued: tuple[Campus, str]) -> None:
     assert httpx.get(f"{url}/ob2.json").status_code == 410
 
 
-def test_score_and_threshold_stand_in_the_credential(issued: tuple[Campus, str]) -> None:
-    _, url = issued
-    subject = httpx.get(f"{url}.json").json()["credentialSubject"]
-    assert subject["result"][0]["value"] == "46"
-    described = subject["achievement"]["resultDescription"][0]
-    assert described["resultType"] == "RawScore"
-    numbers = [described[name] for name in ("valueMin", "requiredValue", "valueMax")]
-    assert numbers == ["0", "40", "50"]
-    assert "46 of 50 = 92 %" in subject["narrative"]
+def test_a_default_award_tells_nothing_of_the_learner(issued: tuple[Campus, str]) -> None:
+    campus, url = issued
+    award = campus.award_of("5")
+    page = httpx.get(url, headers={"Accept": "text/html"})
+    assert 'name="robots" content="noindex' in page.text
+    assert "noindex" in page.headers["X-Robots-Tag"]
+    told = [page.text]
+    told += [httpx.get(f"{url}{form}").text for form in (".json", ".jwt", "/ob2.json")]
+    payload = told[2].split(".")[1]
+    told.append(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode())
+    for text in told:
+        for word in ("46 of 50", "92 %", str(award.recipient["name"]), "ben.carter"):
+            assert word not in text
+    subject = json.loads(told[1])["credentialSubject"]
+    assert "result" not in subject
     kinds = {each["identityType"] for each in subject["identifier"]}
     assert kinds == {"emailAddress", "ltiUserId"}
-    assert "ben.carter" not in json.dumps(subject)
+
+
+def shown(campus: Campus, award_id: str, **chosen: Any) -> None:
+    with campus.context.sessions() as session:
+        member_id = session.get_one(Award, award_id).member_id
+    chosen = {"visibility": "link", "shows_name": False, "shows_result": False} | chosen
+    set_display(campus.context, award_id, member_id, by="a test", **chosen)
+
+
+def test_the_learner_chooses_what_is_shown_under_the_same_id(issued: tuple[Campus, str]) -> None:
+    campus, url = issued
+    award = campus.award_of("5")
+    before = httpx.get(f"{url}.json").json()
+    with pytest.raises(InvalidInput):  # the rule does not allow it
+        shown(campus, award.id, shows_result=True)
+    with campus.context.sessions.begin() as session:
+        for version in session.scalars(select(RuleVersion)):
+            version.may_show_result = True
+    shown(campus, award.id, visibility="public", shows_name=True, shows_result=True)
+    page = httpx.get(url, headers={"Accept": "text/html"})
+    assert "noindex" not in page.text
+    assert "X-Robots-Tag" not in page.headers
+    assert str(award.recipient["name"]) in page.text
+    assert "46 of 50" in page.text
+    assert "This credential is valid" in page.text
+    after = httpx.get(f"{url}.json").json()
+    assert after["id"] == before["id"]
+    assert after["credentialStatus"] == before["credentialStatus"]
+    subject = after["credentialSubject"]
+    assert subject["result"][0]["value"] == "46"
+    described = subject["achievement"]["resultDescription"][0]
+    numbers = [described[name] for name in ("valueMin", "requiredValue", "valueMax")]
+    assert numbers == ["0", "40", "50"]
+    assert {"name"} <= {each["identityType"] for each in subject["identifier"]}
+    shown(campus, award.id, visibility="hidden")
+    assert httpx.get(url, headers={"Accept": "text/html"}).status_code == 404
+    again = httpx.get(f"{url}.json")
+    assert again.status_code == 200
+    assert str(award.recipient["name"]) not in again.text
+
+
+def test_only_the_learner_chooses(issued: tuple[Campus, str]) -> None:
+    campus, _ = issued
+    award = campus.award_of("5")
+    other = next(each for each in campus.awards() if each.member_id != award.member_id)
+    page = Pages(campus, "5")
+    saved = page.post(f"/me/badges/{award.id}/display", visibility="hidden")
+    assert saved.status_code == 200
+    assert page.post(f"/me/badges/{award.id}/display", visibility="x").status_code == 422
+    assert page.post(f"/me/badges/{other.id}/display", visibility="hidden").status_code == 404
+
+
+def test_addresses_are_not_tried_by_the_hundred(issued: tuple[Campus, str]) -> None:
+    _, url = issued
+    answers = [httpx.post(url, data={"email": f"{n}@example.org"}).status_code for n in range(25)]
+    assert answers[0] == 200
+    assert answers[-1] == 429
 
 
 def test_whose_it_is_can_be_checked(issued: tuple[Campus, str]) -> None:

@@ -49,6 +49,7 @@ def read_policy(form: Mapping[str, str]) -> Policy:
         form.get("counts_hidden") == "on",
         int(settle),
         _counts_at(form),
+        form.get("may_show_result") == "on",
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 import segno
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response, render_template, request
 from markupsafe import Markup
 
 from lti_badges.core.errors import NotAllowed
 from lti_badges.courses.launch_intake import LaunchedMember
+from lti_badges.people.display import set_display
 from lti_badges.queries.learner import Earned, learner_badges, observed_badges
 from lti_badges.values.course import Role
 from lti_badges.web.access import Access
@@ -37,6 +38,24 @@ def refresh() -> str | Response:
     if not access.member_id:
         raise NotAllowed("Open this page from your course in the LMS.")
     return unless_seen(_badges(access))
+
+
+@learner.post("/badges/<award_id>/display")
+def display(award_id: str) -> str:
+    """Who may see one of the learner's own badges, and what of it."""
+    access = entered()
+    if access.read_only or not access.member_id:
+        raise NotAllowed("Only the learner decides what is shown of a badge.")
+    set_display(
+        services().tool,
+        award_id,
+        access.member_id,
+        visibility=request.form.get("visibility", ""),
+        shows_name="shows_name" in request.form,
+        shows_result="shows_result" in request.form,
+        by=access.actor,
+    )
+    return _badges(access)
 
 
 def observer_page(access: Access, arrival: LaunchedMember) -> str:

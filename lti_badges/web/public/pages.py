@@ -18,6 +18,7 @@ from lti_badges.openbadges import ob2
 from lti_badges.openbadges.bake import bake_png, bake_svg
 from lti_badges.openbadges.verify import matches_recipient
 from lti_badges.store import Achievement, Award, BackendRow, Course, IssuedCredential, State
+from lti_badges.values.award import HIDDEN, PUBLIC
 from lti_badges.web.public import documents
 from lti_badges.web.public.negotiation import (
     CREDENTIAL_TYPES,
@@ -87,7 +88,7 @@ def credential_ob2(award: Any) -> AnyResponse:
     if row.revoked_at is not None:
         gone = ob2.build_revoked(
             services().installation.settings.url(f"/credentials/{award}"),
-            row.revocation_reason or "",
+            "Revoked by the issuer.",
         )
         response = _document(gone, LD_TYPE)
         response.status_code = 410  # OB 2.0: a revoked hosted assertion
@@ -196,7 +197,7 @@ def _credential_page(award_id: str, email: str | None = None) -> AnyResponse:
             .outerjoin(IssuedCredential, IssuedCredential.award_id == Award.id)
             .where(Award.id == award_id)
         ).first()
-    if found is None:
+    if found is None or found[0].visibility == HIDDEN:
         raise NotFound("There is no such credential. Check that you copied the whole address.")
     award, achievement, backend, row, title, label, newer_id = found
     page = render_template(
@@ -210,11 +211,15 @@ def _credential_page(award_id: str, email: str | None = None) -> AnyResponse:
         verification=verdict(tool, row, backend) if row else None,
         matches=matches_recipient(row.document, email) if row and email else None,
         asked=email,
+        shown_name=award.recipient.get("name") if award.shows_name else None,
+        is_findable=award.visibility == PUBLIC,
         newer=newer_id if award.revoked_at is None else None,
         is_out=award.state in {State.ISSUED, State.REVOKING, State.REVOKED},
     )
     response = Response(page)
     response.headers["Cache-Control"] = "no-cache"
+    if award.visibility != PUBLIC:
+        response.headers["X-Robots-Tag"] = "noindex, nofollow"
     return response
 
 
@@ -232,7 +237,8 @@ def _baked(row: IssuedCredential, form: str) -> AnyResponse:
 
 def _signed(award_id: str) -> IssuedCredential | None:
     with services().installation.sessions() as session:
-        return session.get(IssuedCredential, award_id)
+        row = session.get(IssuedCredential, award_id)
+    return row if row is not None and row.document else None  # empty: its learner was erased
 
 
 def _issued(award_id: str) -> IssuedCredential:
