@@ -12,17 +12,27 @@ from lti_badges.context import ToolContext
 from lti_badges.jobs import open_queue, start_background
 from lti_badges.jobs.background import WORKERS
 from lti_badges.jobs.queue import is_embedded
+from lti_badges.people.admins import setup_link
 from lti_badges.settings import Settings
+from lti_badges.web.services import EXTENSION
 
 
 def serve_forever(settings: Settings, host: str, port: int, threads: int, workers: int) -> None:
     """Serve until told to stop. Several threads are needed: an LMS fetches our keys while it
     answers us. Raises SettingsError."""
-    create_app(settings)  # a bad setting or schema stops the start here, with its one line
+    app = create_app(settings)  # a bad setting or schema stops the start here, with its one line
+    _greet(app, settings)
     if sys.platform == "win32":
         _serve_waitress(settings, host, port, threads, workers)
     else:
         _serve_gunicorn(settings, host, port, threads, workers)
+
+
+def _greet(app: Flask, settings: Settings) -> None:
+    """On a fresh installation, the one address from where everything else is done."""
+    secret = setup_link(app.extensions[EXTENSION].installation)
+    if secret is not None:
+        print(f"Set this installation up at {settings.base_url}/admin/#{secret}", flush=True)
 
 
 def application(settings: Settings, workers: int = WORKERS) -> Flask:

@@ -96,6 +96,7 @@ def policy_of(version: RuleVersion) -> Policy:
         version.counts_hidden,
         version.settle_minutes,
         CountsAt(version.counts_at),
+        version.may_show_result,
     )
 
 

@@ -11,8 +11,11 @@ import click
 
 from lti_badges.backends import ensure_default
 from lti_badges.cli.common import (
+    institution_option,
     json_option,
+    named_institution,
     open_context,
+    open_installation,
     open_queue_and_context,
     open_upgraded,
     show,
@@ -22,12 +25,12 @@ from lti_badges.demo import run_demo
 from lti_badges.jobs import start_background
 from lti_badges.jobs.background import WORKERS
 from lti_badges.lms import LMSES
+from lti_badges.people.admins import admin_link
 from lti_badges.sandbox import DEMO_LMS
 from lti_badges.server import serve_forever
 from lti_badges.settings import Settings
 from lti_badges.store import upgrade
 from lti_badges.store.signing_keys import LTI, PUBLISH_BEFORE_USE
-from lti_badges.web.access import AdminTokens
 
 AT_LEAST_ONE = click.IntRange(min=1)
 
@@ -74,11 +77,15 @@ def worker(threads: int) -> None:
 
 
 @click.command()
-def admin() -> None:
-    """Print an address that opens the admin console, good for ten minutes."""
-    tool = open_queue_and_context().tool
-    ticket = AdminTokens(tool.cipher).ticket()
-    click.echo(f"{tool.settings.base_url}/admin/#{ticket}")
+@click.option("--name", default="operator", show_default=True, help="As the audit log calls them.")
+@institution_option
+def admin(name: str, institution: str | None) -> None:
+    """Print an address that opens the admin console once, within ten minutes. Without --institution
+    its holder is an operator, who sees all institutions."""
+    tool = open_installation()
+    owner = named_institution(tool, institution) if institution else None
+    secret = admin_link(tool, name, owner, by="command line")
+    click.echo(f"{tool.settings.base_url}/admin/#{secret}")
 
 
 @click.group()

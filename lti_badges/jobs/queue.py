@@ -18,6 +18,7 @@ from lti_badges.catalogue.connections import check_connection
 from lti_badges.catalogue.notices import order_for
 from lti_badges.context import ToolContext, bound_to_course, bound_to_member
 from lti_badges.core.errors import NotFound, PlatformError, SettingsError
+from lti_badges.core.files import made_private
 from lti_badges.delivery.deliver import deliver
 from lti_badges.delivery.grade_passback import pass_back, settle_column
 from lti_badges.delivery.reconcile import reconcile
@@ -108,8 +109,7 @@ def is_embedded(settings: Settings) -> bool:
 def _open(settings: Settings) -> Huey:
     options: dict[str, Any] = {"results": False, "utc": True}
     if is_embedded(settings):
-        file = _file(settings)
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file = made_private(_file(settings))
         return SqliteHuey(NAME, filename=str(file), **options)
     return RedisHuey(NAME, url=settings.queue_url, **options)
 

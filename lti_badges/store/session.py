@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session, sessionmaker
 
+from lti_badges.core.files import made_private
 from lti_badges.store.scope import bind
 
 BUSY_TIMEOUT_MS = 15_000
@@ -64,7 +65,7 @@ def open_engine(database_url: str, connections: int = CONNECTIONS) -> Engine:
             pool_timeout=POOL_WAIT_S,
         )
     if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        made_private(Path(url.database))  # its -wal and -shm take the same mode
     engine = create_engine(
         url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
     )

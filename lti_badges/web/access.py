@@ -22,7 +22,6 @@ from lti_badges.values.permission import Permission
 LIFE_S = 20 * 60
 RENEW_AFTER_S = 5 * 60
 LONGEST_S = 12 * 60 * 60
-CONSOLE_LIFE_S = 2 * 60 * 60
 """A page can be renewed for so long after its launch."""
 TICKET_LIFE_S = 10 * 60
 FIELD = "access"
@@ -64,28 +63,11 @@ class Access:
 
 
 class AdminTokens:
-    """The same for the admin console: whoever can run commands here gets a ticket for ten minutes,
-    and for it a page that works for two hours."""
+    """What the admin console sends through a backend's consent page and back."""
 
     def __init__(self, cipher: Cipher) -> None:
         secret = cipher.derive("admin console")
-        self._tickets = URLSafeTimedSerializer(secret, salt="ticket")
-        self._pages = URLSafeTimedSerializer(secret, salt="page")
         self._states = URLSafeTimedSerializer(secret, salt="consent")
-
-    def ticket(self) -> str:
-        """To open the console with; it travels behind a `#`, so no server or proxy logs it."""
-        return str(self._tickets.dumps("admin"))
-
-    def open(self, ticket: str) -> str:
-        """A page's token for a ticket. Raises LaunchError."""
-        self._checked(self._tickets, ticket, TICKET_LIFE_S)
-        return str(self._pages.dumps("admin"))
-
-    def check(self, request: Request) -> None:
-        """Let only admins' pages in. Raises LaunchError."""
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        self._checked(self._pages, token if scheme.lower() == "bearer" else "", CONSOLE_LIFE_S)
 
     def state(self, backend_id: str) -> str:
         """What travels through a backend's consent page and back, for ten minutes."""

@@ -34,6 +34,7 @@ from lti_badges.store import (
     upgrade,
 )
 from lti_badges.store.migrate import _config
+from tests.support.campus import Campus
 from tests.support.databases import empty_postgres, postgres_answers
 from tests.support.rows import Rows, rows_of
 
@@ -263,3 +264,11 @@ OLD_ROWS = (
         f"created_at, updated_at) VALUES ('a', 'b', 'r', 'n', 'd', 'c', false, '{NOW}', '{NOW}')"
     ),
 )
+
+
+def test_the_database_and_the_queue_are_nobody_elses(lite: Campus) -> None:
+    database = Path(lite.context.settings.database_url.removeprefix("sqlite:///"))
+    made = [*database.parent.glob("*.db*")]
+    assert len(made) >= 2
+    for each in made:
+        assert each.stat().st_mode & 0o777 & ~0o640 == 0, each

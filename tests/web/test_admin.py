@@ -13,10 +13,11 @@ import time_machine
 from click.testing import CliRunner
 from sqlalchemy import select
 
+from lti_badges.catalogue.institutions import add_institution
 from lti_badges.cli.main import cli
 from lti_badges.core import clock
-from lti_badges.store import Award, BackendRow, Deployment, Platform
-from lti_badges.web.access import AdminTokens
+from lti_badges.people.admins import admin_link, setup_link
+from lti_badges.store import DEFAULT_INSTITUTION, Award, BackendRow, Deployment, Platform
 from tests.support.badgr_server import TOKENS, BadgrServer
 from tests.support.campus import TEACHER, Campus
 from tests.web.test_course_pages import Pages
@@ -26,7 +27,7 @@ class Console:
     """The open console."""
 
     def __init__(self, campus: Campus) -> None:
-        ticket = AdminTokens(campus.context.cipher).ticket()
+        ticket = admin_link(campus.context, "An admin", None, by="a test")
         self.base = f"{campus.tool}/admin"
         self.first = httpx.post(f"{self.base}/", data={"ticket": ticket})
         assert self.first.status_code == 200
@@ -67,7 +68,7 @@ def test_an_instructors_token_opens_nothing_here_and_tickets_age(lite: Campus) -
     instructor = Pages(lite, TEACHER)
     assert instructor.get("/admin/overview").status_code == 401
     assert instructor.post("/admin/deployments", platform="x").status_code == 401
-    ticket = AdminTokens(lite.context.cipher).ticket()
+    ticket = admin_link(lite.context, "An admin", None, by="a test")
     with time_machine.travel(clock.now().timestamp() + 601):
         assert httpx.post(f"{lite.tool}/admin/", data={"ticket": ticket}).status_code == 401
 
@@ -207,3 +208,48 @@ def test_somebody_lets_the_tool_in_by_the_connected_apps_consent_page(lite: Camp
         for _ in range(2):  # refresh tokens rotate: each new login spends one
             server.tokens.clear()
             assert "✓" in console.post(f"/backends/{row.id}/check").text
+
+
+def test_an_address_opens_the_console_once(lite: Campus) -> None:
+    secret = admin_link(lite.context, "Grace", None, by="a test")
+    assert httpx.post(f"{lite.tool}/admin/", data={"ticket": secret}).status_code == 200
+    assert httpx.post(f"{lite.tool}/admin/", data={"ticket": secret}).status_code == 401
+
+
+def test_sessions_are_listed_and_ended(lite: Campus) -> None:
+    first, second = Console(lite), Console(lite)
+    page = first.get("/sessions").text
+    assert page.count("An admin</h3>") + page.count("An admin <span") == 2
+    own = re.search(r"This one.*?/sessions/([0-9a-f-]+)/end", page, re.DOTALL)
+    assert own
+    others = set(re.findall(r"/sessions/([0-9a-f-]+)/end", page)) - {own.group(1)}
+    assert first.post(f"/sessions/{others.pop()}/end").status_code == 200
+    assert second.get("/overview").status_code == 401
+    assert first.get("/overview").status_code == 200
+
+
+def test_the_first_admin_comes_by_the_setup_address(lite: Campus) -> None:
+    assert setup_link(lite.context) is None  # an LMS is registered: not fresh
+    with lite.context.sessions.begin() as session:
+        session.delete(session.scalars(select(Platform)).one())
+    older, secret = setup_link(lite.context), setup_link(lite.context)
+    where = f"{lite.tool}/admin/"
+    assert httpx.post(where, data={"ticket": older}).status_code == 401
+    asked = httpx.post(where, data={"ticket": secret})
+    assert "You are the first admin" in asked.text
+    opened = httpx.post(where, data={"ticket": secret, "name": "Grace Hopper"})
+    assert "Overview" in opened.text
+    assert httpx.post(where, data={"ticket": secret, "name": "Eve"}).status_code == 401
+    assert setup_link(lite.context) is None
+
+
+def test_an_institutions_admin_sees_their_own(lite: Campus) -> None:
+    other = add_institution(lite.context, "Other university", by="a test")
+    secret = admin_link(lite.context, "Olga", other, by="a test")
+    page = httpx.post(f"{lite.tool}/admin/", data={"ticket": secret})
+    found = re.search(r"hx-headers='([^']+)'", page.text)
+    assert found
+    headers = json.loads(html.unescape(found.group(1))) | {"X-Institution": DEFAULT_INSTITUTION}
+    listed = httpx.get(f"{lite.tool}/admin/platforms", headers=headers)
+    assert "Sandbox campus" not in listed.text
+    assert "Sandbox campus" in Console(lite).get("/platforms").text

@@ -1,11 +1,11 @@
-"""The admin console: what waits for a person, platforms, backends. No cookie: `lti-badges admin`
-prints an address that opens it."""
+"""The admin console: what waits for a person, platforms, backends, sessions. No cookie: a one-time
+address opens it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, g, render_template, request
 from sqlalchemy import select
 
 from lti_badges import lms
@@ -20,62 +20,158 @@ from lti_badges.catalogue.configuration import (
     save_backend,
 )
 from lti_badges.catalogue.configuration import check_backend as prove_backend
+from lti_badges.catalogue.institutions import institution_names
 from lti_badges.catalogue.issuance import backend_of
 from lti_badges.catalogue.platform_checks import Check, platform_checks
-from lti_badges.core.errors import LtiBadgesError, PlatformError, Refused
+from lti_badges.catalogue.platforms import decide_change, pending_changes
+from lti_badges.context import ToolContext
+from lti_badges.core.errors import LtiBadgesError, NotAllowed, NotFound, PlatformError, Refused
 from lti_badges.ledger.backend_pauses import resume_backend
 from lti_badges.lti.registration import invite
+from lti_badges.people.admins import (
+    NeedsName,
+    SignedIn,
+    end_session,
+    open_link,
+    open_sessions_of,
+    signed_in,
+)
 from lti_badges.queries.admin import overview, retry_backend
-from lti_badges.store import DEFAULT_INSTITUTION, BackendRow, Platform
+from lti_badges.store import DEFAULT_INSTITUTION, BackendRow, Institution, Platform
 from lti_badges.values.settings import Setting
+from lti_badges.web.access import FIELD
 from lti_badges.web.instructor import sign_in
 from lti_badges.web.services import enter_institution, services
 
 admin = Blueprint("admin", __name__, url_prefix="/admin", template_folder="templates")
-ACTOR = "admin console"
+INSTITUTION = "X-Institution"
+"""The header by which an operator's page says which institution it shows."""
 OPEN = {"admin.door", "admin.enter", "admin.consent"}
 
 
 @admin.before_request
 def _only_admins() -> None:
     if request.endpoint not in OPEN:
-        services().admin.check(request)
-        enter_institution(DEFAULT_INSTITUTION)
+        _enter(signed_in(services().installation, _token()), request.headers.get(INSTITUTION))
 
 
 @admin.get("/")
 def door() -> str:
-    """The page that the printed address opens: its script hands the ticket over."""
-    return render_template("admin/door.html")
+    """The page that the printed address opens: its script hands the secret over."""
+    return render_template("admin/door.html", secret="")
 
 
 @admin.post("/")
 def enter() -> str:
-    """The console, for a ticket."""
-    token = services().admin.open(request.form.get("ticket", ""))
-    enter_institution(DEFAULT_INSTITUTION)
-    return render_template("admin/page.html", token=token, main=home())
+    """The console, for a one-time secret; the first admin of an installation says who they are."""
+    secret = request.form.get("ticket", "")
+    try:
+        token, who = open_link(
+            services().installation,
+            secret,
+            browser=request.headers.get("User-Agent", ""),
+            name=request.form.get("name", ""),
+        )
+    except NeedsName:
+        return render_template("admin/door.html", secret=secret)
+    _enter(who, None)
+    return _console(token)
+
+
+@admin.post("/institution")
+def choose_institution() -> str:
+    """An operator looks at another institution."""
+    _enter(_who(), request.form.get("institution"))
+    return _console(_token())
+
+
+@admin.get("/sessions")
+def sessions() -> str:
+    """The consoles that are open now."""
+    found = open_sessions_of(services().installation, _who())
+    return render_template("admin/sessions.html", sessions=found, own=_who().session_id)
+
+
+@admin.post("/sessions/<session_id>/end")
+def end(session_id: str) -> str:
+    """Sign one out."""
+    end_session(services().installation, session_id, _who())
+    return sessions()
+
+
+@admin.post("/changes/<change_id>/<any(confirm, reject):decision>")
+def decide(change_id: str, decision: str) -> str:
+    """Let a registration change its platform, or not."""
+    decide_change(_sight(), change_id, confirm=decision == "confirm", by=_who().name)
+    return home()
+
+
+def _token() -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else request.form.get(FIELD, "")
+
+
+def _enter(who: SignedIn, institution: str | None) -> None:
+    """The console of an admin's own institution; an operator's, of the one they chose."""
+    g.admin = who
+    chosen = who.institution_id or institution or DEFAULT_INSTITUTION
+    with services().installation.sessions() as session:
+        if session.get(Institution, chosen) is None:
+            raise NotFound("There is no such institution.")
+    enter_institution(chosen)
+
+
+def _console(token: str) -> str:
+    tool = services().tool
+    with _sight().sessions() as session:
+        names = institution_names(session)
+    return render_template(
+        "admin/page.html",
+        token=token,
+        institution=tool.institution_id,
+        institutions=names,
+        main=home(),
+    )
+
+
+def _who() -> SignedIn:
+    who: SignedIn = g.admin
+    return who
+
+
+def _sight() -> ToolContext:
+    """What they may see of what no single institution has: an operator everything."""
+    return services().installation if _who().is_operator else services().tool
 
 
 @admin.get("/overview")
 def home() -> str:
     """What waits for a person, and figures."""
-    return render_template("admin/overview.html", seen=overview(services().tool))
+    return render_template(
+        "admin/overview.html",
+        seen=overview(services().tool),
+        waiting=overview(_sight()).waiting,
+        changes=pending_changes(_sight()),
+    )
 
 
 @admin.post("/backends/<backend_id>/retry")
 def again(backend_id: str) -> str:
     """All awards of a backend that wait go on."""
-    retry_backend(services().tool, backend_id, by=ACTOR)
+    retry_backend(services().tool, backend_id, by=_who().name)
     return home()
 
 
 @admin.post("/deployments")
 def approve() -> str:
     """Let a deployment in."""
-    with services().tool.sessions.begin() as session:
+    own = services().tool.institution_id
+    with _sight().sessions.begin() as session:
         platform = platform_named(session, request.form.get("platform", ""))
-        approve_deployment(platform, request.form.get("deployment", ""))
+        if not _who().is_operator and platform.institution_id != own:
+            raise NotAllowed("Institutions share this LMS: only an operator can say whose it is.")
+        owner = platform.institution_id or own
+        approve_deployment(platform, request.form.get("deployment", ""), owner)
     return home()
 
 
@@ -154,7 +250,7 @@ def add_backend() -> str:
         values,
         secrets,
         is_default="default" in request.form,
-        by=ACTOR,
+        by=_who().name,
     )
     return _backends()
 
