@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import click
+from sqlalchemy import update
 
 from lti_badges.cli.common import open_installation
 from lti_badges.context import ToolContext
@@ -14,7 +15,7 @@ from lti_badges.core import clock
 from lti_badges.core.crypto import KeyFolder
 from lti_badges.core.errors import InvalidInput
 from lti_badges.settings import Settings
-from lti_badges.store import upgrade
+from lti_badges.store import Award, State, upgrade
 from lti_badges.store.backup import (
     Manifest,
     read_manifest,
@@ -60,10 +61,20 @@ def restore(file: Path) -> None:
     restore_database(tool.database, file, manifest.kind)
     upgrade(tool.database)
     tool.keys.open()
+    _look_before_sending(tool)
     click.echo(
         f"Restored what version {manifest.version} wrote on {manifest.made_at}; the signing keys "
         "open. Start the tool, and run: lti-badges doctor"
     )
+
+
+def _look_before_sending(tool: ToolContext) -> None:
+    """What was waiting when the backup was made may have been sent since: look first, each time."""
+    waiting = [State.PENDING.value, State.SENDING.value, State.UNKNOWN.value]
+    with tool.sessions.begin() as session:
+        session.execute(
+            update(Award).where(Award.state.in_(waiting), Award.sends == 0).values(sends=1)
+        )
 
 
 def _bring_secret(file: Path, manifest: Manifest, settings: Settings) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from lti_badges.app import create_app
 from lti_badges.context import ToolContext
 from lti_badges.jobs import open_queue
 from lti_badges.settings import Settings
+from lti_badges.store import Award, State
 from tests.cli.test_commands import Tool
 from tests.support.campus import Campus
 from tests.support.databases import empty_postgres
@@ -59,6 +61,24 @@ def test_the_tool_starts_from_a_restored_backup_and_its_credentials_verify(
 
         again = Tool(restored, tmp_path).run("restore", str(file), code=1)
         assert "not empty" in again
+
+
+def test_what_waited_in_a_backup_is_looked_up_before_it_is_sent(
+    lite: Campus, tmp_path: Path
+) -> None:
+    lite.rule()
+    lite.sync()
+    file = tmp_path / "backup.tar.gz"
+    Tool(lite.context.settings, tmp_path).run("backup", str(file))
+    restored = Settings(database_url=f"sqlite:///{tmp_path}/new.db", keys_dir=tmp_path / "new-keys")
+    Tool(restored, tmp_path).run("restore", str(file))
+
+    context = ToolContext.build(restored)
+    with context.sessions() as session:
+        waiting = list(session.scalars(select(Award).where(Award.state == State.PENDING.value)))
+    context.close()
+    assert waiting
+    assert {award.sends for award in waiting} == {1}
 
 
 def test_a_backup_is_not_opened_with_another_secret(lite: Campus, tmp_path: Path) -> None:
