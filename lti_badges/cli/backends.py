@@ -25,6 +25,7 @@ from lti_badges.cli.common import (
 )
 from lti_badges.delivery.move import move_badges
 from lti_badges.delivery.reconcile import reconcile
+from lti_badges.people.consent import MODES, set_consent
 from lti_badges.store import Achievement, BackendRow
 
 
@@ -89,6 +90,19 @@ def test(name: str, institution: str | None) -> None:
     with tool.sessions() as session:
         backend_id = backend_named(session, name).id
     click.echo(check_backend(tool, backend_id))
+
+
+@backends.command("consent")
+@click.argument("name")
+@click.argument("mode", type=click.Choice(MODES))
+@institution_option
+def consent(name: str, mode: str, institution: str | None) -> None:
+    """Whether learners are told (inform), or asked (ask), before anything of them is sent there."""
+    tool = open_context(institution)
+    with tool.sessions() as session:
+        backend_id = backend_named(session, name).id
+    set_consent(tool, backend_id, mode, by="command line")
+    click.echo("Saved.")
 
 
 @backends.command("reconcile")

@@ -217,7 +217,6 @@ POLICY = (
     "delay_days",
     "counts_hidden",
     "settle_minutes",
-    "may_show_result",
     "counts_at",
     "builds_on",
     "may_show_result",

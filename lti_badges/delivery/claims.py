@@ -25,6 +25,7 @@ from lti_badges.delivery.origin import why_it_stays
 from lti_badges.ledger.audit import record
 from lti_badges.ledger.backend_pauses import DUE_STATES
 from lti_badges.ledger.states import change_state
+from lti_badges.people.consent import must_wait
 from lti_badges.store import Achievement, Award, BackendRow, Delivery, State
 from lti_badges.store.leases import free, give_back, is_free, is_gone, new_claim, take
 from lti_badges.values.badge import Issuance
@@ -78,6 +79,8 @@ def claim(tool: ToolContext, award_id: str) -> Claimed | None:
         if award is None or not is_due(award):
             return None
         backend = award.backend
+        if must_wait(session, award, backend):
+            return None
         if backend.paused_until and backend.paused_until > clock.now():
             return None  # the backend's pause holds it back, until whoever ends it
         if backend.next_call and backend.next_call > clock.now().timestamp() + MOST_TURNS_S:

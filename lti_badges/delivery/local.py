@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from lti_badges.backends import KINDS
@@ -20,12 +20,15 @@ from lti_badges.delivery.grade_passback import DUE, WITHDRAW
 from lti_badges.ledger.backend_pauses import DUE_STATES
 from lti_badges.ledger.states import change_state
 from lti_badges.openbadges.documents import StatusEntry
+from lti_badges.people.consent import ASK
 from lti_badges.store import Award, BackendRow, IssuedCredential, Origin, State
 from lti_badges.store.leases import free
 
 BATCH = 20
 """Awards of one transaction: on SQLite others wait for it, a tenth of a second at most."""
 LOCAL = tuple(kind for kind, backend in KINDS.items() if backend.traits.is_local)
+HERE = and_(BackendRow.kind.in_(LOCAL), BackendRow.consent != ASK)
+"""Where each learner is asked first, awards go one by one, as they do to other servers."""
 DONE = "Done."
 
 
@@ -36,7 +39,7 @@ def deliver_local(tool: ToolContext, award_ids: Sequence[str]) -> dict[str, Stat
         found = session.execute(
             select(Award.id, Award.backend_id)
             .join(BackendRow, BackendRow.id == Award.backend_id)
-            .where(Award.id.in_(award_ids), BackendRow.kind.in_(LOCAL))
+            .where(Award.id.in_(award_ids), HERE)
         ).all()
     reached: dict[str, State | None] = {award_id: None for award_id, _ in found}
     for backend_id in dict.fromkeys(backend_id for _, backend_id in found):
@@ -53,7 +56,7 @@ def with_others_due(tool: ToolContext, award_id: str) -> list[str]:
         backend_id = session.scalar(
             select(Award.backend_id)
             .join(BackendRow, BackendRow.id == Award.backend_id)
-            .where(Award.id == award_id, BackendRow.kind.in_(LOCAL))
+            .where(Award.id == award_id, HERE)
         )
         if backend_id is None:
             return [award_id]

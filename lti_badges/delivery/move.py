@@ -26,7 +26,7 @@ from lti_badges.ledger.states import change_state
 from lti_badges.store import Achievement, Award, AwardRule, BackendRow, Course, State
 from lti_badges.values.badge import AchievementRef
 
-NEVER_LEFT = (State.PENDING, State.REJECTED, State.NEEDS_RECIPIENT)
+NEVER_LEFT = (State.PENDING, State.REJECTED, State.NEEDS_RECIPIENT, State.NEEDS_CONSENT)
 KEPT = (
     "course_id",
     "member_id",

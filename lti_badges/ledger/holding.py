@@ -23,7 +23,16 @@ from lti_badges.store import (
     after_commit,
 )
 
-HELD = frozenset({State.PENDING, State.SENDING, State.ISSUED, State.UNKNOWN, State.NEEDS_RECIPIENT})
+HELD = frozenset(
+    {
+        State.PENDING,
+        State.SENDING,
+        State.ISSUED,
+        State.UNKNOWN,
+        State.NEEDS_RECIPIENT,
+        State.NEEDS_CONSENT,
+    }
+)
 """An award in one of these states counts as a badge held, for badges that build on others."""
 
 

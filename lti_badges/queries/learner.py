@@ -14,6 +14,7 @@ from lti_badges.catalogue.issuance import achievement_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.ledger.rules_in_force import current_versions
+from lti_badges.people.consent import asked
 from lti_badges.people.display import may_show_result
 from lti_badges.rules import Judgement
 from lti_badges.store import (
@@ -79,6 +80,7 @@ class LearnerBadges:
 
     earned: tuple[Earned, ...]
     toward: tuple[InProgress, ...]
+    asked: tuple[tuple[str, str, str, str], ...] = ()
 
     @property
     def is_moving(self) -> bool:
@@ -102,6 +104,7 @@ def learner_badges(
         ).all()
         earned = [_earned(tool, *row, may_show_result(session, row[0])) for row in rows]
         held = {award.achievement_id for award, *_ in rows if award.stands_at(clock.now())}
+        questions = tuple(asked(session, member_id))
         toward = []
         for rule, version in current_versions(session, course_id):
             if rule.achievement_id in held:
@@ -119,7 +122,7 @@ def learner_badges(
             )
     earned.sort(key=lambda each: (each.achievement.id != focus, each.state == State.REVOKED))
     toward.sort(key=lambda each: each.achievement.id != focus)
-    return LearnerBadges(tuple(earned), tuple(toward))
+    return LearnerBadges(tuple(earned), tuple(toward), questions)
 
 
 def _same_person(session: Session, member_id: str) -> list[str]:

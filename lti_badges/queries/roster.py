@@ -330,6 +330,7 @@ _STATES = {
     State.REVOKING: "being revoked",
     State.REVOKED: "revoked",
     State.UNKNOWN: "outcome unknown, being looked up",
+    State.NEEDS_CONSENT: "waiting for the learner's consent",
     State.NEEDS_RECIPIENT: "waiting for the learner's e-mail or id",
     State.REJECTED: "refused by the badge backend",
 }

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from lti_badges.core.errors import NotAllowed
 from lti_badges.courses.launch_intake import LaunchedMember
+from lti_badges.people.consent import answer_consent
 from lti_badges.people.display import set_display
 from lti_badges.queries.learner import Earned, learner_badges, observed_badges
 from lti_badges.values.course import Role
@@ -55,6 +56,17 @@ def display(award_id: str) -> str:
         shows_result="shows_result" in request.form,
         by=access.actor,
     )
+    return _badges(access)
+
+
+@learner.post("/consents/<backend_id>")
+def consent(backend_id: str) -> str:
+    """Agree that badges go to a service, decline, or take it back."""
+    access = entered()
+    if access.read_only or not access.member_id:
+        raise NotAllowed("Only the learner agrees to this.")
+    answer = request.form.get("answer", "")
+    answer_consent(services().tool, access.member_id, backend_id, answer, by=access.actor)
     return _badges(access)
 
 
