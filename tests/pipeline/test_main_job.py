@@ -38,9 +38,11 @@ from lti_badges.rules import (
 )
 from lti_badges.sandbox import Course, Item
 from lti_badges.sandbox.demo_course import COURSE
+from lti_badges.settings import Settings
 from lti_badges.store import AuditEvent, CourseMember, Deployment
 from lti_badges.store import Course as StoredCourse
 from tests.support.campus import TEACHER, Campus
+from tests.support.campus import campus as running_campus
 
 BEN, AMARA, DARA = "5", "4", "33"
 
@@ -332,7 +334,7 @@ def test_every_state_has_its_line_in_the_trail(campus: Campus) -> None:
     assert kinds["award_state"] == 2 * count  # sending, issued
 
 
-@pytest.mark.parametrize("told_by", ["context_history", "previous_context_ids", "notice"])
+@pytest.mark.parametrize("told_by", ["context_history", "notice"])
 def test_rules_follow_a_copied_course_switched_off(lite: Campus, told_by: str) -> None:
     lite.rule(AllOf((lite.quiz_at_least(80), CourseCompleted())))
     course = lite.world.courses[COURSE]
@@ -367,6 +369,23 @@ def test_rules_follow_a_copied_course_switched_off(lite: Campus, told_by: str) -
     assert [award.course_id for award in lite.awards()].count(row.id) == 1
     lite.enter(TEACHER, course="77")
     assert len(rules_of(lite.context, row.id)) == 1
+
+
+def test_canvas_tells_a_copy_by_a_variable_of_its_own(sqlite_settings: Settings) -> None:
+    with running_campus(sqlite_settings, "canvas") as canvas:
+        canvas.rule(canvas.quiz_at_least(80))
+        course = canvas.world.courses[COURSE]
+        copy = Course("77", "STAT101-2", "Statistics 101 again", members=list(course.members))
+        copy.items = {"31": Item("31", "Final quiz", Fraction(50))}
+        copy.links = course.links
+        canvas.world.courses["77"] = copy
+        canvas.world.tools = {
+            key: replace(tool, custom={"previous_context_ids": "5, 2"})
+            for key, tool in canvas.world.tools.items()
+        }
+        page = canvas.enter(TEACHER, course="77").text
+        assert "Final quiz at least 80 %" in page
+        assert "Paused" in page
 
 
 def test_a_copied_rule_whose_items_are_missing_waits_by_name_and_finds_them_later(

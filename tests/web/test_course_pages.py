@@ -223,7 +223,8 @@ def test_deep_linking_places_several_badges_that_open_where_they_were_placed(
     assert placed.status_code == 200, placed.text
     links = [link for link in lite.world.courses["2"].links.values() if link.id != "main"]
     assert [link.title for link in links] == ["First", "Second"]
-    assert links[1].custom == {"achievement_id": second}
+    assert links[1].custom["achievement_id"] == second
+    assert links[0].custom["achievement_signature"] != links[1].custom["achievement_signature"]
     assert "What you can earn" in lite.enter(BEN, links[1].id).text
     again = httpx.post(html.unescape(action.group(1)), data=form)
     assert again.status_code == 400  # the sandbox takes an answer once
