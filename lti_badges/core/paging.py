@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urljoin
 
+from lti_badges.core import clock
 from lti_badges.core.http import Reply, host_of
 from lti_badges.core.links import same_origin
 
@@ -30,6 +34,20 @@ _REL = re.compile(r"""\brel\s*=\s*["'“”„]?([^"'“”„;,]*)""", re.IGNOR
 _AMPERSAND = re.compile(r"&(?:amp|#38|#x26);", re.IGNORECASE)
 
 
+_last_moment: ContextVar[datetime | None] = ContextVar("last_moment", default=None)
+
+
+@contextmanager
+def no_page_after(moment: datetime) -> Iterator[None]:
+    """Within it no list asks for a further page once that moment is past; it fails instead, as one
+    that was not read to its end."""
+    before = _last_moment.set(moment)
+    try:
+        yield
+    finally:
+        _last_moment.reset(before)
+
+
 class Headers(Protocol):
     """Header look-up that returns every line of a name."""
 
@@ -44,8 +62,8 @@ def pages(
     most: int = MOST_PAGES,
 ) -> Iterator[Page]:
     """Each page from `first` on; `fetch` gives a page and the position of the next, None at the
-    end. Raises `fail`'s error for a position that was read already, and after `most` pages: a list
-    that does not end can't be taken for a whole one."""
+    end. Raises `fail`'s error for a position that was read already, after `most` pages, and when
+    the time is over (`no_page_after`): a list that does not end can't be taken for a whole one."""
     seen: set[Position] = set()
     following: Position | None = first
     while following is not None:
@@ -53,6 +71,9 @@ def pages(
             raise fail("A list names a page that was read already; it can't be read to its end.")
         if len(seen) >= most:
             raise fail(f"A list has more than {most} pages.")
+        last_moment = _last_moment.get()
+        if last_moment is not None and clock.now() > last_moment:
+            raise fail(f"A list is too long, or too slow: {len(seen)} pages, and no end in time.")
         seen.add(following)
         page, following = fetch(following)
         yield page

@@ -28,9 +28,12 @@ from lti_badges.core.errors import (
     Unauthorized,
     Unavailable,
 )
+from lti_badges.core.http import TOTAL_S
 from lti_badges.core.links import web_address
+from lti_badges.core.paging import no_page_after
 from lti_badges.delivery.backend_health import note_outcome
 from lti_badges.delivery.claims import (
+    LEASE,
     REST,
     Claimed,
     claim,
@@ -53,6 +56,8 @@ log = structlog.get_logger("lti_badges.delivery")
 FIRST_WAIT, LAST_WAIT = timedelta(seconds=5), timedelta(hours=1)
 # A lost answer is cleared up within minutes, however often its worker was killed.
 LAST_WAIT_UNKNOWN = timedelta(minutes=5)
+# A look-up that pages asks for its last page so early that the answer comes within the lease.
+LOOK_FOR = LEASE - timedelta(seconds=TOTAL_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +140,7 @@ def _send(tool: ToolContext, backend: Backend, taken: Claimed) -> DeliveryResult
     if not taken.was_sent and not backend.traits.looks_first:
         return _issue(backend, taken)
     try:
-        receipt = backend.find(taken.issuance)
+        receipt = _found(backend, taken)
     except NeedsRecipient as need:
         return DeliveryResult(State.NEEDS_RECIPIENT, error=need)
     except Unauthorized as refusal:
@@ -147,6 +152,11 @@ def _send(tool: ToolContext, backend: Backend, taken: Claimed) -> DeliveryResult
     if receipt is None:
         return _issue(backend, taken) if renew(tool, taken) else None
     return DeliveryResult(State.REVOKED if receipt.revoked else State.ISSUED, receipt)
+
+
+def _found(backend: Backend, taken: Claimed) -> Receipt | None:
+    with no_page_after(clock.now() + LOOK_FOR):
+        return backend.find(taken.issuance)
 
 
 def _issue(backend: Backend, taken: Claimed) -> DeliveryResult:
@@ -182,7 +192,7 @@ def _revoke(backend: Backend, taken: Claimed) -> DeliveryResult:
 
 def _is_ours(backend: Backend, taken: Claimed) -> bool:
     """Whether an award of an older version, which kept no origin, carries our marker there."""
-    found = backend.find(taken.issuance)
+    found = _found(backend, taken)
     return found is not None and found.ref == taken.backend_ref and not found.adopted
 
 

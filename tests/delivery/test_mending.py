@@ -18,7 +18,7 @@ from lti_badges.ledger.backend_pauses import resume_backend
 from lti_badges.queries.admin import overview, retry_backend
 from lti_badges.store import Award, BackendRow, State
 from tests.delivery.test_exactly_once import assert_each_has_one, begin
-from tests.support.badgr_server import TOKENS, BadgrServer
+from tests.support.badgr_server import PAGE, TOKENS, BadgrServer
 from tests.support.campus import Campus
 
 LONGEST_WAIT = timedelta(minutes=4)
@@ -141,6 +141,30 @@ def test_a_look_up_that_outlives_its_lease_sends_nothing(
     while deliver_due(campus.context):
         pass
     assert_each_has_one(campus, badgr)
+
+
+def test_a_look_up_that_pages_past_its_lease_gives_up(
+    campus: Campus, badgr: BadgrServer, traveller: time_machine.Coordinates
+) -> None:
+    begin(campus, badgr)
+    award_id = due_awards(campus.context)[0]
+    badgr.faults = ["after-drop"]
+    assert deliver(campus.context, award_id) is State.UNKNOWN
+    (ours,) = badgr.assertions
+    others = [{**ours, "entityId": f"E{n}", "evidence": []} for n in range(30 * PAGE)]
+    badgr.assertions[:0] = others
+    traveller.shift(REST + timedelta(seconds=1))
+    badgr.on_find = lambda: traveller.shift(timedelta(seconds=25))
+    asked, sent = badgr.calls["GET assertions"], badgr.calls["POST assertions"]
+    assert deliver(campus.context, award_id) is State.UNKNOWN
+    assert badgr.calls["GET assertions"] - asked <= LEASE.total_seconds() / 25
+    assert badgr.calls["POST assertions"] == sent
+    told = next(award.error for award in campus.awards() if award.id == award_id)
+    assert "no end in time" in (told or "")
+    badgr.on_find = None
+    traveller.shift(timedelta(minutes=10))
+    assert deliver(campus.context, award_id) is State.ISSUED
+    assert badgr.calls["POST assertions"] == sent
 
 
 def test_a_claim_that_another_took_is_not_renewed(campus: Campus, badgr: BadgrServer) -> None:
