@@ -26,7 +26,7 @@ from lti_badges.context import ToolContext
 from lti_badges.core.errors import NotFound
 from lti_badges.ledger.audit import record
 from lti_badges.ledger.course_lock import mark_all_dirty, writing
-from lti_badges.rules import OnFall
+from lti_badges.rules import Judgement, OnFall, Outcome, evaluate
 from lti_badges.store import AwardRule, Course, CourseMember, Standing
 from lti_badges.values.permission import Permission
 
@@ -65,10 +65,11 @@ def count_before_acting(tool: ToolContext, course_id: str) -> None:
     with writing(tool, course_id) as (session, course):
         rules = [rule for rule in RuleInForce.all_of(session, course) if rule.row.stopped is None]
         for rule in rules:
-            if rule.row.suspicion is not None:
+            suspicion = rule.row.suspicion
+            if suspicion is not None:
                 _weigh_grants(session, course, rule)
             if rule.row.stopped is None and rule.policy.on_fall is OnFall.REVOKE:
-                _weigh_revocations(session, course, rule)
+                _weigh_revocations(session, course, rule, suspicion)
 
 
 def resume_stopped_rule(tool: ToolContext, course_id: str, rule_id: str, *, by: str) -> list[str]:
@@ -109,42 +110,51 @@ def _weigh_grants(session: Session, course: Course, rule: RuleInForce) -> None:
     learners = session.scalar(
         select(func.count()).where(CourseMember.course_id == course.id, *earning)
     )
-    count = _count(session, course, rule, Action.GRANT, *earning)
+    count = sum(1 for _ in _followed(session, course, rule, Action.GRANT, *earning))
     if count > PEOPLE or count > SHARE * (learners or 0):
-        _stop(session, course, rule, grants=count, learners=learners or 0)
+        why = rule.row.suspicion or ""
+        _stop(session, course, rule, why, grants=count, learners=learners or 0)
         return
     rule.row.suspicion = None
     mark_all_dirty(session, course.id)
 
 
-def _weigh_revocations(session: Session, course: Course, rule: RuleInForce) -> None:
+def _weigh_revocations(
+    session: Session, course: Course, rule: RuleInForce, suspicion: str | None
+) -> None:
+    """`suspicion` is what moved under the rule since it was last weighed, as a sentence."""
     fallen = select(Standing.member_id).where(
         Standing.rule_id == rule.row.id, Standing.fallen_at.is_not(None)
     )
-    count = _count(
-        session,
-        course,
-        rule,
-        Action.REVOKE,
-        or_(CourseMember.dirty.is_(True), CourseMember.id.in_(fallen)),
+    losers = (CourseMember.dirty.is_(True), CourseMember.id.in_(fallen))
+    found = list(_followed(session, course, rule, Action.REVOKE, or_(*losers)))
+    if len(found) <= FEW:
+        return
+    labels = dict.fromkeys(
+        leaf.label
+        for judgement in found
+        for leaf in judgement.leaves()
+        if leaf.outcome is Outcome.NOT_YET
     )
-    if count > FEW:
-        _stop(session, course, rule, revocations=count)
+    named = " and ".join(f"“{label}”" for label in labels)
+    why = suspicion or f"what the LMS tells of {named} now no longer meets the rule."
+    _stop(session, course, rule, why, revocations=len(found))
 
 
-def _count(
+def _followed(
     session: Session,
     course: Course,
     rule: RuleInForce,
     action: Action,
     *who: ColumnElement[bool],
-) -> int:
-    count = 0
+) -> Iterator[Judgement]:
+    """The judgements that the action would follow from, if nothing braked it."""
     for members in _pages(session, course, *who):
         facts = facts_of(session, course, members)
         judge = BatchJudge.open(session, course, members, [rule])
-        count += sum(judge.forecast(rule, each, facts[each.id]) is action for each in members)
-    return count
+        for each in members:
+            if judge.forecast(rule, each, facts[each.id]) is action:
+                yield evaluate(rule.criterion, facts[each.id].under(rule.policy, judge.now))
 
 
 def _pages(
@@ -171,12 +181,12 @@ def _stop(
     session: Session,
     course: Course,
     rule: RuleInForce,
+    why: str,
     *,
     grants: int = 0,
     revocations: int = 0,
     learners: int = 0,
 ) -> None:
-    why = rule.row.suspicion or "what was read of them no longer meets the rule."
     rule.row.stopped = {
         "why": why,
         "grants": grants,

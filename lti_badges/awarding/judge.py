@@ -114,7 +114,7 @@ class BatchJudge:
             return self._grant(rule, member, standing, judgement, award)
         if action is Action.FLAG and award is not None:
             standing.flagged = True
-            self._note(rule, member, "flagged", award, judgement)
+            self._note(rule, member, "flagged", award, judgement, cause=situation.cause.value)
         if action is Action.REVOKE and award is not None:
             return self._revoke(award, situation, judgement)
         return None
@@ -304,6 +304,7 @@ class BatchJudge:
         kind: str,
         award: Award,
         judgement: Judgement,
+        **more: str,
     ) -> None:
         record(
             self.session,
@@ -314,6 +315,7 @@ class BatchJudge:
             award_id=award.id,
             rule_version=rule.version.version,
             judgement=judgement.text,
+            **more,
         )
 
 

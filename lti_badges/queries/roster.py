@@ -163,25 +163,58 @@ def why(tool: ToolContext, course_id: str, member_id: str) -> tuple[CourseMember
     return member, answers
 
 
-def flagged(tool: ToolContext, course_id: str) -> list[tuple[str, str, str, str]]:
-    """Badges whose grade fell and that wait for the instructor: (rule id, member id, who, what)."""
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """A badge that waits for the instructor's word: `what` is judged now, `why` says in a sentence
+    part what it comes from: the results, the rule's edit, or the learner's leaving."""
+
+    rule_id: str
+    member_id: str
+    name: str
+    what: str
+    why: str
+
+
+_CAUSES = {
+    "results": "holds a badge whose rule is no longer met by what the LMS tells now",
+    "rule": "holds a badge that an earlier version of its rule gave; the rule was changed since, "
+    "and the results meet it no longer",
+}
+_LEFT = "does not learn in this course any more, and keeps the badge unless you revoke it"
+
+
+def flagged(tool: ToolContext, course_id: str) -> list[Flagged]:
+    """Badges whose rule is no longer met and that wait for the instructor, by name."""
     if not tool.may(Permission.SEE_LEARNERS):
         return []
     with tool.sessions() as session:
         rows = session.execute(
-            select(Standing, CourseMember.name, CourseMember.email)
+            select(Standing, CourseMember)
             .join(CourseMember, CourseMember.id == Standing.member_id)
             .where(CourseMember.course_id == course_id, Standing.flagged.is_(True))
             .order_by(CourseMember.name)
         ).all()
-    return [
-        (
-            standing.rule_id,
-            standing.member_id,
-            name or email or "A learner",
-            Judgement.from_json(standing.judgement).text,
+        told = session.execute(
+            select(AuditEvent.rule_id, AuditEvent.member_id, AuditEvent.detail)
+            .where(
+                AuditEvent.kind == "flagged",
+                AuditEvent.course_id == course_id,
+                AuditEvent.member_id.in_([member.id for _, member in rows]),
+            )
+            .order_by(AuditEvent.id)
         )
-        for standing, name, email in rows
+        causes = {(each.rule_id, each.member_id): each.detail.get("cause") for each in told}
+    return [
+        Flagged(
+            standing.rule_id,
+            member.id,
+            member.name or member.email or "A learner",
+            Judgement.from_json(standing.judgement).text,
+            _CAUSES.get(causes.get((standing.rule_id, member.id)) or "", _CAUSES["results"])
+            if member.present and member.can_earn
+            else _LEFT,
+        )
+        for standing, member in rows
     ]
 
 
@@ -351,7 +384,9 @@ def _told(event: AuditEvent) -> str:
     if event.kind == "granted_by_hand":
         return f"Awarded by hand: {detail.get('reason')}"
     if event.kind == "fallen":
-        return f"No longer met: {detail.get('judgement')}"
+        by_edit = detail.get("cause") == "rule"
+        told = "The rule was changed, and is no longer met" if by_edit else "No longer met"
+        return f"{told}: {detail.get('judgement')}"
     if event.kind == "flagged":
         return "Flagged for the instructor's review"
     if event.kind == "flag_kept":

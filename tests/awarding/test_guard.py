@@ -96,11 +96,27 @@ def test_many_revocations_ask_first_and_can_be_let_stand(campus: Campus) -> None
     (view,) = rules_of(campus.context, campus.course_id())
     assert view.stop is not None
     assert view.stop.revocations == len(winners)
+    assert "what the LMS tells of “Final quiz” now no longer meets" in view.stop.sentence
     keep_fallen_badges(campus.context, campus.course_id(), rule_id, by="a test")
     campus.sync()
     campus.deliver()
     assert campus.winners() == winners
     assert rules_of(campus.context, campus.course_id())[0].stop is None
+
+
+def test_badges_that_an_item_s_new_maximum_would_take_say_so(lite: Campus) -> None:
+    lite.rule(on_fall=OnFall.REVOKE, grace_days=0)
+    lite.sync()
+    lite.deliver()
+    winners = lite.winners()
+    assert len(winners) > FEW
+    rescale(lite, 500)
+    lite.sync()
+    assert lite.winners() == winners
+    stop = rules_of(lite.context, lite.course_id())[0].stop
+    assert stop is not None
+    assert stop.revocations == len(winners)
+    assert "has 500 points now instead of 50" in stop.sentence
 
 
 def test_many_revocations_happen_once_the_instructor_says_so(campus: Campus) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from lti_badges.awarding.rulebook import edit_rule, rules_of, save_rule
 from lti_badges.core import clock
 from lti_badges.pipeline import rehearse
+from lti_badges.queries.roster import flagged
 from lti_badges.rules import OnFall, Policy
 from lti_badges.sandbox.demo_course import COURSE, QUIZ
 from lti_badges.store import Award, Course, CourseMember, State
@@ -237,6 +238,37 @@ def test_a_stricter_policy_does_not_reach_back(campus: Campus) -> None:
     for _ in range(2):
         settle(campus)
     assert campus.award_of(BEN).state == "issued"
+
+
+def test_the_page_says_why_a_badge_waits_for_review(campus: Campus) -> None:
+    flag = {"on_fall": OnFall.FLAG}
+    rule = campus.rule(**flag)
+    campus.grade(BEN, "40.5")
+    campus.grade(AMARA, 50)
+    settle(campus)
+    policy = Policy(on_fall=OnFall.FLAG)
+    with campus.context.sessions() as session:
+        query = select(CourseMember.id).where(CourseMember.sub == BEN)
+        ben = session.scalars(query).one()
+    edit_rule(
+        campus.context,
+        rule,
+        campus.quiz_at_least(82),
+        policy,
+        by="Ada",
+        take_from=frozenset({ben}),
+    )
+    campus.grade(AMARA, 1)
+    settle(campus)
+    by_name = {each.name: each.why for each in flagged(campus.context, campus.course_id())}
+    assert "the rule was changed" in by_name["Ben Carter"]
+    amara = next(why for name, why in by_name.items() if name != "Ben Carter")
+    assert "by what the LMS tells now" in amara
+    assert "the rule was changed" in campus.enter(TEACHER).text
+    campus.world.courses[COURSE].members.remove(BEN)
+    settle(campus)
+    by_name = {each.name: each.why for each in flagged(campus.context, campus.course_id())}
+    assert "does not learn in this course any more" in by_name["Ben Carter"]
 
 
 def test_the_form_names_the_losers_and_takes_only_when_ticked(campus: Campus) -> None:
