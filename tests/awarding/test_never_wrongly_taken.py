@@ -13,7 +13,7 @@ from sqlalchemy import select
 from lti_badges.awarding.rulebook import edit_rule, rules_of, save_rule
 from lti_badges.core import clock
 from lti_badges.pipeline import rehearse
-from lti_badges.queries.roster import flagged
+from lti_badges.queries.review import flagged
 from lti_badges.rules import OnFall, Policy
 from lti_badges.sandbox.demo_course import COURSE, QUIZ
 from lti_badges.store import Award, Course, CourseMember, State

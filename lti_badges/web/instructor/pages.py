@@ -11,7 +11,7 @@ from lti_badges.awarding.rulebook import (
 )
 from lti_badges.courses.launch_intake import LaunchedMember
 from lti_badges.pipeline import sync_course
-from lti_badges.queries.roster import flagged
+from lti_badges.queries.review import flagged
 from lti_badges.queries.sources import course_sources
 from lti_badges.store import CourseMember
 from lti_badges.web.access import Access
