@@ -33,6 +33,7 @@ from lti_badges.store import (
     State,
 )
 from lti_badges.store.courses import LEARNER, NO_ROSTER
+from lti_badges.values.course import CONCLUDED
 
 
 @dataclass(slots=True)
@@ -189,9 +190,11 @@ class BatchJudge:
         return member.roster_says == LEARNER or not self.has_roster
 
     def _is_away(self, member: CourseMember, judgement: Judgement) -> bool:
-        """Left, suspended, or in a course that ended; or a value is gone of somebody whom this
-        reading's roster did not name: that looks the same."""
-        if not member.present or not member.can_earn or self.course.concluded:
+        """Left, suspended, or in a course or an enrolment that ended; or a value is gone of
+        somebody whom this reading's roster did not name: that looks the same."""
+        if not member.present or not member.can_earn:
+            return True
+        if self.course.concluded or member.status == CONCLUDED:
             return True
         vanished = any(
             leaf.outcome is Outcome.NOT_YET and leaf.value == NO_VALUE

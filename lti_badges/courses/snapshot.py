@@ -77,7 +77,7 @@ def _update_member(session: Session, row: CourseMember, member: Member, *, is_li
     """What a roster (`is_listed`) or a launch says. The roster's word on who is a learner wins: a
     teacher may look through a student's eyes."""
     reach = _reach(row)
-    before = (row.can_earn, row.present, row.email, row.roster_says)
+    before = (row.can_earn, row.present, row.email, row.roster_says, row.status)
     row.roles = sorted(member.roles)
     row.status = member.status
     if is_listed:
@@ -92,7 +92,7 @@ def _update_member(session: Session, row: CourseMember, member: Member, *, is_li
     row.sourcedid = member.sourcedid or row.sourcedid
     if member.custom:
         row.custom = dict(row.custom or {}) | dict(member.custom)
-    if (row.can_earn, row.present, row.email, row.roster_says) != before:
+    if (row.can_earn, row.present, row.email, row.roster_says, row.status) != before:
         row.changed_at = clock.now()
         row.dirty = True
     if _reach(row) != reach:

@@ -9,6 +9,9 @@ from fractions import Fraction
 
 MEMBERSHIP = "http://purl.imsglobal.org/vocab/lis/v2/membership"
 TEST_USER = "http://purl.imsglobal.org/vocab/lti/system/person#TestUser"
+ACTIVE, CONCLUDED = "Active", "Concluded"
+"""Statuses of those who may earn. Concluded is our own word, for enrolments that ended with the
+term: their final grades count, and what is read of them takes no badge away."""
 COURSE_COMPLETION = ""
 COURSE_GRADE_KEY = "course-grade"
 
@@ -64,7 +67,7 @@ class Member:
     roles: frozenset[str]
     name: str | None = None
     email: str | None = None
-    status: str = "Active"
+    status: str = ACTIVE
     given_name: str | None = None
     family_name: str | None = None
     sourcedid: str | None = None
@@ -77,8 +80,11 @@ class Member:
 
     @property
     def can_earn(self) -> bool:
-        """An active learner who is neither staff here, nor an observer, nor a test user."""
-        if self.status != "Active" or self.is_test or "Mentor" in context_roles(self.roles):
+        """An active or concluded learner who is neither staff here, nor an observer, nor a test
+        user."""
+        if self.status not in {ACTIVE, CONCLUDED} or self.is_test:
+            return False
+        if "Mentor" in context_roles(self.roles):
             return False
         return role_of(self.roles) is Role.LEARNER
 

@@ -10,8 +10,9 @@ import pytest
 import time_machine
 
 from lti_badges.core import clock
-from lti_badges.rules import AllOf, ScoreAtLeast
+from lti_badges.rules import AllOf, OnFall, ScoreAtLeast
 from lti_badges.sandbox import Person
+from lti_badges.sandbox.canvas import vendor as canvas
 from lti_badges.sandbox.demo_course import COURSE, QUIZ
 from lti_badges.settings import Settings
 from tests.support.campus import TEACHER, Campus
@@ -81,3 +82,25 @@ def test_who_comes_later_with_a_grade_is_read_too(campus: Campus) -> None:
     course.items[QUIZ].graded_at[late.sub] = clock.now() - timedelta(days=9)
     campus.sync()
     assert late.sub in campus.winners()
+
+
+def test_a_concluded_enrolment_takes_no_badge_away(campus: Campus) -> None:
+    vendor = campus.world.vendor
+    assert isinstance(vendor, canvas.Canvas)
+    share = ScoreAtLeast(campus.item_key("Final quiz"), "Final quiz", Fraction(4, 5))
+    campus.rule(share, on_fall=OnFall.REVOKE, grace_days=0)
+    for sub in (BEN, CHIARA):
+        campus.grade(sub, 50)
+    campus.enter(BEN)
+    campus.sync()
+    campus.deliver()
+    assert {BEN, CHIARA} <= campus.winners()
+    vendor.state.concluded.add(BEN)
+    for sub in (BEN, CHIARA):
+        campus.grade(sub, 1)
+    for _ in range(2):
+        with time_machine.travel(clock.now() + timedelta(hours=25), tick=True):
+            campus.sync()
+            campus.deliver()
+    assert campus.award_of(CHIARA).state == "revoked"
+    assert campus.award_of(BEN).state == "issued"

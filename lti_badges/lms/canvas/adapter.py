@@ -52,6 +52,7 @@ from lti_badges.lms.reading import (
 from lti_badges.lms.rest import Rest, id_of, number, rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
+    CONCLUDED,
     COURSE_COMPLETION,
     Completion,
     Gradable,
@@ -216,7 +217,12 @@ class Canvas(LMS):
                 user = str(row.get("user_id"))
                 if sub := gone.pop(user, None):
                     subs[user] = sub
-                    yield Member(sub, frozenset({LEARNER}), custom={"canvas_user_id": user})
+                    yield Member(
+                        sub,
+                        frozenset({LEARNER}),
+                        status=CONCLUDED,
+                        custom={"canvas_user_id": user},
+                    )
 
     def api_gradables(self) -> Iterator[Gradable]:
         """Published assignments, course grade and completion."""
