@@ -31,10 +31,10 @@ MAX_REQUEST_BYTES = 3_000_000
 def create_app(settings: Settings | None = None, queue: Queue | None = None) -> Flask:
     """The WSGI application. Brings a SQLite schema up to date itself; PostgreSQL's is the admin's
     to upgrade (`lti-badges db upgrade`). Raises SettingsError."""
-    configure_logs()
     if queue is None:
         queue = open_queue(ToolContext.build(settings or Settings.load()))
     tool = queue.tool
+    configure_logs(as_json=tool.settings.json_logs)
     if tool.database.dialect.name == "sqlite":
         upgrade(tool.database)
         ensure_default(tool.sessions)

@@ -21,6 +21,7 @@ from lti_badges.cli.common import (
     show,
 )
 from lti_badges.context import ToolContext
+from lti_badges.core.logs import configure_logs
 from lti_badges.demo import run_demo
 from lti_badges.jobs import start_background
 from lti_badges.jobs.background import WORKERS
@@ -67,7 +68,9 @@ def serve(host: str, port: int, threads: int, workers: int) -> None:
 )
 def worker(threads: int) -> None:
     """Background work only."""
-    background = start_background(open_queue_and_context(), threads)
+    queue = open_queue_and_context()
+    configure_logs(as_json=queue.tool.settings.json_logs)
+    background = start_background(queue, threads)
     ended = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: ended.set())

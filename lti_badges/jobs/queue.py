@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import structlog
 from huey import RedisHuey, SqliteHuey
 from huey.api import Huey
 from huey.exceptions import HueyException
@@ -26,6 +27,17 @@ from lti_badges.pipeline import sync_course, sync_pushed_member
 from lti_badges.settings import Settings
 
 NAME = "lti-badges"
+_ROWS = {
+    "deliver": "award",
+    "pass_back": "award",
+    "sync": "course",
+    "column": "rule",
+    "member": "member",
+    "reconcile": "backend",
+    "connection": "platform",
+    "notices": "deployment",
+}
+"""What each task's id is the id of, as the log names it."""
 
 
 class Queue:
@@ -35,7 +47,7 @@ class Queue:
         self.huey = _open(tool.settings)
         self.tool = tool.with_queue(self.enqueue)
         self._tasks: dict[str, Callable[[str], Any]] = {
-            name: self.huey.task(name=name)(work)
+            name: self.huey.task(name=name)(_logged(name, work))
             for name, work in (
                 ("deliver", self._deliver),
                 ("sync", self._sync),
@@ -94,6 +106,16 @@ class Queue:
     def _column(self, rule_id: str) -> None:
         with suppress(NotFound):
             settle_column(self.tool, rule_id)
+
+
+def _logged(name: str, work: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The task, whose lines in the log name it and its row."""
+
+    def run(row_id: str) -> Any:
+        with structlog.contextvars.bound_contextvars(task=name, **{_ROWS[name]: row_id}):
+            return work(row_id)
+
+    return run
 
 
 def open_queue(tool: ToolContext) -> Queue:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from uuid import uuid4
 
 import nh3
 import structlog
@@ -34,6 +36,8 @@ CSP = (
     "form-action {forms}; frame-ancestors {frames}"
 )
 MINUTE_S = 60
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+"""What a proxy may call a request; anything else is not taken into the log."""
 
 _markdown = MarkdownIt("js-default", {"html": False, "linkify": False})
 _guide = MarkdownIt("commonmark").enable("table")
@@ -66,6 +70,10 @@ def prepare(app: Flask) -> None:
 
 def _note_address() -> None:
     ADDRESS.set((request.remote_addr or "")[:80] or None)
+    asked = request.headers.get("X-Request-Id", "")
+    g.request_id = asked if _REQUEST_ID.fullmatch(asked) else uuid4().hex[:16]
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request=g.request_id)
 
 
 def format_moment(moment: datetime | None) -> str:
@@ -124,6 +132,8 @@ def _headers(response: Response) -> Response:
         "Content-Security-Policy", CSP.format(forms=framing.form_action(), frames=frames)
     )
     response.headers["X-Content-Type-Options"] = "nosniff"
+    if request_id := g.get("request_id"):
+        response.headers["X-Request-Id"] = request_id
     # Our own pages tell their origin to each other: that is how a form of another site is told.
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"

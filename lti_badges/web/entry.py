@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from flask import Response, after_this_request, g, request
 
 from lti_badges.core.errors import LaunchError
@@ -36,6 +37,7 @@ def entered() -> Access:
     if renewed is not None:
         after_this_request(lambda response: _handed_over(response, renewed))
     g.access = access
+    structlog.contextvars.bind_contextvars(course=access.course_id or None)
     return access
 
 
