@@ -8,52 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from lti_badges.awarding.active_rules import RuleInForce
-from lti_badges.awarding.facts import facts_of
+from lti_badges.awarding.facts import BATCH, facts_of
 from lti_badges.awarding.judge import BatchJudge
 from lti_badges.context import ToolContext
-from lti_badges.ledger.course_lock import writing
+from lti_badges.ledger.course_lock import locked_course
 from lti_badges.ledger.holding import note_holding
-from lti_badges.store import Award, Course, CourseMember, State
-
-BATCH = 200
+from lti_badges.store import Award, Course, CourseMember, State, batches
 
 
 def evaluate_dirty(tool: ToolContext, course_id: str, *, may_revoke: bool) -> list[str]:
     """Judge all dirty members of a course, a batch a transaction; `may_revoke` only after a whole
     reading without a failure. Returns the ids of awards that are due, and enqueues them."""
     granted: list[str] = []
-    last = ""
-    while True:
-        with writing(tool, course_id) as (session, course):
-            members = list(
-                session.scalars(
-                    select(CourseMember)
-                    .where(
-                        CourseMember.course_id == course_id,
-                        CourseMember.dirty.is_(True),
-                        CourseMember.id > last,
-                    )
-                    .order_by(CourseMember.id)
-                    .limit(BATCH)
-                )
-            )
+
+    def judged(query: Select[CourseMember]) -> list[CourseMember]:
+        with locked_course(tool, course_id) as (session, course):
+            members = list(session.scalars(query))
             changed = judge_members(session, course, members, may_revoke=may_revoke)
-        granted += changed
+        granted.extend(changed)
         for award_id in changed:
             tool.enqueue("deliver", award_id)
-        if len(members) < BATCH:
-            return granted
-        last = members[-1].id
+        return members
+
+    dirty = select(CourseMember).where(
+        CourseMember.course_id == course_id, CourseMember.dirty.is_(True)
+    )
+    for _ in batches(dirty, CourseMember.id, read=judged, key=lambda m: (m.id,), size=BATCH):
+        pass  # each was judged when it was read
+    return granted
 
 
 def evaluate_member(tool: ToolContext, course_id: str, member_id: str) -> list[str]:
     """Judge one member now; they are waiting for their page. Returns new awards' ids. One launch
     takes no badge away."""
-    with writing(tool, course_id) as (session, course):
+    with locked_course(tool, course_id) as (session, course):
         member = session.get(CourseMember, member_id)
         return judge_members(session, course, [member] if member else [], may_revoke=False)
 

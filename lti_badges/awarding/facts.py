@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from lti_badges.core import clock
@@ -20,8 +20,24 @@ from lti_badges.store import (
     Deployment,
     LineItem,
     MemberResult,
+    batches,
 )
 from lti_badges.values.course import Completion, Kind, Result, ResultState
+
+BATCH = 200
+
+
+def learner_batches(
+    session: Session, course_id: str, *which: ColumnElement[bool]
+) -> Iterator[Sequence[CourseMember]]:
+    """The members of a course that `which` picks, by id, within the caller's transaction."""
+    return batches(
+        select(CourseMember).where(CourseMember.course_id == course_id, *which),
+        CourseMember.id,
+        read=lambda query: session.scalars(query).all(),
+        key=lambda member: (member.id,),
+        size=BATCH,
+    )
 
 
 def facts_of(session: Session, course: Course, members: Sequence[CourseMember]) -> dict[str, Facts]:

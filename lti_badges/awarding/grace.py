@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from lti_badges.awarding.evaluate import evaluate_dirty
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
-from lti_badges.ledger.course_lock import writing
+from lti_badges.ledger.course_lock import locked_course
 from lti_badges.rules import OnFall
 from lti_badges.store import AwardRule, CourseMember, RuleVersion, Standing
 
@@ -15,7 +15,7 @@ from lti_badges.store import AwardRule, CourseMember, RuleVersion, Standing
 def revoke_after_grace(tool: ToolContext, course_id: str) -> list[str]:
     """Judge those whose grace may be over once more, by what is known now: after a whole
     reading without a failure, or at an instructor's word. Returns what is due."""
-    with writing(tool, course_id) as (session, _):
+    with locked_course(tool, course_id) as (session, _):
         fallen = session.execute(
             select(Standing.member_id, Standing.fallen_at, RuleVersion.grace_days)
             .join(AwardRule, AwardRule.id == Standing.rule_id)

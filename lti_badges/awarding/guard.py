@@ -9,7 +9,6 @@ than a few people at once, whatever their cause.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -19,13 +18,13 @@ from sqlalchemy.orm import Session
 from lti_badges.awarding.active_rules import RuleInForce
 from lti_badges.awarding.decide import Action
 from lti_badges.awarding.evaluate import evaluate_dirty
-from lti_badges.awarding.facts import facts_of
+from lti_badges.awarding.facts import facts_of, learner_batches
 from lti_badges.awarding.grace import revoke_after_grace
 from lti_badges.awarding.judge import BatchJudge
 from lti_badges.context import ToolContext
 from lti_badges.core.errors import NotFound
 from lti_badges.ledger.audit import record
-from lti_badges.ledger.course_lock import mark_all_dirty, writing
+from lti_badges.ledger.course_lock import judge_all_again, locked_course
 from lti_badges.rules import Judgement, OnFall, Outcome, evaluate
 from lti_badges.store import AwardRule, Course, CourseMember, Standing
 from lti_badges.values.permission import Permission
@@ -62,7 +61,7 @@ def stopped_rule(rule: AwardRule) -> StoppedRule | None:
 def count_before_acting(tool: ToolContext, course_id: str) -> None:
     """Count what suspicious rules and revocations would lead to, before anything is done. Called
     after a course was read without a failure."""
-    with writing(tool, course_id) as (session, course):
+    with locked_course(tool, course_id) as (session, course):
         rules = [rule for rule in RuleInForce.all_of(session, course) if rule.row.stopped is None]
         for rule in rules:
             suspicion = rule.row.suspicion
@@ -76,7 +75,7 @@ def resume_stopped_rule(tool: ToolContext, course_id: str, rule_id: str, *, by: 
     """The instructor has seen what would follow, and wants it. Returns awards that are due.
     Raises NotFound."""
     tool.require(Permission.EDIT_RULES)
-    with writing(tool, course_id) as (session, course):
+    with locked_course(tool, course_id) as (session, course):
         _released(session, course, rule_id, "brake_released", by)
     due = evaluate_dirty(tool, course_id, may_revoke=True)
     return due + revoke_after_grace(tool, course_id)
@@ -85,7 +84,7 @@ def resume_stopped_rule(tool: ToolContext, course_id: str, rule_id: str, *, by: 
 def keep_fallen_badges(tool: ToolContext, course_id: str, rule_id: str, *, by: str) -> None:
     """The instructor keeps the badges that would have been revoked. Raises NotFound."""
     tool.require(Permission.EDIT_RULES)
-    with writing(tool, course_id) as (session, course):
+    with locked_course(tool, course_id) as (session, course):
         _released(session, course, rule_id, "brake_kept", by)
         session.execute(
             update(Standing)
@@ -102,7 +101,7 @@ def _released(session: Session, course: Course, rule_id: str, kind: str, by: str
         raise NotFound("This rule does not wait for a decision any more.")
     record(session, kind, actor=by, course_id=course.id, rule_id=rule.id, **rule.stopped)
     rule.stopped, rule.suspicion = None, None
-    mark_all_dirty(session, course.id)
+    judge_all_again(session, course.id)
 
 
 def _weigh_grants(session: Session, course: Course, rule: RuleInForce) -> None:
@@ -116,7 +115,7 @@ def _weigh_grants(session: Session, course: Course, rule: RuleInForce) -> None:
         _stop(session, course, rule, why, grants=count, learners=learners or 0)
         return
     rule.row.suspicion = None
-    mark_all_dirty(session, course.id)
+    judge_all_again(session, course.id)
 
 
 def _weigh_revocations(
@@ -148,33 +147,13 @@ def _followed(
     action: Action,
     *who: ColumnElement[bool],
 ) -> Iterator[Judgement]:
-    """The judgements that the action would follow from, if nothing braked it."""
-    for members in _pages(session, course, *who):
+    """The judgements that the action would follow from, if nothing stopped it."""
+    for members in learner_batches(session, course.id, *who):
         facts = facts_of(session, course, members)
         judge = BatchJudge.open(session, course, members, [rule])
         for each in members:
             if judge.forecast(rule, each, facts[each.id]) is action:
                 yield evaluate(rule.criterion, facts[each.id].under(rule.policy, judge.now))
-
-
-def _pages(
-    session: Session, course: Course, *who: ColumnElement[bool]
-) -> Iterator[list[CourseMember]]:
-    last = ""
-    while True:
-        page = list(
-            session.scalars(
-                select(CourseMember)
-                .where(CourseMember.course_id == course.id, CourseMember.id > last, *who)
-                .order_by(CourseMember.id)
-                .limit(BATCH)
-            )
-        )
-        if page:
-            yield page
-        if len(page) < BATCH:
-            return
-        last = page[-1].id
 
 
 def _stop(

@@ -13,7 +13,7 @@ from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotFound
 from lti_badges.ledger.audit import record
 from lti_badges.ledger.backend_pauses import resume_backend
-from lti_badges.ledger.course_lock import writing
+from lti_badges.ledger.course_lock import locked_course
 from lti_badges.ledger.recipients import recipient_key, recipient_of
 from lti_badges.ledger.states import begin_revoking, change_state
 from lti_badges.store import (
@@ -37,7 +37,7 @@ def award_by_hand(
     """Award a badge outside any rule. Returns the award's id. Raises InvalidInput, NotFound."""
     tool.require(Permission.AWARD)
     reason = _reason(reason)
-    with writing(tool, course_id) as (session, course):
+    with locked_course(tool, course_id) as (session, course):
         member = session.get(CourseMember, member_id)
         achievement = session.get(Achievement, achievement_id)
         if (
@@ -134,7 +134,7 @@ def keep_after_flag(
 ) -> None:
     """The instructor lets a flagged badge stand. Raises NotFound."""
     tool.require(Permission.REVOKE)
-    with writing(tool, course_id) as (session, _):
+    with locked_course(tool, course_id) as (session, _):
         rule, standing = (
             session.get(AwardRule, rule_id),
             session.get(Standing, (rule_id, member_id)),

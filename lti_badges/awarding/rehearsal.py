@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lti_badges.awarding.active_rules import RuleInForce
-from lti_badges.awarding.facts import facts_of
+from lti_badges.awarding.facts import facts_of, learner_batches
 from lti_badges.awarding.judge import BatchJudge
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
@@ -100,7 +100,7 @@ def rehearse(
         if course is None:
             raise NotFound("There is no such course.")
         result.problems = _problems(session, course_id, criterion)
-        for batch in _learners(session, course_id):
+        for batch in learner_batches(session, course_id, CourseMember.can_earn.is_(True)):
             facts = facts_of(session, course, batch)
             holders = _holders(session, batch, achievement_id)
             for member in batch:
@@ -117,7 +117,7 @@ def rehearse(
 def _losing(
     session: Session,
     course: Course,
-    batch: list[CourseMember],
+    batch: Sequence[CourseMember],
     rule_id: str,
     criterion: Criterion,
     policy: Policy,
@@ -186,30 +186,8 @@ def _share(leaf: ScoreAtLeast | CourseGradeAtLeast, facts: Facts) -> Fraction | 
     return None if result.score is None else result.score / result.maximum
 
 
-def _learners(session: Session, course_id: str) -> Iterator[list[CourseMember]]:
-    last = ""
-    while True:
-        batch = list(
-            session.scalars(
-                select(CourseMember)
-                .where(
-                    CourseMember.course_id == course_id,
-                    CourseMember.can_earn.is_(True),
-                    CourseMember.id > last,
-                )
-                .order_by(CourseMember.id)
-                .limit(BATCH)
-            )
-        )
-        if batch:
-            yield batch
-            last = batch[-1].id
-        if len(batch) < BATCH:
-            return
-
-
 def _holders(
-    session: Session, members: list[CourseMember], achievement_id: str | None
+    session: Session, members: Sequence[CourseMember], achievement_id: str | None
 ) -> frozenset[str]:
     if achievement_id is None:
         return frozenset()

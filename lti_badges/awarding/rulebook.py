@@ -17,7 +17,7 @@ from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotFound
 from lti_badges.ledger.audit import record
-from lti_badges.ledger.course_lock import mark_all_dirty, writing
+from lti_badges.ledger.course_lock import judge_all_again, locked_course
 from lti_badges.rules import (
     BadgeHeld,
     Criterion,
@@ -79,7 +79,7 @@ def save_rule(
     nobody asked for before.
     """
     tool.require(Permission.EDIT_RULES)
-    with writing(tool, course_id) as (session, course):
+    with locked_course(tool, course_id) as (session, course):
         achievement = _achievement(session, course, achievement_id)
         _check(session, course, achievement, criterion)
         rule = AwardRule(
@@ -115,7 +115,7 @@ def edit_rule(
     Raises InvalidInput and NotFound."""
     tool.require(Permission.EDIT_RULES)
     course_id = _course_of(tool, rule_id)
-    with writing(tool, course_id) as (session, course):
+    with locked_course(tool, course_id) as (session, course):
         rule = _rule(session, rule_id)
         achievement = session.get_one(Achievement, rule.achievement_id)
         _check(session, course, achievement, criterion)
@@ -217,7 +217,7 @@ def remove_rule(tool: ToolContext, rule_id: str, *, by: str, drop_column: bool =
     too, or goes with all its scores (`drop_column`). Raises NotFound."""
     tool.require(Permission.EDIT_RULES)
     course_id = _course_of(tool, rule_id)
-    with writing(tool, course_id) as (session, _):
+    with locked_course(tool, course_id) as (session, _):
         rule = _rule(session, rule_id)
         rule.active, rule.removed_at = False, clock.now()
         rule.column_drop = drop_column and rule.pass_back_item is not None
@@ -333,7 +333,7 @@ def _version(rule: AwardRule, criterion: Criterion, policy: Policy, by: str) -> 
 def _switch(tool: ToolContext, rule_id: str, *, active: bool, by: str) -> None:
     tool.require(Permission.EDIT_RULES)
     course_id = _course_of(tool, rule_id)
-    with writing(tool, course_id) as (session, course):
+    with locked_course(tool, course_id) as (session, course):
         rule = _rule(session, rule_id)
         if rule.active is active:
             return
@@ -344,7 +344,7 @@ def _switch(tool: ToolContext, rule_id: str, *, active: bool, by: str) -> None:
 
 
 def _read_anew(session: Session, course: Course) -> None:
-    mark_all_dirty(session, course.id)
+    judge_all_again(session, course.id)
     course.next_sync_at = clock.now()
 
 

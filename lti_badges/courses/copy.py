@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from lti_badges import lms
 from lti_badges.context import ToolContext
 from lti_badges.ledger.audit import record
-from lti_badges.ledger.course_lock import writing
+from lti_badges.ledger.course_lock import locked_course
 from lti_badges.ledger.rules_in_force import current_versions
 from lti_badges.lti.launches import APPROVED
 from lti_badges.rules import (
@@ -48,7 +48,7 @@ def copy_rules(tool: ToolContext, course_id: str) -> int:
     """Bring the rules of the course that this one was copied from, once, switched off. A rule whose
     items are not all found here comes as a draft that still names them: it finds them once they
     appear, or the instructor chooses others. Returns how many came."""
-    with writing(tool, course_id) as (session, course):
+    with locked_course(tool, course_id) as (session, course):
         if COPIED in course.settings or _has_rules(session, course_id):
             return 0
         origin = _origin(session, course)

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, false, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, false, func, select, tuple_, update
 
 from lti_badges import lms
 from lti_badges.catalogue.connections import lms_of
@@ -32,9 +32,9 @@ from lti_badges.courses.snapshot import (
     store_members,
     store_readings,
 )
-from lti_badges.ledger.course_lock import writing
+from lti_badges.ledger.course_lock import locked_course
 from lti_badges.ledger.rules_in_force import wanted_gradables
-from lti_badges.store import COMPLETED, Course, CourseMember, LineItem, MemberResult
+from lti_badges.store import COMPLETED, Course, CourseMember, LineItem, MemberResult, batches
 from lti_badges.store.courses import NO_ROSTER
 from lti_badges.store.leases import free, is_gone, new_claim
 from lti_badges.values.course import (
@@ -91,7 +91,7 @@ def read_member(tool: ToolContext, course_id: str, sub: str) -> str | None:
         return None
     found = course.readings_of(sub, wanted) if wanted else iter(())
     readings = list(OddRows().readings(found))
-    with writing(tool, course_id) as (session, row):
+    with locked_course(tool, course_id) as (session, row):
         member = session.get_one(CourseMember, member_id)
         values = [reading for reading in readings if isinstance(reading, (Result, Completion))]
         store_readings(session, row, values, None)
@@ -145,7 +145,7 @@ class CourseReading:
 
     def finish(self, failure: PlatformError | None) -> None:
         """Give the course back and plan its next reading."""
-        with writing(self.tool, self.course_id) as (_, course):
+        with locked_course(self.tool, self.course_id) as (_, course):
             if course.sync_token != self.token:
                 return
             course.sync_lease_until, course.sync_progress = None, None
@@ -256,7 +256,7 @@ class CourseReading:
     def _store(self, batch: list[Reading]) -> PlatformError | None:
         values = [reading for reading in batch if isinstance(reading, (Result, Completion))]
         problem: PlatformError | None = None
-        with writing(self.tool, self.course_id) as (session, course):
+        with locked_course(self.tool, self.course_id) as (session, course):
             self._renew(course)
             self.changed += store_readings(session, course, values, self.token)
             note_tracking(session, course, [each for each in batch if isinstance(each, Tracking)])
@@ -294,26 +294,16 @@ class CourseReading:
 
     def _learners(self, *which: ColumnElement[bool]) -> Iterator[str]:
         """Everybody who can earn, a page at a time, by key: the class never stands in memory."""
-        last = ""
-        while True:
+
+        def read(query: Select[str]) -> Sequence[str]:
             with self.tool.sessions() as session:
-                page = list(
-                    session.scalars(
-                        select(CourseMember.sub)
-                        .where(
-                            CourseMember.course_id == self.course_id,
-                            CourseMember.can_earn.is_(True),
-                            CourseMember.sub > last,
-                            *which,
-                        )
-                        .order_by(CourseMember.sub)
-                        .limit(BATCH)
-                    )
-                )
-            yield from page
-            if len(page) < BATCH:
-                return
-            last = page[-1]
+                return session.scalars(query).all()
+
+        query = select(CourseMember.sub).where(
+            CourseMember.course_id == self.course_id, CourseMember.can_earn.is_(True), *which
+        )
+        for batch in batches(query, CourseMember.sub, read=read, key=lambda s: (s,), size=BATCH):
+            yield from batch
 
     def _tell(self, what: str, count: int) -> None:
         """How far it is, for whoever started it and, at the next write, for everybody's page."""
@@ -321,7 +311,7 @@ class CourseReading:
         self.progress(what, count)
 
     def _write(self, change: Callable[..., T]) -> T:
-        with writing(self.tool, self.course_id) as (session, course):
+        with locked_course(self.tool, self.course_id) as (session, course):
             self._renew(course)
             return change(session, course)
 

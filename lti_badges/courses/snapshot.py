@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from lti_badges.core import clock
-from lti_badges.ledger.course_lock import mark_all_dirty
+from lti_badges.ledger.course_lock import judge_all_again
 from lti_badges.ledger.recipients import release_waiting
 from lti_badges.ledger.rules_in_force import current_versions, needed_keys
 from lti_badges.people.persons import link_persons
@@ -193,7 +193,7 @@ def store_gradables(
         row.present = True
         row.seen_in = token
     if drifted:
-        mark_all_dirty(session, course.id)
+        judge_all_again(session, course.id)
 
 
 def _suspect_rules(session: Session, course: Course, row: LineItem, gradable: Gradable) -> None:
@@ -221,7 +221,7 @@ def note_vanished(session: Session, course: Course, token: str, *, rare: bool = 
     for item in vanished:
         item.present = False
     if vanished:
-        mark_all_dirty(session, course.id)
+        judge_all_again(session, course.id)
 
 
 def store_readings(
@@ -313,7 +313,7 @@ def note_read_in_full(session: Session, course: Course, kind: Kind, key: str, to
         _note_withdrawn(session, item, token, NOT_COMPLETED)
     if first_time:
         # "Never read" became "no grade yet" for everybody without one.
-        mark_all_dirty(session, course.id)
+        judge_all_again(session, course.id)
 
 
 def note_up_to_date(session: Session, course: Course, kind: Kind, key: str) -> None:

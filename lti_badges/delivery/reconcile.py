@@ -7,11 +7,11 @@ counted for the admin.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, update
 
 from lti_badges.backends import Backend
 from lti_badges.catalogue.issuance import backend_of, issuance_of
@@ -20,7 +20,7 @@ from lti_badges.core import clock
 from lti_badges.core.errors import BackendError
 from lti_badges.ledger.audit import record
 from lti_badges.ledger.states import change_state
-from lti_badges.store import Achievement, Award, BackendRow, CourseMember, State
+from lti_badges.store import Achievement, Award, BackendRow, CourseMember, State, batches
 from lti_badges.values.badge import ListedAward
 
 EVERY = timedelta(days=1)
@@ -139,24 +139,18 @@ def _issued(
     tool: ToolContext, which: ColumnElement[bool], last: str = ""
 ) -> Iterator[tuple[str, str]]:
     """(id, the backend's id) of our issued awards, by id from `last` on."""
-    while True:
+
+    def read(query: Select[str, str | None]) -> Sequence[Row[str, str | None]]:
         with tool.sessions() as session:
-            rows = session.execute(
-                select(Award.id, Award.backend_ref)
-                .where(
-                    which,
-                    Award.state == State.ISSUED.value,
-                    Award.backend_ref.is_not(None),
-                    Award.id > last,
-                )
-                .order_by(Award.id)
-                .limit(BATCH)
-            ).all()
+            return session.execute(query).all()
+
+    query = select(Award.id, Award.backend_ref).where(
+        which, Award.state == State.ISSUED.value, Award.backend_ref.is_not(None)
+    )
+    found = batches(query, Award.id, read=read, key=lambda r: (r.id,), size=BATCH, after=(last,))
+    for rows in found:
         for row in rows:
             yield row.id, row.backend_ref or ""
-        if len(rows) < BATCH:
-            return
-        last = rows[-1].id
 
 
 def _settle(

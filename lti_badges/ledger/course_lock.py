@@ -14,7 +14,7 @@ from lti_badges.store import Course, CourseMember, insert_missing
 
 
 @contextmanager
-def writing(tool: ToolContext, course_id: str) -> Iterator[tuple[Session, Course]]:
+def locked_course(tool: ToolContext, course_id: str) -> Iterator[tuple[Session, Course]]:
     """One transaction as the only writer of a course. Raises NotFound.
 
     A learner's launch, the schedule and the instructor's save may meet in one course; on SQLite
@@ -38,7 +38,7 @@ def course_row(session: Session, deployment_id: str, context_id: str) -> Course:
     return found
 
 
-def mark_all_dirty(session: Session, course_id: str) -> None:
+def judge_all_again(session: Session, course_id: str) -> None:
     """Everybody in the course is to be judged again."""
     session.execute(
         update(CourseMember).where(CourseMember.course_id == course_id).values(dirty=True)

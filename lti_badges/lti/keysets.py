@@ -9,19 +9,18 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
 
 import jwt
 
 from lti_badges.core.backoff import Bucket
-from lti_badges.core.errors import HttpError, LaunchError
+from lti_badges.core.errors import LaunchError
 from lti_badges.core.http import Http, host_of
+from lti_badges.core.jwk import read_key_set
 
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "ES512"})
 KEEP_S = 3600.0
 BURST = 5
 REFILL_S = 10.0
-MAX_BYTES = 200_000
 
 
 @dataclass(slots=True)
@@ -69,30 +68,14 @@ class KeySets:
         cached.fetched_at = time.monotonic()
 
     def _fetch(self, url: str) -> dict[str, jwt.PyJWK]:
-        try:
-            reply = self._http.get(url, headers={"Accept": "application/json"}, max_bytes=MAX_BYTES)
-            answer = reply.json() if reply.ok else None
-        except HttpError:
-            answer = None
-        if not isinstance(answer, dict) or not isinstance(answer.get("keys"), list):
+        keys = read_key_set(self._http, url)
+        if keys is None:
             raise LaunchError(
                 f"The keys of your LMS can't be read from {host_of(url)} just now, so the launch "
                 "can't be checked. Try again in a minute.",
                 code="key_set_unreadable",
             )
-        return dict(found for key in answer["keys"] if (found := _usable(key)))
-
-
-def _usable(key: Any) -> tuple[str, jwt.PyJWK] | None:
-    """Public signing keys with a name; a set may hold others, and broken ones."""
-    if not isinstance(key, dict) or not isinstance(key.get("kid"), str):
-        return None
-    if key.get("kty") not in {"RSA", "EC"} or key.get("use", "sig") != "sig":
-        return None
-    try:
-        return key["kid"], jwt.PyJWK(key)
-    except (jwt.InvalidKeyError, jwt.PyJWTError, ValueError, TypeError):
-        return None
+        return keys
 
 
 def _may_fetch(cached: _Cached) -> bool:

@@ -1,15 +1,12 @@
-"""Public keys as verifiers read them: Multikey for Ed25519, JWK for RSA."""
+"""The Multikey form of Ed25519 keys, for Data Integrity proofs."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from datetime import datetime
 from typing import Any
 
 import base58
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from lti_badges.core import clock
@@ -35,15 +32,6 @@ def from_multibase(text: str) -> ed25519.Ed25519PublicKey:
         raise CredentialError("The issuer's key can't be read.") from error
 
 
-def rsa_jwk(key: rsa.RSAPublicKey) -> dict[str, str]:
-    """The public JWK; its `kid` is the RFC 7638 thumbprint."""
-    numbers = key.public_numbers()
-    members = {"e": _b64(numbers.e), "kty": "RSA", "n": _b64(numbers.n)}
-    canonical = json.dumps(members, separators=(",", ":"), sort_keys=True).encode()
-    kid = base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
-    return {**members, "kid": kid, "alg": "RS256", "use": "sig"}
-
-
 def multikey_document(
     issuer_id: str, public: str, expires: datetime | None = None
 ) -> dict[str, Any]:
@@ -56,8 +44,3 @@ def multikey_document(
         "publicKeyMultibase": public,
     }
     return method if expires is None else {**method, "expires": clock.iso(expires)}
-
-
-def _b64(number: int) -> str:
-    raw = number.to_bytes((number.bit_length() + 7) // 8, "big")
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -11,7 +11,8 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from sqlalchemy import func, literal, or_, select, tuple_
+from sqlalchemy import Row as Selected
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from lti_badges.context import ToolContext
@@ -27,6 +28,7 @@ from lti_badges.store import (
     CourseMember,
     Standing,
     State,
+    batches,
 )
 from lti_badges.values.permission import Permission
 
@@ -177,25 +179,23 @@ def _csv_lines(tool: ToolContext, course_id: str) -> Iterator[str]:
         ["name", "email", "badge", "state", "achieved at", "issued at", "revoked at", "why", "url"]
     )
     by_name = func.coalesce(func.lower(CourseMember.name), "")
-    after: tuple[str, str] | None = None
-    while True:
-        query = (
-            select(Award, CourseMember, Achievement.name, by_name)
-            .join(CourseMember, CourseMember.id == Award.member_id)
-            .join(Achievement, Achievement.id == Award.achievement_id)
-            .where(Award.course_id == course_id)
-            .order_by(by_name, Award.id)
-            .limit(EXPORTED)
-        )
-        if after is not None:
-            query = query.where(tuple_(by_name, Award.id) > tuple_(*map(literal, after)))
+    query = (
+        select(Award, CourseMember, Achievement.name, by_name)
+        .join(CourseMember, CourseMember.id == Award.member_id)
+        .join(Achievement, Achievement.id == Award.achievement_id)
+        .where(Award.course_id == course_id)
+    )
+
+    def read(batch: Select[*tuple[Any, ...]]) -> Sequence[Selected[*tuple[Any, ...]]]:
         with tool.sessions() as session:
-            rows = session.execute(query).all()
+            return session.execute(batch).all()
+
+    def key(row: Selected[*tuple[Any, ...]]) -> tuple[str, str]:
+        return row[3], row[0].id
+
+    for rows in batches(query, by_name, Award.id, read=read, key=key, size=EXPORTED):
         for award, member, badge, _ in rows:
             yield _award_line(tool, award, member, badge)
-        if len(rows) < EXPORTED:
-            return
-        after = (rows[-1][3], rows[-1][0].id)
 
 
 def _award_line(tool: ToolContext, award: Award, member: CourseMember, badge: str) -> str:

@@ -11,12 +11,11 @@ from urllib.parse import urlencode
 
 import jwt
 from flask import Blueprint, Response, jsonify, redirect, render_template, request
-from jwt.algorithms import RSAAlgorithm
 from werkzeug.wrappers import Response as AnyResponse
 
 from lti_badges.core import clock
-from lti_badges.core.errors import HttpError
 from lti_badges.core.http import Http
+from lti_badges.core.jwk import read_key_set, rsa_jwk
 from lti_badges.sandbox.claims import id_token_claims
 from lti_badges.sandbox.model import Tool
 from lti_badges.sandbox.state import world
@@ -88,19 +87,7 @@ def authenticate() -> AnyResponse:
 @oidc.get("/lti/jwks.json")
 def jwks() -> Response:
     """The platform's public keys."""
-    return jsonify(
-        {
-            "keys": [
-                {
-                    **RSAAlgorithm.to_jwk(key.public_key(), as_dict=True),
-                    "kid": kid,
-                    "alg": "RS256",
-                    "use": "sig",
-                }
-                for kid, key in world().keys
-            ]
-        }
-    )
+    return jsonify({"keys": [rsa_jwk(key.public_key(), kid) for kid, key in world().keys]})
 
 
 @oidc.post("/lti/token")
@@ -134,13 +121,9 @@ def token() -> tuple[Response, int]:
     ), 200
 
 
-def tool_key(tool: Tool, kid: str) -> Any:
+def tool_key(tool: Tool, kid: str) -> jwt.PyJWK | None:
     """The tool's public key, fetched from it. None when it has no such key."""
-    try:
-        keys = _http().get(tool.jwks_url).json().get("keys", [])
-        return next((jwt.PyJWK(key).key for key in keys if key.get("kid") == kid), None)
-    except (HttpError, AttributeError, jwt.PyJWTError):
-        return None
+    return (read_key_set(_http(), tool.jwks_url) or {}).get(kid)
 
 
 def _asserted(assertion: str) -> tuple[Tool | None, str]:

@@ -13,6 +13,7 @@ from lti_badges.store.awarding import (
 )
 from lti_badges.store.badges import Achievement, BackendRow, IssuedCredential
 from lti_badges.store.base import Base, new_id
+from lti_badges.store.batches import batches
 from lti_badges.store.courses import (
     COMPLETED,
     NOT_COMPLETED,
@@ -86,6 +87,7 @@ __all__ = [
     "StatusList",
     "WrongInstitution",
     "after_commit",
+    "batches",
     "ensure_institution",
     "insert_missing",
     "institution_of",

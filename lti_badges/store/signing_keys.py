@@ -33,7 +33,8 @@ from lti_badges.core.crypto import (
     to_pem,
 )
 from lti_badges.core.errors import SettingsError
-from lti_badges.openbadges.keys import multibase, rsa_jwk
+from lti_badges.core.jwk import ed25519_jwk, rsa_jwk
+from lti_badges.openbadges.keys import multibase
 from lti_badges.store.base import Base, UtcDateTime
 from lti_badges.store.session import Sessions
 
@@ -311,7 +312,7 @@ def public_half(private: PrivateKey) -> tuple[str, dict[str, Any]]:
         jwk = rsa_jwk(private.public_key())
         return jwk["kid"], dict(jwk)
     name = multibase(private.public_key())
-    return name, {"kty": "OKP", "crv": "Ed25519", "kid": name}
+    return name, dict(ed25519_jwk(private.public_key(), name))
 
 
 def _insert(session: Session, rows: list[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from lti_badges.awarding.rulebook import rules_of
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput
 from lti_badges.courses.snapshot import store_readings
-from lti_badges.ledger.course_lock import writing
+from lti_badges.ledger.course_lock import locked_course
 from lti_badges.lms.moodle.adapter import Moodle
 from lti_badges.pipeline import rehearse
 from lti_badges.rules import AllOf, CourseGradeAtLeast, MarkIsOneOf, MemberOf, OnFall
@@ -129,7 +129,7 @@ def test_a_letter_that_the_lms_tells_is_kept_and_judged(lite: Campus) -> None:
     quiz = lite.item_key("Final quiz")
     rule = MarkIsOneOf(quiz, "Final quiz", ("A", "A-"))
     ben = lite.world.user_id(BEN)
-    with writing(lite.context, lite.course_id()) as (session, course):
+    with locked_course(lite.context, lite.course_id()) as (session, course):
         for mark in ("B", "A-"):
             told = Result(quiz, ben, ResultState.GRADED, None, None, clock.now(), mark)
             assert store_readings(session, course, [told], None) == 1
@@ -152,7 +152,7 @@ def test_the_course_grade_can_be_asked_for_by_letter(lite: Campus) -> None:
     lite.sync()
     page = Pages(lite, TEACHER)
     ben = lite.world.user_id(BEN)
-    with writing(lite.context, lite.course_id()) as (session, course):
+    with locked_course(lite.context, lite.course_id()) as (session, course):
         told = Result(
             COURSE_GRADE_KEY, ben, ResultState.GRADED, Fraction(70), None, clock.now(), "B+"
         )

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyld import jsonld
 
+from lti_badges.core.jwk import rsa_jwk
 from lti_badges.openbadges import keys, ob2, proofs
 from lti_badges.openbadges.canonical import (
     VC_CONTEXT,
@@ -84,7 +85,7 @@ def signed(document: dict[str, Any], key: ed25519.Ed25519PrivateKey = ED) -> dic
 
 def world(*revoked: int, **changes: Any) -> dict[str, dict[str, Any]]:
     """The documents that a verifier finds at our addresses."""
-    jwk = keys.rsa_jwk(RSA.public_key())
+    jwk = rsa_jwk(RSA.public_key())
     status = build_status_list(LIST, ISSUER.id, revoked, NOW, NOW + timedelta(days=1))
     found = {
         ISSUER.id: build_profile(

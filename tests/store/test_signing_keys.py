@@ -23,7 +23,8 @@ from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.crypto import new_ed25519, new_rsa, to_pem
 from lti_badges.core.errors import SettingsError
-from lti_badges.openbadges.keys import multibase, rsa_jwk
+from lti_badges.core.jwk import rsa_jwk
+from lti_badges.openbadges.keys import multibase
 from lti_badges.openbadges.verify import Verification, verify_document, verify_jwt
 from lti_badges.settings import Settings
 from lti_badges.store import KeyRow, open_engine, upgrade

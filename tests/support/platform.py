@@ -15,8 +15,9 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from flask import Flask, Response, jsonify
-from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from jwt.algorithms import ECAlgorithm
 
+from lti_badges.core.jwk import rsa_jwk
 from lti_badges.lti.claims import AGS, CLAIM, DL, NRPS
 from lti_badges.store import Deployment, Platform, Sessions
 from tests.support.serving import PATIENCE_S, served
@@ -76,14 +77,7 @@ class TestPlatform:
 
     def key_set(self) -> dict[str, Any]:
         """The public keys of all kids."""
-        keys = [
-            {
-                **RSAAlgorithm.to_jwk(rsa_key(name).public_key(), as_dict=True),
-                "kid": kid,
-                "alg": "RS256",
-            }
-            for kid, name in self.kids.items()
-        ]
+        keys = [rsa_jwk(rsa_key(name).public_key(), kid) for kid, name in self.kids.items()]
         if self.with_ec:
             keys.append({**ECAlgorithm.to_jwk(ec_key().public_key(), as_dict=True), "kid": "ec"})
         return {"keys": keys}

@@ -17,6 +17,7 @@ from flask import Blueprint, Response, g, jsonify, request
 
 from lti_badges.core import clock
 from lti_badges.core.http import Http
+from lti_badges.core.jwk import read_key_set
 from lti_badges.sandbox.brightspace.state import BrightspaceState
 from lti_badges.sandbox.model import Course, Item, Person
 from lti_badges.sandbox.state import world
@@ -269,10 +270,9 @@ def _is_signed(assertion: str) -> bool:
     """By a key of the tool's key set, for the one audience, once (RFC 7523)."""
     held, tool = state(), next(iter(world().tools.values()))
     try:
-        kid = jwt.get_unverified_header(assertion).get("kid")
+        kid = jwt.get_unverified_header(assertion).get("kid", "")
         with Http(allow_loopback=True) as http:
-            keys = http.get(tool.jwks_url).json()["keys"]
-        key = next(jwt.PyJWK(each).key for each in keys if each.get("kid") == kid)
+            key = (read_key_set(http, tool.jwks_url) or {})[kid]
         claims = jwt.decode(
             assertion,
             key,
@@ -281,7 +281,7 @@ def _is_signed(assertion: str) -> bool:
             issuer=held.client_id,
             options={"require": ["exp", "iat", "jti", "sub"]},
         )
-    except (jwt.PyJWTError, StopIteration, KeyError):
+    except (jwt.PyJWTError, KeyError):
         return False
     fresh = claims["jti"] not in held.assertions and claims["sub"] == held.client_id
     held.assertions.add(claims["jti"])
