@@ -9,6 +9,7 @@ than a few people at once, whatever their cause.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -32,7 +33,6 @@ from lti_badges.values.permission import Permission
 SHARE = Fraction(30, 100)
 PEOPLE = 50
 FEW = 3
-BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
