@@ -1,4 +1,4 @@
-"""What keeps the house in order: floors, vendors in their own files, bundled files unchanged."""
+"""What keeps the layout in order: floors, vendors in their own files, bundled files unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lti_badges"
 
 
-def test_every_room_imports_only_from_below() -> None:
+def test_every_folder_imports_only_from_below() -> None:
     done = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
         cwd=ROOT,
@@ -27,12 +27,12 @@ def test_every_room_imports_only_from_below() -> None:
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def test_no_other_room_names_an_lms() -> None:
+def test_no_other_folder_names_an_lms() -> None:
     """Comments may say where a quirk was seen; code and sentences may not name a vendor."""
     names = re.compile(r"\b(canvas|moodle|blackboard|brightspace|valence)\b", re.IGNORECASE)
     for file in PACKAGE.rglob("*.py"):
-        room = file.relative_to(PACKAGE).parts[0]
-        if room in {"lms", "sandbox", "backends"}:
+        folder = file.relative_to(PACKAGE).parts[0]
+        if folder in {"lms", "sandbox", "backends"}:
             continue
         code = re.sub(r'"""(?:.|\n)*?"""|#.*', "", file.read_text())
         named = [line for line in code.splitlines() if names.search(line)]

@@ -46,7 +46,7 @@ class RuleInForce:
 
     @property
     def is_stopped(self) -> bool:
-        """Neither grants nor revokes until it was weighed, or the instructor said go on."""
+        """Neither grants nor revokes until it was weighed, or the instructor resumed it."""
         return self.row.suspicion is not None or self.row.stopped is not None
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The brake: a jump that no newly posted result explains stops and asks the instructor.
+"""Against mass awards: a jump that no newly posted result explains asks the instructor first.
 
 Results that a teacher posts always flow, a whole class at once too. A rule becomes suspicious when
 its ground moved (an item got another maximum, or was mapped to another one), or when it was made
@@ -37,7 +37,7 @@ FEW = 3
 
 @dataclass(frozen=True, slots=True)
 class StoppedRule:
-    """A rule that waits for the instructor: what would follow if they say go on."""
+    """A rule that waits for the instructor: what would follow if they resume it."""
 
     rule_id: str
     why: str

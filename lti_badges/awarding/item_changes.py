@@ -101,7 +101,7 @@ class _Items:
         )
 
     def now(self, leaf: Named) -> LineItem | None:
-        """What a condition would look at after mending."""
+        """What a condition would look at after its correction."""
         kind = kind_of(leaf).value
         row = self.by_key.get((kind, leaf.key))
         return row if row is not None and row.present else self.by_name.get((kind, leaf.label))

@@ -186,7 +186,7 @@ class BatchJudge:
 
     def _is_confirmed(self, member: CourseMember) -> bool:
         """Whether the roster names them as a learner: a launch alone may be a teacher's who looks
-        through a student's eyes. Where there is no roster, the launch must do."""
+        as a student. Where there is no roster, the launch must do."""
         return member.roster_says == LEARNER or not self.has_roster
 
     def _is_away(self, member: CourseMember, judgement: Judgement) -> bool:

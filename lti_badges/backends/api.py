@@ -23,7 +23,7 @@ from lti_badges.core.text import as_text
 
 MOST_WAIT_S = 86_400.0
 ABOUT_THE_AWARD = frozenset({400, 409, 411, 412, 413, 414, 415, 422})
-"""Refusals of this request itself, for a person to mend. All others (a lost right, a collection
+"""Refusals of this request itself, for a person to correct. All others (a lost right, a collection
 that is not found, a certificate that ended, payment) are about the backend, and may pass."""
 Explain = Callable[[Reply], str]
 """Finds the server's own words for a refusal in its answer; empty when there are none."""
@@ -156,7 +156,7 @@ class JsonApi:
         self._explain = explain
         self._refused = refused
         self.stops: Callable[[Any], None] = lambda _answer: None
-        """Looks at each refused answer and raises Refused for a cause only a person can mend."""
+        """Looks at each refused answer and raises Refused for a cause only a person can correct."""
 
     def request(
         self,

@@ -1,4 +1,4 @@
-"""The one door out: every outbound HTTP call, with limits on time, size, address and redirect.
+"""The HTTP client: every outbound call, with limits on time, size, address and redirect.
 
 No other module imports httpx. A call either returns a `Reply` of any status, or raises
 `NotSent` (nothing arrived: safe to repeat) or `ReplyLost` (it may have been carried out).

@@ -75,7 +75,7 @@ def _people(session: Session, course: Course, subs: Sequence[str]) -> dict[str, 
 
 def _update_member(session: Session, row: CourseMember, member: Member, *, is_listed: bool) -> None:
     """What a roster (`is_listed`) or a launch says. The roster's word on who is a learner wins: a
-    teacher may look through a student's eyes."""
+    teacher may view the course as a student."""
     reach = _reach(row)
     before = (row.can_earn, row.present, row.email, row.roster_says, row.status)
     row.roles = sorted(member.roles)

@@ -1,4 +1,4 @@
-"""Pauses of a backend: as it asks, after failures in a row, or until a person mends its login."""
+"""Pauses of a backend: as it asks, after failures in a row, or until a person renews its login."""
 
 from __future__ import annotations
 

@@ -231,7 +231,13 @@ def _shadowed(session: Session, award: Award) -> str:
 
 def _pace(session: Session, backend: BackendRow) -> datetime | None:
     """When to come back, if the backend may not be sent more just now; else counts this one. The
-    backend's row is locked, so that workers count together."""
+    backend's row is locked, so that workers count together.
+
+    `a_minute` is a count in a minute from the first award on, not spaced evenly as the learned rate
+    is (backends/pace.py): it counts awards, whose calls differ in number, and no worker may hold
+    an award's lease while it waits for its turn. Where the server's own minute lies across two
+    of ours and it refuses, the learned rate takes over.
+    """
     at_once, a_minute = backend.settings.get("at_once"), backend.settings.get("a_minute")
     if not at_once and not a_minute:
         return None

@@ -113,7 +113,7 @@ def deliver_due(tool: ToolContext, course_id: str | None = None) -> int:
 
 
 def enqueue_due(tool: ToolContext) -> int:
-    """Recover what vanished workers left, and nudge all that is due. Returns how many."""
+    """Recover what vanished workers left, and enqueue all that is due. Returns how many."""
     recover(tool)
     due = due_awards(tool)
     for award_id in due:

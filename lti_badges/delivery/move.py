@@ -130,7 +130,7 @@ def _counterpart(
 def _move(
     tool: ToolContext, achievement_id: str, new: str, there: AchievementRef, moved: Moved, by: str
 ) -> None:
-    nudged = []
+    due = []
     with tool.sessions.begin() as session:
         row = session.get_one(Achievement, achievement_id, with_for_update=True)
         awards = session.scalars(
@@ -141,15 +141,15 @@ def _move(
         for award in awards:
             if award.state in NEVER_LEFT:
                 _send_anew(session, award, new)
-                nudged.append(award.id)
+                due.append(award.id)
             else:
                 award.achievement_ref = award.achievement_ref or row.ref
                 moved.stayed += 1
         record(session, "badge_moved", actor=by, badge=row.name, was=row.backend_id, now=new)
         row.backend_id, row.ref, row.url = new, there.ref, web_address(there.url)
     moved.badges += 1
-    moved.sent_anew += len(nudged)
-    for award_id in nudged:
+    moved.sent_anew += len(due)
+    for award_id in due:
         tool.enqueue("deliver", award_id)
 
 

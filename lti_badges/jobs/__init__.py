@@ -1,6 +1,6 @@
-"""What runs in the background and when: thin tasks on the queue engine, and the tick that nudges.
+"""What runs in the background and when: tasks on the queue engine, and the schedule.
 
-The rows are the truth; a task is only a nudge. A queue that loses its tasks loses nothing.
+The rows are the truth; a task only names what is due. A queue that loses its tasks loses nothing.
 """
 
 from lti_badges.jobs.background import Background, start_background

@@ -88,7 +88,7 @@ def start_background(queue: Queue, workers: int = WORKERS) -> Background:
 
 
 def tick(queue: Queue) -> None:
-    """Recover what vanished workers left, then nudge all that is due: awards, courses, scores."""
+    """Recover what vanished workers left, then enqueue all that is due: awards, courses, scores."""
     tool = queue.tool
     if queue.waiting() > ENOUGH:
         return

@@ -1,4 +1,4 @@
-"""Backends that are paused, and going on with them."""
+"""Backends that are paused, and resuming them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ DUE_STATES = (State.PENDING, State.UNKNOWN, State.REVOKING)
 
 
 def resume_backend(session: Session, backend: BackendRow) -> int:
-    """A person says that the backend is mended: all its awards that wait for a time go on, however
-    it was mended. Returns how many."""
+    """A person says that the backend works again: all its awards that wait are due now, whatever
+    was wrong. Returns how many."""
     backend.paused_until, backend.failures = None, 0
     backend.error, backend.error_since = None, None
     session.flush()
@@ -38,8 +38,3 @@ def due_again() -> ColumnElement[datetime]:
     is looked up only after its rest, because it may still be on its way."""
     now = clock.now()
     return case((Award.rest_until > now, Award.rest_until), else_=now)
-
-
-def waits_for_a_person(backend: BackendRow) -> bool:
-    """Whether nothing moves there until somebody acts."""
-    return backend.paused_until is not None and backend.paused_until >= UNTIL_A_PERSON_ACTS

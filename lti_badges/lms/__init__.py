@@ -1,4 +1,4 @@
-"""One file per LMS behind one interface; this is the registry, and no other room names an LMS."""
+"""One file per LMS behind one interface; this is the registry, and no other folder names an LMS."""
 
 from lti_badges.core.errors import InvalidInput
 from lti_badges.lms.base import HISTORY, LMS, Capability, CourseHandle, Push

@@ -98,7 +98,7 @@ class Launch:
 
     @property
     def is_masked(self) -> bool:
-        """Somebody else looks through this person's eyes: they may see, and change nothing."""
+        """Somebody else acts as this person: they may see, and change nothing."""
         return bool(self.custom.get("masquerading_user"))
 
     @property

@@ -81,11 +81,6 @@ def canonical_whole(document: dict[str, Any]) -> bytes:
         return str(made).encode()
 
 
-def assert_nothing_dropped(document: dict[str, Any]) -> None:
-    """Raises CredentialError as `canonical_whole` does."""
-    _expanded_whole(document)
-
-
 @lru_cache(maxsize=256)
 def canonical_options(options: str) -> bytes:
     """Canonical proof options, given as JSON text: the same for all credentials of a second."""

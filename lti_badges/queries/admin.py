@@ -130,7 +130,7 @@ def overview(tool: ToolContext) -> Overview:
 
 
 def retry_backend(tool: ToolContext, backend_id: str, *, by: str) -> int:
-    """What was wrong at a backend is mended: all its awards that wait go on. Returns how many."""
+    """All awards that wait for a backend are tried again. Returns how many."""
     with tool.sessions() as session:
         backend_id = backend_named(session, backend_id).id
         ids = list(session.scalars(select(Award.id).where(Award.backend_id == backend_id)))

@@ -1,1 +1,1 @@
-"""Frozen values that several rooms speak of: scores, people of a course, badges."""
+"""Frozen values that several folders speak of: scores, people of a course, badges."""

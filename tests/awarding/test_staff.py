@@ -40,7 +40,7 @@ def test_a_teacher_who_switched_roles_earns_nothing(campus: Campus) -> None:
     here = campus.world.people
     teacher = here[TEACHER]
     here[TEACHER] = replace(teacher, role="Learner")
-    assert campus.enter(TEACHER).status_code == 200  # looks through a student's eyes
+    assert campus.enter(TEACHER).status_code == 200  # views it as a student
     here[TEACHER] = teacher
     with campus.context.sessions() as session:
         row = session.scalars(select(CourseMember).where(CourseMember.sub == TEACHER)).one()

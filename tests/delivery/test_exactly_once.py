@@ -18,7 +18,7 @@ from lti_badges.catalogue.achievements import create_achievement
 from lti_badges.core import clock
 from lti_badges.delivery.claims import claim, due_awards, recover
 from lti_badges.delivery.deliver import deliver, deliver_due
-from lti_badges.ledger.backend_pauses import UNTIL_A_PERSON_ACTS, waits_for_a_person
+from lti_badges.ledger.backend_pauses import UNTIL_A_PERSON_ACTS
 from lti_badges.store import AuditEvent, Award, BackendRow, Delivery, State
 from tests.support.badgr_server import TOKENS, BadgrServer
 from tests.support.campus import Campus
@@ -29,7 +29,7 @@ FAULTS = [
     *(f"after-{kind}" for kind in ("drop", "500", "504", "garbage", "empty")),
     *(f"find-{kind}" for kind in ("drop", "500", "429", "garbage", "401")),
 ]
-# A fresh token that is refused too is for a person to mend; all others pass by themselves.
+# A fresh token that is refused too is for a person to correct; all others pass by themselves.
 PASSING = [fault for fault in FAULTS if not fault.endswith("-401")]
 
 
@@ -227,8 +227,8 @@ def test_wrong_credentials_stop_all_awards_at_once_until_a_person_acts(
     with lite.context.sessions() as session:
         row = session.scalars(select(BackendRow).where(BackendRow.kind == "badgr")).one()
     assert "Invalid login" in (row.error or "")
-    assert waits_for_a_person(row)
-    # Time alone mends nothing, and nothing is tried meanwhile.
+    assert row.paused_until == UNTIL_A_PERSON_ACTS
+    # Time alone changes nothing, and nothing is tried meanwhile.
     for _ in range(3):
         traveller.shift(timedelta(days=1))
         recover(lite.context)

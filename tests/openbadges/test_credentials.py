@@ -24,7 +24,6 @@ from lti_badges.core.jwk import rsa_jwk
 from lti_badges.openbadges import keys, ob2, proofs
 from lti_badges.openbadges.canonical import (
     VC_CONTEXT,
-    assert_nothing_dropped,
     canonical,
     canonical_whole,
     load_context,
@@ -348,7 +347,7 @@ def test_canonical_form_does_not_depend_on_order() -> None:
     document = build_credential(draft())
     turned = dict(reversed(document.items()))
     assert canonical(document) == canonical(turned)
-    assert_nothing_dropped(turned)
+    canonical_whole(turned)
 
 
 def test_remembered_contexts_change_nothing() -> None:
@@ -378,7 +377,7 @@ def test_many_threads_can_sign_at_once() -> None:
             "type": ["VerifiableCredential"],
             f"term{number}": "x",
         }
-        assert_nothing_dropped(document)
+        canonical_whole(document)
         return canonical(document)
 
     interval = sys.getswitchinterval()

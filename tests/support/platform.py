@@ -166,7 +166,7 @@ _NAMED = {"ags": AGS, "nrps": NRPS, "deep_linking_settings": f"{DL}deep_linking_
 
 @dataclass
 class Browser:
-    """One browser (a cookie jar) at the tool's door."""
+    """One browser (a cookie jar) at the tool."""
 
     tool: str
     platform: TestPlatform

@@ -70,7 +70,7 @@ def due(at: Campus) -> Any:
         return session.query(Course.next_sync_at).scalar()
 
 
-def nudged(at: Campus) -> list[str]:
+def queued(at: Campus) -> list[str]:
     """What the queue was told, taken as a worker would."""
     names = []
     while (task := at.queue.huey.dequeue()) is not None:
@@ -84,10 +84,10 @@ def test_a_pushed_grade_is_read_and_awarded_without_a_sync(
     canvas: Campus, signer: rsa.RSAPrivateKey
 ) -> None:
     before = due(canvas)
-    nudged(canvas)
+    queued(canvas)
     canvas.grade(BEN, 46)
     assert send(canvas, signer, event()) == 200
-    assert "member" in nudged(canvas)
+    assert "member" in queued(canvas)
     assert canvas.world.user_id(BEN) in canvas.winners()
     assert due(canvas) <= before
 
@@ -96,7 +96,7 @@ def test_repeated_events_award_once(canvas: Campus, signer: rsa.RSAPrivateKey) -
     canvas.grade(BEN, 46)
     for _ in range(3):
         assert send(canvas, signer, event()) == 200
-    nudged(canvas)
+    queued(canvas)
     mine = [a for a in canvas.awards() if a.recipient["lti_user_id"] == canvas.world.user_id(BEN)]
     assert len(mine) == 1
 
@@ -106,7 +106,7 @@ def test_what_the_event_says_is_never_taken_for_a_grade(
 ) -> None:
     canvas.grade(BEN, 3)
     assert send(canvas, signer, event(score=50)) == 200
-    nudged(canvas)
+    queued(canvas)
     assert canvas.world.user_id(BEN) not in canvas.winners()
 
 
@@ -120,17 +120,17 @@ def test_each_telling_event_names_its_person(
         "user": {"id": str(SHARD + 45)},
         "course": {"id": str(SHARD + 565)},
     }
-    nudged(canvas)
+    queued(canvas)
     assert send(canvas, signer, event(name, **body)) == 200
-    assert nudged(canvas) == ["member"]
+    assert queued(canvas) == ["member"]
 
 
 def test_other_events_change_nothing(canvas: Campus, signer: rsa.RSAPrivateKey) -> None:
-    nudged(canvas)
+    queued(canvas)
     elsewhere = event()
     elsewhere["metadata"]["context_id"] = str(SHARD + 566)
     assert send(canvas, signer, elsewhere) == 200
-    assert nudged(canvas) == []
+    assert queued(canvas) == []
 
 
 @pytest.mark.parametrize(
@@ -143,20 +143,20 @@ def test_other_events_change_nothing(canvas: Campus, signer: rsa.RSAPrivateKey) 
     ],
 )
 def test_unsigned_and_malformed_events_are_refused(canvas: Campus, body: str, status: int) -> None:
-    nudged(canvas)
+    queued(canvas)
     answer = canvas.client.post(f"{canvas.tool}/events/canvas", content=body)
     assert answer.status_code == status
-    assert nudged(canvas) == []
+    assert queued(canvas) == []
 
 
 def test_foreign_signatures_and_institutions_are_refused(
     canvas: Campus, signer: rsa.RSAPrivateKey
 ) -> None:
-    nudged(canvas)
+    queued(canvas)
     assert send(canvas, rsa.generate_private_key(65537, 2048), event()) == 400
     assert send(canvas, signer, event(), kid="k2") == 400
     foreign = event()
     foreign["metadata"]["root_account_lti_guid"] = "somebody-else"
     assert send(canvas, signer, foreign) == 400
-    assert nudged(canvas) == []
+    assert queued(canvas) == []
     assert canvas.client.post(f"{canvas.tool}/events/moodle", content="x").status_code == 404

@@ -29,7 +29,6 @@ AT_ONCE = 20
 """Learners whose grades are asked for in one call: more in one take longer than a call may."""
 SAMPLE = 5
 """Learners whose reports tell the items' maxima and scales."""
-ITEM_TYPES = frozenset({"course", "mod", "manual"})
 LATE_IN_A_ROW = 3
 
 

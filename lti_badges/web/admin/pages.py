@@ -46,7 +46,7 @@ from lti_badges.web.services import enter_institution, services
 admin = Blueprint("admin", __name__, url_prefix="/admin", template_folder="templates")
 INSTITUTION = "X-Institution"
 """The header by which an operator's page says which institution it shows."""
-OPEN = {"admin.door", "admin.enter", "admin.consent"}
+OPEN = {"admin.sign_in_page", "admin.enter", "admin.consent"}
 
 
 @admin.before_request
@@ -56,9 +56,9 @@ def _only_admins() -> None:
 
 
 @admin.get("/")
-def door() -> str:
+def sign_in_page() -> str:
     """The page that the printed address opens: its script hands the secret over."""
-    return render_template("admin/door.html", secret="")
+    return render_template("admin/sign_in.html", secret="")
 
 
 @admin.post("/")
@@ -73,7 +73,7 @@ def enter() -> str:
             name=request.form.get("name", ""),
         )
     except NeedsName:
-        return render_template("admin/door.html", secret=secret)
+        return render_template("admin/sign_in.html", secret=secret)
     _enter(who, None)
     return _console(token)
 
@@ -157,7 +157,7 @@ def home() -> str:
 
 @admin.post("/backends/<backend_id>/retry")
 def again(backend_id: str) -> str:
-    """All awards of a backend that wait go on."""
+    """All awards of a backend that wait are tried again."""
     retry_backend(services().tool, backend_id, by=_who().name)
     return home()
 

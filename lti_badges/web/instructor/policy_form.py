@@ -4,82 +4,89 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from typing import Annotated
+
+from pydantic import Field
 
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput
+from lti_badges.core.forms import Day, Form, Said, Ticked, Whole, read_form
 from lti_badges.rules import CountsAt, OnFall, Policy
 from lti_badges.rules.policy import MAX_GRACE_DAYS, MAX_SETTLE_MINUTES, MAX_VALID_DAYS
+
+NO_DATE = Said("“{given}” is not a date.")
+
+
+class PolicyForm(Form):
+    """The fields as the page names them; an empty one is its default."""
+
+    on_fall: Annotated[OnFall, Said("Choose what happens when a grade falls.")] = OnFall.KEEP
+    grace_days: Annotated[
+        Whole,
+        Field(le=MAX_GRACE_DAYS),
+        Said(f"The days of grace must be a whole number up to {MAX_GRACE_DAYS}."),
+    ] = 7
+    not_before: Annotated[Day | None, NO_DATE] = None
+    not_after: Annotated[Day | None, NO_DATE] = None
+    delay_days: Annotated[
+        Whole,
+        Field(le=MAX_GRACE_DAYS),
+        Said(f"A badge can wait up to {MAX_GRACE_DAYS} whole days."),
+    ] = 0
+    settle_minutes: Annotated[
+        Whole,
+        Field(le=MAX_SETTLE_MINUTES),
+        Said(f"A grade can be waited for up to {MAX_SETTLE_MINUTES} whole minutes."),
+    ] = 0
+    counts_at: Annotated[CountsAt, Said("Choose which time of a grade counts.")] = CountsAt.GRADED
+    pass_back: Ticked = False
+    counts_hidden: Ticked = False
+    may_show_result: Ticked = False
+
+
+class ValidDays(Form):
+    """The badge is valid for so many days."""
+
+    valid_days: Annotated[
+        Whole,
+        Field(ge=1, le=MAX_VALID_DAYS),
+        Said(f"The badge can be valid for 1 to {MAX_VALID_DAYS} days."),
+    ]
+
+
+class ValidUntil(Form):
+    """The badge is valid to the end of a day."""
+
+    valid_until: Annotated[Day | None, NO_DATE] = None
 
 
 def read_policy(form: Mapping[str, str]) -> Policy:
     """The policy that the fields mean. Raises InvalidInput naming the field."""
-    try:
-        on_fall = OnFall(form.get("on_fall", OnFall.KEEP.value))
-    except ValueError:
-        raise InvalidInput("Choose what happens when a grade falls.", field="on_fall") from None
-    days = form.get("grace_days", "").strip() or "7"
-    if not days.isdecimal() or int(days) > MAX_GRACE_DAYS:
-        raise InvalidInput(
-            f"The days of grace must be a whole number up to {MAX_GRACE_DAYS}.", field="grace_days"
-        )
+    given = read_form(PolicyForm, form)
     valid_days, valid_until = _validity(form)
-    first, last = _day(form, "not_before"), _day(form, "not_after")
-    if first and last and first > last:
+    if given.not_before and given.not_after and given.not_before > given.not_after:
         raise InvalidInput("The rule would end before it begins.", field="not_after")
-    delay = form.get("delay_days", "").strip() or "0"
-    if not delay.isdecimal() or int(delay) > MAX_GRACE_DAYS:
-        raise InvalidInput(
-            f"A badge can wait up to {MAX_GRACE_DAYS} whole days.", field="delay_days"
-        )
-    settle = form.get("settle_minutes", "").strip() or "0"
-    if not settle.isdecimal() or int(settle) > MAX_SETTLE_MINUTES:
-        raise InvalidInput(
-            f"A grade can be waited for up to {MAX_SETTLE_MINUTES} whole minutes.",
-            field="settle_minutes",
-        )
     return Policy(
-        on_fall,
-        int(days),
-        form.get("pass_back") == "on",
+        given.on_fall,
+        given.grace_days,
+        given.pass_back,
         valid_days,
         valid_until,
-        first,
-        last,
-        int(delay),
-        form.get("counts_hidden") == "on",
-        int(settle),
-        _counts_at(form),
-        form.get("may_show_result") == "on",
+        given.not_before,
+        given.not_after,
+        given.delay_days,
+        given.counts_hidden,
+        given.settle_minutes,
+        given.counts_at,
+        given.may_show_result,
     )
 
 
-def _counts_at(form: Mapping[str, str]) -> CountsAt:
-    try:
-        return CountsAt(form.get("counts_at") or CountsAt.GRADED.value)
-    except ValueError:
-        raise InvalidInput("Choose which time of a grade counts.", field="counts_at") from None
-
-
-def _day(form: Mapping[str, str], name: str) -> date | None:
-    given = form.get(name, "").strip()
-    if not given:
-        return None
-    try:
-        return date.fromisoformat(given)
-    except ValueError:
-        raise InvalidInput(f"“{given[:40]}” is not a date.", field=name) from None
-
-
 def _validity(form: Mapping[str, str]) -> tuple[int | None, date | None]:
-    days = form.get("valid_days", "").strip()
     if form.get("valid") == "days":
-        if not days.isdecimal() or not 1 <= int(days) <= MAX_VALID_DAYS:
-            raise InvalidInput(
-                f"The badge can be valid for 1 to {MAX_VALID_DAYS} days.", field="valid_days"
-            )
-        return int(days), None
+        return read_form(ValidDays, form).valid_days, None
     if form.get("valid") == "until":
-        day = _day(form, "valid_until")
+        day = read_form(ValidUntil, form).valid_until
         if day is None:
             raise InvalidInput(
                 "Choose the last day on which the badge is valid.", field="valid_until"

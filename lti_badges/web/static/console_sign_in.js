@@ -4,7 +4,7 @@
   const ticket = location.hash.replace(/^#/, "");
   if (!ticket) return;
   history.replaceState(null, "", location.pathname);
-  const form = document.getElementById("door");
+  const form = document.getElementById("sign-in");
   form.elements.ticket.value = ticket;
   document.getElementById("how").hidden = true;
   form.hidden = false;

@@ -1,4 +1,4 @@
-"""A backend that was refused, paused or cut off, and everything that goes on once it is mended."""
+"""A backend that was refused, paused or cut off: all that waits is sent once it works again."""
 
 from __future__ import annotations
 
