@@ -18,10 +18,12 @@ from lti_badges.ledger.audit import record
 from lti_badges.lti.service import Service
 from lti_badges.lti.tokens import PlatformEndpoint
 from lti_badges.store import Course, CourseMember, Deployment, Platform, ResourceLink
+from lti_badges.store.courses import MEMORY
 from lti_badges.store.leases import LeaseTimeout, alone
 from lti_badges.values.permission import Permission
 
 CHECK_EVERY = timedelta(days=1)
+ACTIVE_FOR = timedelta(days=1)
 ALONE_FOR, ALONE_WAIT_S = timedelta(seconds=90), 45.0
 Holder = Platform | Deployment | Course
 Change = Callable[[Mapping[str, str]], Mapping[str, str]]
@@ -170,9 +172,17 @@ def _opened(
         known_members=lambda: _known(tool, course.id if course else ""),
         connection=_merged(tool, layers),
         is_signed_in=bool(course and course.connection),
+        memory=dict(course.settings.get(MEMORY) or {}) if course else {},
+        is_active=course is None or is_active(course),
         update_connection=lambda change: _update(tool, layers, change),
     )
     return lms.of(platform.lms)(handle)
+
+
+def is_active(course: Course) -> bool:
+    """Whether somebody entered it in the last day."""
+    last = course.last_launch_at
+    return last is not None and clock.now() - last < ACTIVE_FOR
 
 
 def _known(tool: ToolContext, course_id: str) -> Iterator[tuple[str, Mapping[str, str]]]:

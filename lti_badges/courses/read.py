@@ -17,6 +17,7 @@ from lti_badges.catalogue.connections import lms_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, NoRight, PlatformDown, PlatformError, Unsupported
+from lti_badges.courses.calls import affordable_at, note_calls
 from lti_badges.courses.changes import VALUES_AT, changed_since
 from lti_badges.courses.odd_rows import OddRows
 from lti_badges.courses.schedule import plan_after_failure, plan_next
@@ -35,7 +36,7 @@ from lti_badges.courses.snapshot import (
 from lti_badges.ledger.course_lock import locked_course
 from lti_badges.ledger.rules_in_force import wanted_gradables
 from lti_badges.store import COMPLETED, Course, CourseMember, LineItem, MemberResult, batches
-from lti_badges.store.courses import NO_ROSTER
+from lti_badges.store.courses import MEMORY, NO_ROSTER
 from lti_badges.store.leases import free, is_gone, new_claim
 from lti_badges.values.course import (
     Completion,
@@ -92,6 +93,7 @@ def read_member(tool: ToolContext, course_id: str, sub: str) -> str | None:
     found = course.readings_of(sub, wanted) if wanted else iter(())
     readings = list(OddRows().readings(found))
     with locked_course(tool, course_id) as (session, row):
+        note_calls(row, course.course.calls, course.calls_a_day)
         member = session.get_one(CourseMember, member_id)
         values = [reading for reading in readings if isinstance(reading, (Result, Completion))]
         store_readings(session, row, values, None)
@@ -150,11 +152,14 @@ class CourseReading:
                 return
             course.sync_lease_until, course.sync_progress = None, None
             course.sync_seconds = time.monotonic() - self.began
+            calls, a_day = self.course.course.calls, self.course.calls_a_day
+            note_calls(course, calls, a_day)
+            affordable = affordable_at(course, calls.made, a_day)
             if failure is None:
                 course.synced_at = clock.now()
                 course.sync_error, course.sync_error_since, course.sync_failures = None, None, 0
                 course.concluded = False
-                course.next_sync_at = plan_next(course)
+                course.next_sync_at = max(plan_next(course), affordable)
                 return
             course.sync_error = failure.message
             course.sync_error_since = course.sync_error_since or clock.now()
@@ -162,7 +167,7 @@ class CourseReading:
             course.sync_crashes += isinstance(failure, Unforeseen)
             course.concluded = isinstance(failure, Gone) or failure.code == Gone.code
             wait = failure.retry_after if isinstance(failure, PlatformDown) else None
-            course.next_sync_at = plan_after_failure(course, wait)
+            course.next_sync_at = max(plan_after_failure(course, wait), affordable)
 
     def _members(self) -> PlatformError | None:
         problem: PlatformError | None = None
@@ -230,7 +235,8 @@ class CourseReading:
             for batch in _batches(odd.readings(readings)):
                 problem = self._store(batch) or problem
             if problem is None:
-                self._write(lambda _, course: _note(course, **{VALUES_AT: began}))
+                kept = {VALUES_AT: began, MEMORY: self.course.course.memory}
+                self._write(lambda _, course: _note(course, **kept))
             if everyone and problem is None:
                 self._write(lambda _, course: _note(course, **{COMPLETIONS_AT: _now()}))
         except PlatformError as error:
@@ -333,7 +339,7 @@ def _note_roster(course: Course, problem: PlatformError | None) -> None:
         course.settings = {**course.settings, NO_ROSTER: problem is not None}
 
 
-def _note(course: Course, **values: str | None) -> None:
+def _note(course: Course, **values: object) -> None:
     course.settings = {**course.settings, **values}
 
 

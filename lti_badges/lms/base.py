@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from lti_badges.core.errors import PlatformError, Unsupported
 from lti_badges.core.http import Http
+from lti_badges.lms.calls import Calls
 from lti_badges.lms.reading import Learners, Reader, each, of_kind, read_by
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.lti import ags, nrps
@@ -47,6 +48,13 @@ class CourseHandle:
     """Changes the stored credentials, as their only writer, in one transaction."""
     known_members: Callable[[], Iterator[tuple[str, Mapping[str, str]]]] = lambda: iter(())
     """Everybody whom we have met in this course: LTI id and custom parameters, gone or not."""
+    calls: Calls = field(default_factory=Calls)
+    """How often the LMS's own API was called through this handle."""
+    memory: dict[str, Any] = field(default_factory=dict)
+    """What the adapter remembers of the course from one reading to the next (JSON); kept once all
+    values of the reading are stored."""
+    is_active: bool = True
+    """Whether somebody entered the course lately."""
     is_signed_in: bool = False
     """Whether an instructor gave credentials for this very course."""
 
@@ -107,6 +115,8 @@ class LMS:
     )
     """What is left for the admin to do in this LMS, as sentences."""
 
+    calls_a_day: ClassVar[int | None] = None
+    """How many calls of its own API a course's readings may take in a day; None for no limit."""
     column_note: ClassVar[str] = (
         "The column has 1 point, and counts as such in course totals: LTI can't keep it out. If "
         "you want it to count nothing, give it the weight 0 in your gradebook."

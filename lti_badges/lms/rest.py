@@ -20,6 +20,7 @@ from lti_badges.core.links import same_origin
 from lti_badges.core.paging import addressed, linked
 from lti_badges.core.text import as_text
 from lti_badges.lms.base import CourseHandle
+from lti_badges.lms.calls import Quota
 from lti_badges.lms.oauth import TOKEN, is_fresh, parsed
 from lti_badges.values.score import exact
 
@@ -40,11 +41,13 @@ class Rest:
         base_url: str,
         grant: Grant | None,
         refusal: Refusal = lambda _reply: None,
+        quota: Quota | None = None,
     ) -> None:
         self._course = course
         self._base_url = base_url.rstrip("/")
         self._grant = grant
         self._refusal = refusal
+        self._quota = quota
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> Reply:
         """One answer. Raises NotConnected, NoRight, Gone or PlatformDown."""
@@ -90,10 +93,16 @@ class Rest:
 
     def _once(self, url: str, params: Mapping[str, str] | None, token: str) -> Reply:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        if self._quota is not None:
+            self._quota.ask()
+        self._course.calls.made += 1
         try:
-            return self._course.http.get(url, params=params, headers=headers)
+            reply = self._course.http.get(url, params=params, headers=headers)
         except HttpError as error:
             raise PlatformDown(error.message, code=error.code) from error
+        if self._quota is not None:
+            self._quota.note(reply)
+        return reply
 
     def _token(self, renew: str | None) -> str:
         """The token in the connection, or a new one: fetched by one worker at a time, and stored in

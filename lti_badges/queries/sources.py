@@ -12,6 +12,7 @@ from lti_badges.catalogue.connections import lms_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import NotFound
+from lti_badges.courses.calls import CallsToday, calls_today
 from lti_badges.courses.push import PUSHED_AT
 from lti_badges.courses.read import LIST_ERROR, ODD_ROWS
 from lti_badges.ledger.rules_in_force import wanted_gradables
@@ -59,6 +60,8 @@ class CourseSources:
     odd_rows: tuple[str, ...] = ()
     reading_since: datetime | None = None
     progress: str | None = None
+    calls: CallsToday | None = None
+    """How often the LMS's own API was called for this course today."""
 
 
 def course_sources(tool: ToolContext, course_id: str) -> CourseSources:
@@ -72,6 +75,7 @@ def course_sources(tool: ToolContext, course_id: str) -> CourseSources:
             select(LineItem).where(LineItem.course_id == course_id).order_by(LineItem.label)
         )
         sources = tuple(_source(item, (item.kind, item.key) in used) for item in items)
+        a_day = lms.of(course.deployment.platform.lms).calls_a_day
     pushed = course.settings.get(PUSHED_AT)
     return CourseSources(
         synced_at=course.synced_at,
@@ -86,6 +90,7 @@ def course_sources(tool: ToolContext, course_id: str) -> CourseSources:
         odd_rows=_odd_rows(course),
         reading_since=None if is_free(course.sync_lease_until) else course.sync_started_at,
         progress=None if is_free(course.sync_lease_until) else course.sync_progress,
+        calls=calls_today(course, a_day),
     )
 
 

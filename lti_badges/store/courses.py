@@ -178,6 +178,8 @@ class LineItem(Base):
 LEARNER, STAFF, OTHER = "learner", "staff", "other"
 """What a roster says of somebody."""
 NO_ROSTER = "no_roster"
+MEMORY = "lms_memory"
+"""What an LMS's adapter remembers of the course, in its settings."""
 """The course's setting that its LMS tells this tool no roster."""
 COMPLETED, NOT_COMPLETED = "completed", "not_completed"
 """The states of a completion or membership; a result's are those of ResultState."""

@@ -15,12 +15,15 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from lti_badges.core import clock
-from lti_badges.core.errors import Gone, Unsupported
+from lti_badges.core.errors import Gone, NoRight, Unsupported
 from lti_badges.core.http import Http
-from lti_badges.core.text import as_text
 from lti_badges.lms.base import LMS, CourseHandle
+from lti_badges.lms.blackboard.quota import ACTIVE, DORMANT, WAITED_FOR, DailyQuota
+from lti_badges.lms.blackboard.rights import NEEDED
+from lti_badges.lms.blackboard.roster import PARAMETERS, Roster, roster
+from lti_badges.lms.blackboard.values import result_of
 from lti_badges.lms.oauth import token_request
-from lti_badges.lms.reading import Learners, Reader, each, keyed, of_kind
+from lti_badges.lms.reading import Learners, Reader, each, in_parts, keyed, of_kind, together
 from lti_badges.lms.rest import Rest, id_of, number, rows
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.values.course import (
@@ -29,6 +32,7 @@ from lti_badges.values.course import (
     Completion,
     Gradable,
     Kind,
+    Reading,
     Result,
     ResultState,
 )
@@ -37,7 +41,9 @@ from lti_badges.values.settings import Setting
 API = "/learn/api/public"
 GRADES, REVIEWED = "Blackboard gradebook", "Blackboard content review"
 GROUP_PREFIX, GROUPS = "blackboard-group:", "Blackboard groups"
-WORDS = frozenset({"Tabular", "Text", "CompleteIncomplete"})
+CHILD_PREFIX, CHILDREN = "blackboard-child:", "Blackboard merged courses"
+INDEXES = "change_indexes"
+"""Under which the adapter remembers each column's highest change index (None: no grade yet)."""
 ITEM_PREFIX = "blackboard-column:"
 PAGE_SIZE = "200"
 
@@ -46,6 +52,7 @@ class Blackboard(LMS):
     """Blackboard Learn by LTI, and by its REST API once an admin has connected it."""
 
     key = "blackboard"
+    calls_a_day = 100
     column_note = (
         "Blackboard counts the column as 1 point of the total: LTI can't keep it out. If you want "
         "it to count nothing, leave it out of the overall grade's calculation in the gradebook."
@@ -76,7 +83,7 @@ class Blackboard(LMS):
             "Admin, REST API Integrations, bound to a user whose role may view the gradebook "
             "(course.gradebook.MODIFY), course users (course.user.VIEW) and, for completion, the "
             "performance dashboard (course.performance.dashboard.VIEW); as you like, groups "
-            "(course.group.VIEW)",
+            "(course.group.VIEW) and merged courses (course.children.VIEW)",
         ),
         Setting("application_secret", "REST application: secret", secret=True),
         Setting(
@@ -115,19 +122,60 @@ class Blackboard(LMS):
 
     def __init__(self, course: CourseHandle) -> None:
         super().__init__(course)
-        self._subs: dict[str, str] | None = None
+        self._is_waited_for = False
+        self._indexed: set[str] = set()
 
     @property
     def rest(self) -> Rest:
-        """The institution's API."""
-        return Rest(self.course, self.course.connection.get("url", ""), _grant)
+        """The institution's API, as far as its quota goes for what is read."""
+        held = self.course.connection
+        reserve = ACTIVE if self.course.is_active else DORMANT
+        quota = DailyQuota(
+            f"{held.get('application_key', '')} {held.get('url', '')}",
+            self.course.calls,
+            WAITED_FOR if self._is_waited_for else reserve,
+        )
+        return Rest(self.course, held.get("url", ""), _grant, quota=quota)
 
     def check(self) -> str:
-        """Reads the version, and with it proves the token."""
+        """Reads the version, and with it proves the token; then asks in one course for a row of
+        each list that is needed. Raises NoRight naming every entitlement that is missing."""
+        self._is_waited_for = True
         answer = self.rest.json(f"{API}/v1/system/version")
         learn = answer.get("learn", {}) if isinstance(answer, dict) else {}
         version = f"{learn.get('major', '?')}.{learn.get('minor', '?')}"
-        return f"{self.course.connection['url']} let us in; Learn {version}."
+        said = f"{self.course.connection['url']} let us in; Learn {version}."
+        path = self._some_course()
+        if path is None:
+            return f"{said} What it may read is proved with its first course."
+        missing = [each for each in NEEDED if not self._may(each.path.format(course=path))]
+        lacks = [each for each in missing if not each.is_optional]
+        if lacks:
+            raise NoRight(f"{said} But: " + " ".join(each.sentence for each in lacks))
+        return " ".join((said, *(each.sentence for each in missing)))
+
+    def _some_course(self) -> str | None:
+        """This course, or any that the application sees."""
+        if self.course.context_id:
+            return f"uuid:{quote(self.course.context_id, safe='')}"
+        with suppress(NoRight, Gone):
+            answer = self.rest.json(f"{API}/v3/courses", {"limit": "1", "fields": "id"})
+            return next((quote(id_of(row), safe="") for row in rows(answer, "results")), None)
+        return None
+
+    def _may(self, path: str) -> bool:
+        try:
+            self.rest.json(f"{API}/{path}", {"limit": "1"})
+        except NoRight:
+            return False
+        except Gone:  # an older Learn has no such list: nothing that a right would change
+            return True
+        return True
+
+    def _read(self, wanted: Sequence[Gradable], learners: Learners) -> Iterator[Reading]:
+        """One learner is waiting: what is reserved for them may be used."""
+        self._is_waited_for = learners.one is not None
+        return super()._read(wanted, learners)
 
     api_tells = (
         (Kind.ITEM, "Every gradebook column."),
@@ -141,7 +189,10 @@ class Blackboard(LMS):
         ),
         (
             Kind.GROUP,
-            "Groups, if the connection's role may see them; they are listed once a day.",
+            (
+                "Groups and merged courses, if the connection's role may see them; they are listed "
+                "once a day."
+            ),
         ),
     )
     lti_tells = "Over LTI, Blackboard shows this tool its own columns only."
@@ -153,9 +204,12 @@ class Blackboard(LMS):
         for row in self._pages(f"{self._path('v2')}/gradebook/columns"):
             name = str(row.get("displayName") or row.get("name") or "Untitled column")
             is_total = bool(row.get("externalGrade"))
+            key = f"{ITEM_PREFIX}{id_of(row)}"
+            if not _is_calculated(row):
+                self._indexed.add(key)
             yield Gradable(
                 Kind.COURSE_GRADE if is_total else Kind.ITEM,
-                COURSE_GRADE_KEY if is_total else f"{ITEM_PREFIX}{id_of(row)}",
+                COURSE_GRADE_KEY if is_total else key,
                 name,
                 _possible(row.get("score")),
                 GRADES,
@@ -166,19 +220,41 @@ class Blackboard(LMS):
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, label, None, REVIEWED)
 
     def rare_api_gradables(self) -> Iterator[Gradable]:
-        """Groups."""
+        """Groups, and the courses that were merged into this one."""
+        return in_parts(self._groups, self._children)
+
+    def _groups(self) -> Iterator[Gradable]:
         for row in self._pages(f"{self._path('v2')}/groups"):
             label = f"Group “{row.get('name')}”"
             key = f"{GROUP_PREFIX}{id_of(row)}"
             yield Gradable(Kind.GROUP, key, label, None, GROUPS, is_rare=True)
 
+    def _children(self) -> Iterator[Gradable]:
+        with suppress(Gone):  # nothing was merged into it
+            for row in self._pages(f"{self._path('v1')}/children", {"expand": "childCourse"}):
+                child = row.get("childCourse")
+                told = child if isinstance(child, dict) else {}
+                label = f"Merged course “{told.get('name') or id_of(row)}”"
+                key = f"{CHILD_PREFIX}{id_of(row)}"
+                yield Gradable(Kind.GROUP, key, label, None, CHILDREN, is_rare=True)
+
     def readers(self) -> Sequence[Reader]:
-        """Column by column: all learners in a few pages each, or one learner in one call."""
+        """Column by column, those that did not change since not at all; or one learner's columns
+        in one call."""
+        items = (
+            (together(keyed(ITEM_PREFIX), self._columns_of_one),)
+            if self._is_waited_for
+            else (
+                Reader(self._tells_changes, self._changed, changes=self._changed),
+                each(keyed(ITEM_PREFIX), self._column),
+            )
+        )
         return (
             each(of_kind(Kind.COMPLETION), self._reviews),
             each(of_kind(Kind.COURSE_GRADE), self._column),
-            each(keyed(ITEM_PREFIX), self._column),
+            *items,
             each(keyed(GROUP_PREFIX), self._members_of),
+            each(keyed(CHILD_PREFIX), self._members_of_child),
         )
 
     def _path(self, version: str) -> str:
@@ -193,14 +269,66 @@ class Blackboard(LMS):
         if learners.one is not None:
             yield from self._one(gradable, learners.one)
             return
-        who = self._who()
-        if not who:  # an older Learn does not expand its users: each is known by the LTI id alone
+        if not self._roster().subs:  # an older Learn does not expand its users
             for learner in learners.subs():
                 yield from self._one(gradable, learner)
             return
+        # Asked before the grades: one that changes meanwhile has a higher index, and is read again.
+        index = self._last_index(gradable) if gradable.key in self._indexed else None
+        yield from self._all_of(gradable)
+        if gradable.key in self._indexed:
+            self._remember(gradable, index)
+
+    def _all_of(self, gradable: Gradable) -> Iterator[Result]:
         for row in self._pages(self._users(gradable)):
-            if sub := who.get(str(row.get("userId"))):
-                yield _result(gradable, sub, row)
+            if sub := self._sub_of(row):
+                yield result_of(gradable, sub, row)
+
+    def _tells_changes(self, gradable: Gradable) -> bool:
+        """Calculated columns have no change index: they are read in full each time."""
+        return gradable.key in self._indexed and gradable.key in self._remembered
+
+    def _changed(self, gradables: Sequence[Gradable], learners: Learners) -> Iterator[Result]:
+        """Nothing where the highest change index of a column is the one we remember."""
+        (gradable,) = gradables
+        index = self._last_index(gradable)
+        if index == self._remembered[gradable.key]:
+            return
+        named = set()
+        for result in self._all_of(gradable):
+            named.add(result.sub)
+            yield result
+        for sub in learners.subs():
+            if sub not in named:  # its grade was taken back
+                maximum = gradable.maximum
+                yield Result(gradable.key, sub, ResultState.MISSING, None, maximum, clock.now())
+        self._remember(gradable, index)
+
+    @property
+    def _remembered(self) -> Mapping[str, int | None]:
+        held = self.course.memory.get(INDEXES)
+        return held if isinstance(held, dict) else {}
+
+    def _remember(self, gradable: Gradable, index: int | None) -> None:
+        self.course.memory[INDEXES] = {**self._remembered, gradable.key: index}
+
+    def _last_index(self, gradable: Gradable) -> int | None:
+        try:
+            row = self.rest.json(f"{self._users(gradable)}/lastChanged")
+        except Gone:  # a column without any grade, and a Learn before 3300.4
+            return None
+        index = row.get("changeIndex") if isinstance(row, dict) else None
+        return index if isinstance(index, int) and not isinstance(index, bool) else None
+
+    def _columns_of_one(self, wanted: Sequence[Gradable], learners: Learners) -> Iterator[Result]:
+        sub = str(learners.one)
+        if len(wanted) == 1:
+            yield from self._one(wanted[0], sub)
+            return
+        asked = {item.key.removeprefix(ITEM_PREFIX): item for item in wanted}
+        for row in self._pages(f"{self._path('v2')}/gradebook/users/uuid:{quote(sub, safe='')}"):
+            if item := asked.get(str(row.get("columnId"))):
+                yield result_of(item, sub, row)
 
     def _one(self, gradable: Gradable, sub: str) -> Iterator[Result]:
         try:
@@ -208,7 +336,7 @@ class Blackboard(LMS):
         except Gone:  # “grade detail values have not yet been populated”: nothing recorded
             return
         if isinstance(row, dict):
-            yield _result(gradable, sub, row)
+            yield result_of(gradable, sub, row)
 
     def _group(self, key: str) -> str:
         group = quote(key.removeprefix(GROUP_PREFIX), safe="")
@@ -224,34 +352,47 @@ class Blackboard(LMS):
         if learners.one is not None:
             yield from self._membership(key, learners.one)
             return
-        who = self._who()
-        if not who:
+        if not self._roster().subs:
             raise Unsupported("This Learn does not tell whose LTI id its course users have.")
         for row in self._pages(self._group(key)):
-            if sub := who.get(str(row.get("userId"))):
+            if sub := self._sub_of(row):
                 yield Completion(sub, key, True, None, clock.now(), is_group=True)
+
+    def _members_of_child(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
+        """Known with the roster; of one learner by their membership."""
+        child = gradable.key.removeprefix(CHILD_PREFIX)
+        if learners.one is None:
+            found = [sub for sub, of in self._roster().children.items() if of == child]
+        else:
+            found = []
+            with suppress(Gone):
+                path = f"{self._path('v1')}/users/uuid:{quote(learners.one, safe='')}"
+                row = self.rest.json(path)
+                told = row.get("childCourseId") if isinstance(row, dict) else None
+                found = [learners.one] if told == child else []
+        for sub in found:
+            yield Completion(sub, gradable.key, True, None, clock.now(), is_group=True)
 
     def _reviews(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
         sub = learners.one
-        who = self._who() if sub is None else {}
         params = {} if sub is None else {"userId": f"uuid:{sub}"}
         path = f"{self._path('v1')}/performance/contentReviewStatus"
         for row in self._pages(path, params):
-            owner = sub or who.get(str(row.get("userId")))
+            owner = sub or self._sub_of(row)
             total, done = row.get("reviewableCount"), row.get("reviewedCount")
             if owner and isinstance(total, int) and total > 0:
                 yield Completion(owner, COURSE_COMPLETION, done == total, None, clock.now())
 
-    def _who(self) -> dict[str, str]:
-        """LTI ids by the API's own user ids."""
-        if self._subs is None:
-            params = {"expand": "user", "fields": "userId,user.uuid"}
-            self._subs = {}
-            for row in self._pages(f"{self._path('v1')}/users", params):
-                user = row.get("user")
-                if isinstance(user, dict) and user.get("uuid"):
-                    self._subs[str(row.get("userId"))] = str(user["uuid"])
-        return self._subs
+    def _roster(self, unknown: str | None = None) -> Roster:
+        held = self.course.connection
+        course = (held.get("url", ""), held.get("application_key", ""), self.course.context_id)
+        path = f"{self._path('v1')}/users"
+        return roster(course, lambda: self._pages(path, PARAMETERS), unknown=unknown)
+
+    def _sub_of(self, row: Mapping[str, Any]) -> str | None:
+        """The LTI id of whose row it is; the roster is read anew for somebody it does not name."""
+        user = str(row.get("userId"))
+        return self._roster().subs.get(user) or self._roster(user).subs.get(user)
 
     def _pages(
         self, path: str, params: Mapping[str, str] | None = None
@@ -283,30 +424,17 @@ def _grant(http: Http, values: Mapping[str, str]) -> Mapping[str, Any]:
     )
 
 
-def _result(gradable: Gradable, sub: str, row: Mapping[str, Any]) -> Result:
-    """What the learner sees (`displayGrade`), points of the column's own maximum."""
-    shown = row.get("displayGrade")
-    shown = shown if isinstance(shown, dict) else {}
-    score, maximum = number(shown.get("score")), number(shown.get("possible")) or gradable.maximum
-    words = str(shown.get("text") or "").strip() if as_text(shown.get("scaleType")) in WORDS else ""
-    state = ResultState.MISSING if score is None and not words else ResultState.GRADED
-    if row.get("exempt"):
-        state = ResultState.EXCUSED
-    elif row.get("corrupt") or row.get("status") == "NeedsGrading":
-        state = ResultState.PENDING
-    if shown.get("scaleType") == "Percent" and "%" in str(shown.get("text", "")):
-        maximum = Fraction(100)
-    if gradable.is_hidden and state is ResultState.GRADED:
-        state = ResultState.HIDDEN
-    if words:  # letters and ticks: what stands beside them as score is the schema's, not the work's
-        return Result(gradable.key, sub, state, None, maximum, clock.now(), words)
-    return Result(gradable.key, sub, state, score, maximum, clock.now())
-
-
 def _is_hidden(column: Mapping[str, Any]) -> bool:
     """Whether students don't see the column at all."""
     availability = column.get("availability")
     return isinstance(availability, dict) and availability.get("available") == "No"
+
+
+def _is_calculated(column: Mapping[str, Any]) -> bool:
+    """Totals and averages, and columns whose kind is not told."""
+    grading = column.get("grading")
+    kind = grading.get("type") if isinstance(grading, dict) else None
+    return kind not in {"Attempt", "Manual"}
 
 
 def _possible(score: object) -> Fraction | None:

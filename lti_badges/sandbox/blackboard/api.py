@@ -1,6 +1,6 @@
 """Blackboard Learn's own API: rights per route, ids as strings, the day's quota, paging by address.
 
-Source: Learn OpenAPI 3900.65 and docs.anthology.com (rate limits, gradebook, attendance). Every
+Source: Learn OpenAPI 3900.65 and docs.anthology.com (rate limits, gradebook). Every
 answer names what is left of the quota; 429 with Retry-After when it is used up. A route whose
 entitlement the user lacks is 403, what does not exist 404; a column's grades leave out what is not
 posted; calculated columns have no change index.
@@ -24,7 +24,7 @@ PUBLIC = "/learn/api/public"
 DEFAULT_PAGE, MOST_A_PAGE, DAY_S = 100, 200, 86_400
 GRADEBOOK, PEOPLE = "course.gradebook.MODIFY", "course.user.VIEW"
 DASHBOARD, GROUPS = "course.performance.dashboard.VIEW", "course.group.VIEW"
-CHILDREN, ATTENDANCE = "course.children.VIEW", "course.attendance.VIEW"
+CHILDREN = "course.children.VIEW"
 GROUP = "_7_1"
 View = Callable[..., Any]
 
@@ -69,6 +69,12 @@ def token() -> Any:
 def version() -> Any:
     """Which Learn this is."""
     return _refused("") or jsonify({"learn": {"major": 3900, "minor": 93, "patch": 0}})
+
+
+@api.get(f"{PUBLIC}/v3/courses")
+def courses() -> Any:
+    """All that the application's user sees."""
+    return _refused("") or _results([{"id": _id(each)} for each in world().courses])
 
 
 @guarded("v1", "/users", PEOPLE)
@@ -191,31 +197,6 @@ def children(course: Course) -> Any:
     )
 
 
-@guarded("v1", "/meetings", ATTENDANCE)
-def meetings(course: Course) -> Any:
-    """Their ids are numbers, unlike all others."""
-    rows = [{"id": int(each), "courseId": _id(course.id)} for each in state().meetings]
-    return _results(rows)
-
-
-@guarded("v1", "/meetings/<meeting>/users", ATTENDANCE)
-def attendance(_course: Course, meeting: str) -> Any:
-    """Who was there; who was not marked is not named."""
-    if meeting not in state().meetings:
-        return _error(404, "The meeting does not exist.")
-    return _results(_attended({meeting: state().meetings[meeting]}, None))
-
-
-@guarded("v1", "/meetings/users/<user>", ATTENDANCE)
-def attendance_of(course: Course, user: str) -> Any:
-    """One learner's records of all courses: the list is not filtered by course."""
-    person = _person(course, user)
-    if person is None:
-        return _error(404, "The user does not exist.")
-    elsewhere = {"9001": {person.sub: "Present"}}
-    return _results(_attended(state().meetings | elsewhere, person.sub))
-
-
 @api.after_request
 def _counted(response: Response) -> Response:
     if "left" in g:
@@ -293,15 +274,6 @@ def _membership(course: Course, person: Person, expanded: bool) -> dict[str, Any
 
 def _column(course: Course, told: str) -> Item | str | None:
     return FINAL if _plain(told) == FINAL else course.items.get(_plain(told))
-
-
-def _attended(records: dict[str, dict[str, str]], only: str | None) -> list[dict[str, Any]]:
-    return [
-        {"id": 700 + place, "meetingId": meeting, "userId": _id(sub), "status": status}
-        for meeting, people in records.items()
-        for place, (sub, status) in enumerate(people.items())
-        if only in {None, sub}
-    ]
 
 
 def _results(rows: list[Any]) -> Response:

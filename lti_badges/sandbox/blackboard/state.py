@@ -13,7 +13,6 @@ RIGHTS = frozenset(
         "course.performance.dashboard.VIEW",
         "course.group.VIEW",
         "course.children.VIEW",
-        "course.attendance.VIEW",
     }
 )
 QUOTA = 10_000
@@ -25,8 +24,8 @@ class BlackboardState:
 
     `left` is what is left of the day's calls of all customers of the application, `calls` counts
     those that were answered. `percent_of_total` makes the overall grade's `score` the percentage
-    that its `text` shows, in place of points. `children` are merged courses' people by child;
-    `meetings` attendance by meeting. `seen` and `indexes` are each column's change index.
+    that its `text` shows, in place of points. `children` are merged courses' people by child.
+    `seen` and `indexes` are each column's change index.
     """
 
     key: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -39,7 +38,6 @@ class BlackboardState:
     calls: int = 0
     percent_of_total: bool = True
     children: dict[str, list[str]] = field(default_factory=dict)
-    meetings: dict[str, dict[str, str]] = field(default_factory=dict)
     seen: dict[tuple[str, str, str], Any] = field(default_factory=dict)
     indexes: dict[tuple[str, str, str], int] = field(default_factory=dict)
     last_index: int = 7_904_000
