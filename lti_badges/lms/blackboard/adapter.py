@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from fractions import Fraction
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -18,17 +17,17 @@ from lti_badges.core import clock
 from lti_badges.core.errors import Gone, NoRight, Unsupported
 from lti_badges.core.http import Http
 from lti_badges.lms.base import LMS, CourseHandle
+from lti_badges.lms.blackboard.columns import API, ITEM_PREFIX, column_of, is_calculated
 from lti_badges.lms.blackboard.quota import ACTIVE, DORMANT, WAITED_FOR, DailyQuota
-from lti_badges.lms.blackboard.rights import NEEDED
+from lti_badges.lms.blackboard.rights import missing_rights, some_course
 from lti_badges.lms.blackboard.roster import PARAMETERS, Roster, roster
 from lti_badges.lms.blackboard.values import result_of
 from lti_badges.lms.oauth import token_request
 from lti_badges.lms.reading import Learners, Reader, each, in_parts, keyed, of_kind, together
-from lti_badges.lms.rest import Rest, id_of, number, rows
+from lti_badges.lms.rest import Rest, id_of, rows
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.values.course import (
     COURSE_COMPLETION,
-    COURSE_GRADE_KEY,
     Completion,
     Gradable,
     Kind,
@@ -38,13 +37,11 @@ from lti_badges.values.course import (
 )
 from lti_badges.values.settings import Setting
 
-API = "/learn/api/public"
-GRADES, REVIEWED = "Blackboard gradebook", "Blackboard content review"
+REVIEWED = "Blackboard content review"
 GROUP_PREFIX, GROUPS = "blackboard-group:", "Blackboard groups"
 CHILD_PREFIX, CHILDREN = "blackboard-child:", "Blackboard merged courses"
 INDEXES = "change_indexes"
 """Under which the adapter remembers each column's highest change index (None: no grade yet)."""
-ITEM_PREFIX = "blackboard-column:"
 PAGE_SIZE = "200"
 
 
@@ -145,32 +142,14 @@ class Blackboard(LMS):
         learn = answer.get("learn", {}) if isinstance(answer, dict) else {}
         version = f"{learn.get('major', '?')}.{learn.get('minor', '?')}"
         said = f"{self.course.connection['url']} let us in; Learn {version}."
-        path = self._some_course()
-        if path is None:
+        course = some_course(self.rest, self.course.context_id)
+        if course is None:
             return f"{said} What it may read is proved with its first course."
-        missing = [each for each in NEEDED if not self._may(each.path.format(course=path))]
+        missing = missing_rights(self.rest, course)
         lacks = [each for each in missing if not each.is_optional]
         if lacks:
             raise NoRight(f"{said} But: " + " ".join(each.sentence for each in lacks))
         return " ".join((said, *(each.sentence for each in missing)))
-
-    def _some_course(self) -> str | None:
-        """This course, or any that the application sees."""
-        if self.course.context_id:
-            return f"uuid:{quote(self.course.context_id, safe='')}"
-        with suppress(NoRight, Gone):
-            answer = self.rest.json(f"{API}/v3/courses", {"limit": "1", "fields": "id"})
-            return next((quote(id_of(row), safe="") for row in rows(answer, "results")), None)
-        return None
-
-    def _may(self, path: str) -> bool:
-        try:
-            self.rest.json(f"{API}/{path}", {"limit": "1"})
-        except NoRight:
-            return False
-        except Gone:  # an older Learn has no such list: nothing that a right would change
-            return True
-        return True
 
     def _read(self, wanted: Sequence[Gradable], learners: Learners) -> Iterator[Reading]:
         """One learner is waiting: what is reserved for them may be used."""
@@ -202,20 +181,10 @@ class Blackboard(LMS):
         """All columns, the overall grade and content review."""
         own = self.own_columns()
         for row in self._pages(f"{self._path('v2')}/gradebook/columns"):
-            name = str(row.get("displayName") or row.get("name") or "Untitled column")
-            is_total = bool(row.get("externalGrade"))
-            key = f"{ITEM_PREFIX}{id_of(row)}"
-            if not _is_calculated(row):
-                self._indexed.add(key)
-            yield Gradable(
-                Kind.COURSE_GRADE if is_total else Kind.ITEM,
-                COURSE_GRADE_KEY if is_total else key,
-                name,
-                _possible(row.get("score")),
-                GRADES,
-                is_own=name in own and not is_total,
-                is_hidden=_is_hidden(row),
-            )
+            column = column_of(row, own)
+            if not is_calculated(row):
+                self._indexed.add(column.key)
+            yield column
         label = "All reviewable content reviewed"
         yield Gradable(Kind.COMPLETION, COURSE_COMPLETION, label, None, REVIEWED)
 
@@ -422,20 +391,3 @@ def _grant(http: Http, values: Mapping[str, str]) -> Mapping[str, Any]:
         form,
         basic=(values.get("application_key", ""), values.get("application_secret", "")),
     )
-
-
-def _is_hidden(column: Mapping[str, Any]) -> bool:
-    """Whether students don't see the column at all."""
-    availability = column.get("availability")
-    return isinstance(availability, dict) and availability.get("available") == "No"
-
-
-def _is_calculated(column: Mapping[str, Any]) -> bool:
-    """Totals and averages, and columns whose kind is not told."""
-    grading = column.get("grading")
-    kind = grading.get("type") if isinstance(grading, dict) else None
-    return kind not in {"Attempt", "Manual"}
-
-
-def _possible(score: object) -> Fraction | None:
-    return number(score.get("possible")) if isinstance(score, dict) else None

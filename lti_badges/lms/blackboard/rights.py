@@ -5,7 +5,13 @@ Source: Learn OpenAPI 3900.65, the entitlement that each route's description nam
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import quote
+
+from lti_badges.core.errors import Gone, NoRight
+from lti_badges.lms.blackboard.columns import API
+from lti_badges.lms.rest import Rest, id_of, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +55,28 @@ NEEDED = (
         is_optional=True,
     ),
 )
+
+
+def missing_rights(rest: Rest, course: str) -> list[Needed]:
+    """Those that a course refuses when asked for one row of each list. Raises PlatformError."""
+    return [each for each in NEEDED if not _may(rest, each.path.format(course=course))]
+
+
+def some_course(rest: Rest, context_id: str) -> str | None:
+    """How this course is named in addresses, or any that the application sees; None for none.
+    Raises PlatformError."""
+    if context_id:
+        return f"uuid:{quote(context_id, safe='')}"
+    with suppress(NoRight, Gone):
+        answer = rest.json(f"{API}/v3/courses", {"limit": "1", "fields": "id"})
+        return next((quote(id_of(row), safe="") for row in rows(answer, "results")), None)
+    return None
+
+
+def _may(rest: Rest, path: str) -> bool:
+    with suppress(Gone):  # an older Learn has no such list: nothing that a right would change
+        try:
+            rest.json(f"{API}/{path}", {"limit": "1"})
+        except NoRight:
+            return False
+    return True
