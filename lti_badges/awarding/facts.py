@@ -22,6 +22,7 @@ from lti_badges.store import (
     MemberResult,
     batches,
 )
+from lti_badges.store.courses import VALUES_READ
 from lti_badges.values.course import Completion, Kind, Result, ResultState
 
 BATCH = 200
@@ -53,6 +54,10 @@ def facts_of(session: Session, course: Course, members: Sequence[CourseMember]) 
         stored[row.member_id][row.line_item_id] = row
     held = badges_held(session, course, members)
     sources = {item.key: item.source for item in items}
+    readings = tuple(
+        (clock.parse_iso(began), clock.parse_iso(ended))
+        for began, ended in course.settings.get(VALUES_READ) or ()
+    )
     return {
         member.id: Facts(
             results=_results(member, items, stored[member.id]),
@@ -62,6 +67,7 @@ def facts_of(session: Session, course: Course, members: Sequence[CourseMember]) 
             sources=sources,
             labels=labels,
             gone=gone,
+            readings=readings,
         )
         for member in members
     }

@@ -36,7 +36,7 @@ from lti_badges.courses.snapshot import (
 from lti_badges.ledger.course_lock import locked_course
 from lti_badges.ledger.rules_in_force import wanted_gradables
 from lti_badges.store import COMPLETED, Course, CourseMember, LineItem, MemberResult, batches
-from lti_badges.store.courses import MEMORY, NO_ROSTER
+from lti_badges.store.courses import MEMORY, NO_ROSTER, VALUES_READ
 from lti_badges.store.leases import free, is_gone, new_claim
 from lti_badges.values.course import (
     Completion,
@@ -59,6 +59,7 @@ ODD_ROWS = "odd_rows"
 
 Progress = Callable[[str, int], None]
 T = TypeVar("T")
+KEPT_READINGS = 3
 
 
 class LeaseLost(Exception):
@@ -235,8 +236,8 @@ class CourseReading:
             for batch in _batches(odd.readings(readings)):
                 problem = self._store(batch) or problem
             if problem is None:
-                kept = {VALUES_AT: began, MEMORY: self.course.course.memory}
-                self._write(lambda _, course: _note(course, **kept))
+                memory = self.course.course.memory
+                self._write(lambda _, course: _note_values_read(course, began, memory))
             if everyone and problem is None:
                 self._write(lambda _, course: _note(course, **{COMPLETIONS_AT: _now()}))
         except PlatformError as error:
@@ -337,6 +338,16 @@ def _note_roster(course: Course, problem: PlatformError | None) -> None:
     course.roster_error = problem.message if problem else None
     if problem is None or isinstance(problem, (Unsupported, NoRight)):
         course.settings = {**course.settings, NO_ROSTER: problem is not None}
+
+
+def _note_values_read(course: Course, began: str, memory: object) -> None:
+    """Rounded outwards to whole seconds, so that no value of a reading lies outside it."""
+    ended = clock.iso(clock.now() + timedelta(seconds=1))
+    kept = list(course.settings.get(VALUES_READ) or ())[1 - KEPT_READINGS :]
+    _note(
+        course,
+        **{VALUES_AT: began, VALUES_READ: [*kept, [began, ended]], MEMORY: memory},
+    )
 
 
 def _note(course: Course, **values: object) -> None:

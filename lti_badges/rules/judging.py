@@ -125,15 +125,16 @@ def judge_membership(
         progress=Fraction(int(within)),
         source=source,
         read_at=membership.read_at,
-        **_done(membership),
+        **_done(membership, facts),
     )
 
 
-def _done(completion: Completion) -> dict[str, Any]:
+def _done(completion: Completion, facts: Facts) -> dict[str, Any]:
     """The LMS's own time of a completion, else the first reading that showed it."""
     if completion.completed_at is not None:
         return {"at": min(completion.completed_at, completion.read_at), "by": BY_COMPLETION}
-    return {"at": completion.changed_at or completion.read_at, "by": BY_READING}
+    seen_at = completion.changed_at or completion.read_at
+    return {"at": facts.first_seen(seen_at), "by": BY_READING}
 
 
 def _judge_points(
@@ -184,7 +185,7 @@ def judge_completion(
         progress=Fraction(int(done)),
         source=source,
         read_at=completion.read_at,
-        **_done(completion),
+        **_done(completion, facts),
     )
 
 

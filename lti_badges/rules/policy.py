@@ -35,7 +35,8 @@ class Policy:
     whichever ends first; for ever if neither is given.
 
     It is given from the day `not_before` on, `delay_days` after the rule was met, and only for what
-    was met by the end of the day `not_after` (UTC).
+    was met by the end of the day `not_after` (UTC). Where the LMS tells no time of its own, that is
+    what may have been met by then: the reading before the first that showed it began before.
 
     `counts_hidden` takes grades that learners can't see yet; a grade counts once it has stood for
     `settle_minutes`, for LMSes that recalculate. When it was achieved is the LMS's time that
@@ -62,9 +63,14 @@ class Policy:
             return opens
         return max(opens, datetime.combine(self.not_before, time.min, UTC))
 
+    @property
+    def last_moment(self) -> datetime | None:
+        """The end of the rule's last day."""
+        return None if self.not_after is None else _end_of(self.not_after)
+
     def is_too_late(self, met_since: datetime) -> bool:
         """Whether it was met only after the rule's last day."""
-        return self.not_after is not None and met_since > _end_of(self.not_after)
+        return self.last_moment is not None and met_since > self.last_moment
 
     def expires_at(self, achieved_at: datetime) -> datetime | None:
         """When a badge achieved then expires."""

@@ -177,6 +177,8 @@ class LineItem(Base):
 
 LEARNER, STAFF, OTHER = "learner", "staff", "other"
 """What a roster says of somebody."""
+VALUES_READ = "values_readings"
+"""The setting of a course that tells when its last readings of all values began and ended."""
 NO_ROSTER = "no_roster"
 MEMORY = "lms_memory"
 """What an LMS's adapter remembers of the course, in its settings."""

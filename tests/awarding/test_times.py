@@ -57,11 +57,38 @@ def test_a_grade_of_the_last_day_counts_though_it_is_read_after_midnight(
 def test_without_a_time_of_the_lms_the_first_reading_counts_and_is_said(campus: Campus) -> None:
     campus.rule()
     campus.grade(BEN, 50)
+    del quiz(campus).graded_at[BEN]
     began = clock.now()
     campus.sync()
     award = campus.award_of(BEN)
     assert award.achieved_by == "read"
     assert began <= award.achieved_at <= clock.now()
+
+
+def evening(campus: Campus, *, read_at: datetime) -> None:
+    """Read with low grades at 23:00 of the last day and at `read_at`; then, at 00:20, a grade of
+    which the LMS tells no time."""
+    with time_machine.travel(LAST_DAY + timedelta(hours=23), tick=True):
+        begin(campus)
+    with time_machine.travel(read_at, tick=True):
+        campus.sync()
+    with time_machine.travel(LAST_DAY + timedelta(days=1, minutes=20), tick=True):
+        campus.grade(BEN, 50)
+        del quiz(campus).graded_at[BEN]
+        campus.sync()
+
+
+def test_what_may_have_been_met_on_the_last_day_counts(campus: Campus) -> None:
+    evening(campus, read_at=LAST_DAY + timedelta(hours=23, minutes=30))
+    assert campus.winners() == {BEN}
+    award = campus.award_of(BEN)
+    last_second = timedelta(hours=23, minutes=59, seconds=59)
+    assert (award.achieved_at, award.achieved_by) == (LAST_DAY + last_second, "read")
+
+
+def test_what_a_reading_after_the_last_day_did_not_show_came_too_late(campus: Campus) -> None:
+    evening(campus, read_at=LAST_DAY + timedelta(days=1, minutes=10))
+    assert campus.winners() == set()
 
 
 def test_the_rule_says_which_time_counts(campus: Campus, night: None) -> None:
