@@ -72,9 +72,11 @@ class NotAllowed(LtiBadgesError):
 
 
 class LaunchError(LtiBadgesError):
-    """A login, launch or registration that is refused, with the HTTP status to answer."""
+    """A login, launch or registration that is refused, with the HTTP status to answer;
+    `return_url` is the LMS's own address to go back to, once it is proved to be its own."""
 
     code = "launch_refused"
+    return_url: str | None = None
 
     def __init__(self, message: str, *, code: str, status: int = 400) -> None:
         super().__init__(message, code=code)

@@ -16,6 +16,9 @@ from lti_badges.store.signing_keys import SigningKeys
 
 LIFE_S = 300
 BACKDATED_S = 5
+SIZE = {"width": 800, "height": 900}
+"""Of the page that a link opens, in pixels."""
+THUMBNAIL = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,10 @@ class Chosen:
     tag: str | None = None
     available: Mapping[str, str] = field(default_factory=dict)
     """When the link is open: `startDateTime`, `endDateTime`, ISO 8601 with zone (§4.3.1)."""
+    submission: Mapping[str, str] = field(default_factory=dict)
+    """When work for it is taken, in the same form."""
+    own_window: bool = False
+    """Whether it opens outside the course's page, where the platform can do both."""
 
 
 def answer(
@@ -83,10 +90,16 @@ def _item(chosen: Chosen, settings: DeepLinkingSettings, target_link_uri: str) -
         tag=chosen.tag,
     )
     item["text"] = chosen.text
+    if chosen.icon_url:
+        item["thumbnail"] = {"url": chosen.icon_url, "width": THUMBNAIL, "height": THUMBNAIL}
     if chosen.available:
         item["available"] = dict(chosen.available)
-    if "iframe" in settings.document_targets:
-        item["iframe"] = {"width": 800, "height": 900}
-    elif "window" in settings.document_targets:
-        item["window"] = {"targetName": "_blank"}
+    if chosen.submission:
+        item["submission"] = dict(chosen.submission)
+    targets = settings.document_targets
+    # One of the two: told of a window, some platforms never use the frame.
+    if "window" in targets and (chosen.own_window or "iframe" not in targets):
+        item["window"] = {"targetName": "_blank", **SIZE}
+    elif "iframe" in targets:
+        item["iframe"] = SIZE
     return item

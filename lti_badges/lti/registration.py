@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,6 +38,7 @@ SCOPES = (ags.LINEITEM, ags.LINEITEM_READONLY, ags.RESULT_READONLY, ags.SCORE, n
 NOTICE_SCOPE = "https://purl.imsglobal.org/spec/lti/scope/noticehandlers"
 """For the Platform Notification Service; only platforms that have it know it."""
 CLAIMS = ("iss", "sub", "name", "given_name", "family_name", "email", "locale")
+RESOURCE_LINK = "LtiResourceLinkRequest"
 MAX_BYTES = 300_000
 ADDRESSES = ("lms", "auth_login_url", "auth_token_url", "key_set_url", "auth_audience")
 """What makes a registration what it is: launches are believed, and tokens sent, by these."""
@@ -56,6 +57,12 @@ class Configuration:
     scopes: frozenset[str]
     audience: str | None = None
     account: str | None = None
+    variables: frozenset[str] = frozenset()
+    """The custom parameter variables that it fills in, without their `$`; empty when it names
+    none."""
+    placements: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)
+    """By message type, where it offers that message (empty: it names no places); no types at all
+    when it does not say which messages it knows. LTI-DR §3.5.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +138,22 @@ def read_configuration(
         scopes=frozenset(scopes) if isinstance(scopes, list) else frozenset(),
         audience=_audience(found.get("authorization_server")),
         account=account if isinstance(account, str) else None,
+        variables=frozenset(name.lstrip("$") for name in _names(platform.get("variables"))),
+        placements=_placements(platform.get("messages_supported")),
     )
+
+
+def _names(listed: Any) -> list[str]:
+    return [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
+
+
+def _placements(listed: Any) -> dict[str, frozenset[str]]:
+    messages = listed if isinstance(listed, list) else []
+    return {
+        each["type"]: frozenset(_names(each.get("placements")))
+        for each in messages
+        if isinstance(each, dict) and isinstance(each.get("type"), str)
+    }
 
 
 def check_owner(
@@ -175,8 +197,8 @@ def tool_registration(
     custom_parameters: Mapping[str, str],
     extras: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What the tool says of itself (LTI-DR §3.6): asks for offered scopes only, or for all of ours
-    where the platform does not name any."""
+    """What the tool says of itself (LTI-DR §3.6): asks for the scopes, variables, messages and
+    placements that the platform offers, or for all of ours where it does not name any."""
     offered = [scope for scope in (*SCOPES, NOTICE_SCOPE) if scope in configuration.scopes]
     return {
         "application_type": "web",
@@ -194,12 +216,45 @@ def tool_registration(
             "domain": urlsplit(base_url).netloc,
             "description": "Awards Open Badges for grades and completion.",
             "target_link_uri": f"{base_url}/lti/launch",
-            "custom_parameters": dict(custom_parameters),
+            "custom_parameters": _filled_in(custom_parameters, configuration),
             "claims": list(CLAIMS),
-            "messages": [dict(message) for message in messages],
+            "messages": _offered(messages, configuration),
             **extras,
         },
     }
+
+
+def _filled_in(parameters: Mapping[str, str], configuration: Configuration) -> dict[str, str]:
+    """Without the variables that the platform does not list: it would send them back as they are,
+    or refuse the registration. Templates of its own (`@X@…@X@`) are no variables of LTI."""
+    known = configuration.variables
+    return {
+        name: value
+        for name, value in parameters.items()
+        if not known or not value.startswith("$") or value.lstrip("$") in known
+    }
+
+
+def _offered(
+    messages: Sequence[Mapping[str, Any]], configuration: Configuration
+) -> list[dict[str, Any]]:
+    """The messages that the platform knows, in the places that it has; the ordinary launch is
+    always among them."""
+    found = []
+    for message in messages:
+        kind = message["type"]
+        if configuration.placements and kind not in {RESOURCE_LINK, *configuration.placements}:
+            continue
+        places = configuration.placements.get(kind) or frozenset()
+        wanted = message.get("placements", ())
+        if places and wanted:
+            kept = [each for each in wanted if each in places]
+            if not kept and kind != RESOURCE_LINK:
+                continue
+            found.append({**message, "placements": kept})
+        else:
+            found.append(dict(message))
+    return found
 
 
 def send_registration(

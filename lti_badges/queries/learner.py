@@ -65,10 +65,10 @@ class Earned:
 @dataclass(frozen=True, slots=True)
 class InProgress:
     """A badge still to be earned, by the rule's last judgement (None: not judged yet); `waits` says
-    why a met rule has not led to it."""
+    why a met rule has not led to it. `rule` is None when the badge was placed and has none yet."""
 
     achievement: AchievementRef
-    rule: str
+    rule: str | None
     judgement: Judgement | None
     judged_at: datetime | None
     waits: str | None = None
@@ -76,11 +76,13 @@ class InProgress:
 
 @dataclass(frozen=True, slots=True)
 class LearnerBadges:
-    """All of it. `focus` is the badge whose placed link was opened, first in its list."""
+    """All of it, the badge whose placed link was opened first in its list."""
 
     earned: tuple[Earned, ...]
     toward: tuple[InProgress, ...]
     asked: tuple[tuple[str, str, str, str], ...] = ()
+    opens_unearned: bool = False
+    """Whether the link of a badge was opened that is still to be earned: it comes first."""
 
     @property
     def is_moving(self) -> bool:
@@ -120,9 +122,14 @@ def learner_badges(
                     standing.waits if standing else None,
                 )
             )
+        listed = {one.achievement.id for one in earned} | {one.achievement.id for one in toward}
+        placed = session.get(Achievement, focus) if focus and focus not in listed else None
+        if placed is not None:
+            toward.append(InProgress(achievement_of(tool, placed), None, None, None))
     earned.sort(key=lambda each: (each.achievement.id != focus, each.state == State.REVOKED))
     toward.sort(key=lambda each: each.achievement.id != focus)
-    return LearnerBadges(tuple(earned), tuple(toward), questions)
+    first = bool(toward) and toward[0].achievement.id == focus
+    return LearnerBadges(tuple(earned), tuple(toward), questions, first)
 
 
 def _same_person(session: Session, member_id: str) -> list[str]:

@@ -49,7 +49,7 @@ def configuration() -> Response:
                     {"type": "LtiResourceLinkRequest"},
                     {"type": "LtiDeepLinkingRequest"},
                 ],
-                "variables": ["User.id", "Context.id"],
+                "variables": ["User.id", "Context.id", "Context.id.history", "ResourceLink.id"],
                 **here.vendor.platform(here),
             },
             **here.vendor.openid(here),

@@ -147,7 +147,7 @@ def _headers(response: Response) -> Response:
 def _known(error: LtiBadgesError) -> AnyResponse:
     status = error.status if 400 <= error.status < 500 else 422
     log.warning("refused", path=request.path, code=error.code, status=status)
-    return _error(status, error.message, getattr(error, "return_url", None))
+    return _error(status, error.message, getattr(error, "return_url", None), error.code)
 
 
 def _http(error: HTTPException) -> AnyResponse:
@@ -176,7 +176,7 @@ def _unforeseen(error: Exception) -> AnyResponse:
     )
 
 
-def _error(status: int, message: str, return_url: str | None = None) -> AnyResponse:
+def _error(status: int, message: str, return_url: str | None = None, code: str = "") -> AnyResponse:
     if request.headers.get("HX-Request"):
         return Response(render_template("_alert.html", message=message), status)
     best = request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html")
@@ -184,7 +184,8 @@ def _error(status: int, message: str, return_url: str | None = None) -> AnyRespo
         response = jsonify({"error": message})
         response.status_code = status
         return response
-    # LTI 1.3 core: the platform shows what `lti_errormsg` says.
-    back = with_query(return_url, lti_errormsg=message) if return_url else None
+    # LTI 1.3 core: the platform shows what `lti_errormsg` says, and logs the other.
+    told = {"lti_errormsg": message, "lti_errorlog": f"Badges: refused ({code or status})"}
+    back = with_query(return_url, **told) if return_url else None
     page = render_template("error.html", message=message, status=status, back=back)
     return Response(page, status)

@@ -40,6 +40,7 @@ def tool_context(
             if request.param == "postgres"
             else new_sqlite(tmp_path_factory.mktemp("tool"), "tool.db"),
             keys_dir=keys_folder,
+            limits=0,  # one client plays hundreds here
         )
         context = ToolContext.build(settings)
         stack.callback(context.close)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from flask import Response
 
@@ -60,6 +62,21 @@ def test_a_key_set_that_can_not_be_used_refuses_the_launch(
         with pytest.raises(LaunchError) as refused:
             sets.key(f"{platform.base}/jwks", "key-1")
         assert 400 <= refused.value.status < 500
+    finally:
+        platform.key_set_answer = None
+
+
+def test_a_set_of_nearly_a_megabyte_is_read(platform: TestPlatform) -> None:
+    key = platform.key_set()["keys"][0]
+    stuffed = [{"kty": "RSA", "kid": f"other-{n}", "x5c": ["x" * 1000]} for n in range(900)]
+    body = json.dumps({"keys": [*stuffed, key]})
+    assert 900_000 < len(body) < 1_048_576
+    platform.key_set_answer = Response(body, 200)
+    try:
+        assert KeySets(Http(allow_loopback=True)).key(f"{platform.base}/jwks", key["kid"])
+        platform.key_set_answer = Response(body + " " * 200_000, 200)
+        with pytest.raises(LaunchError):
+            KeySets(Http(allow_loopback=True)).key(f"{platform.base}/jwks", key["kid"])
     finally:
         platform.key_set_answer = None
 

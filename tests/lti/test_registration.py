@@ -133,6 +133,34 @@ def test_the_registration_says_what_platforms_want(
     assert types == {"LtiResourceLinkRequest", "LtiDeepLinkingRequest"}
 
 
+def test_only_what_the_platform_lists_is_asked_for(
+    tool: str, tool_context: ToolContext, config: dict[str, Any]
+) -> None:
+    offers = config["configuration"][PLATFORM_CONFIGURATION]
+    offers["product_family_code"] = "canvas"
+    register(tool, tool_context, config)
+    asked = config["body"][TOOL_CONFIGURATION]
+    assert "$Canvas.masqueradingUser.id" in asked["custom_parameters"].values()
+    offers["variables"] = ["Canvas.user.id", "$Context.id.history"]
+    offers["messages_supported"] = [
+        {"type": "LtiResourceLinkRequest", "placements": ["course_navigation"]},
+        {"type": "LtiDeepLinkingRequest", "placements": ["editor_button", "link_selection"]},
+    ]
+    register(tool, tool_context, config)
+    asked = config["body"][TOOL_CONFIGURATION]
+    assert set(asked["custom_parameters"].values()) == {"$Canvas.user.id", "$Context.id.history"}
+    assert [set(message["placements"]) for message in asked["messages"]] == [
+        {"course_navigation"},
+        {"editor_button", "link_selection"},
+    ]
+    offers["messages_supported"] = [{"type": "LtiResourceLinkRequest"}, "odd", {"type": 5}]
+    offers["variables"] = "odd"
+    register(tool, tool_context, config)
+    asked = config["body"][TOOL_CONFIGURATION]
+    assert [message["type"] for message in asked["messages"]] == ["LtiResourceLinkRequest"]
+    assert len(asked["custom_parameters"]) > 2
+
+
 def test_registering_again_changes_nothing_until_an_admin_confirms_it(
     tool: str, tool_context: ToolContext, config: dict[str, Any]
 ) -> None:

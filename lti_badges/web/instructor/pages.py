@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from flask import Response, g, render_template
-from sqlalchemy import select
+from flask import Response, render_template
 
 from lti_badges.awarding.item_changes import item_changes_of
 from lti_badges.awarding.rulebook import (
     rules_of,
 )
-from lti_badges.courses.launch_intake import LaunchedMember
 from lti_badges.pipeline import sync_course
 from lti_badges.queries.review import flagged
 from lti_badges.queries.sources import course_sources
-from lti_badges.store import CourseMember
-from lti_badges.web.access import Access
 from lti_badges.web.instructor.blueprint import (
     current_course,
     instructor,
 )
-from lti_badges.web.instructor.learners import learner_panel
 from lti_badges.web.polling import polled, unless_seen
 from lti_badges.web.services import services
-
-
-def page(access: Access, arrival: LaunchedMember, for_user: str | None = None) -> str:
-    """The whole page, as a launch opens it."""
-    member_id = _member(access.course_id, for_user) if for_user else None
-    g.access = access
-    main = learner_panel(member_id) if member_id else badges_page()
-    return render_template(
-        "instructor/page.html",
-        arrival=arrival,
-        token=services().access.make(access),
-        main=main,
-        focus=member_id,
-    )
 
 
 @instructor.get("/badges")
@@ -88,12 +69,3 @@ def sync() -> str:
         f"The course was read: {report.members} members, {report.readings} results, "
         f"{report.changed} of them changed."
     )
-
-
-def _member(course_id: str, sub: str) -> str | None:
-    with services().tool.sessions() as session:
-        return session.scalar(
-            select(CourseMember.id).where(
-                CourseMember.course_id == course_id, CourseMember.sub == sub
-            )
-        )

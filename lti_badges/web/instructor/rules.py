@@ -75,6 +75,19 @@ def show_rule(rule_id: str) -> str:
     return _form(fields_of(view.achievement.id, view.criterion, view.policy), rule_id)
 
 
+def rule_of_badge(achievement_id: str) -> str | None:
+    """The badge's rule in its form, or the form of a new rule with the badge chosen. None when this
+    course can't award the badge (archived, or of another backend than the course's)."""
+    tool, course = services().tool, current_course()
+    rule = next((r for r in rules_of(tool, course) if r.achievement.id == achievement_id), None)
+    if rule is not None:
+        return _form(fields_of(achievement_id, rule.criterion, rule.policy), rule.id)
+    if all(each.id != achievement_id for each in achievements_for(tool, course)):
+        return None
+    item = only_graded(_options(tool, course))
+    return _form(RuleFields(achievement_id=achievement_id, nodes=(Node(1, value=item),)))
+
+
 @instructor.post("/rules/conditions")
 def edit_conditions() -> str:
     """The form's conditions after one was added, removed or moved."""

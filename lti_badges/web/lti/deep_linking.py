@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, Response, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
 
 from lti_badges.backends import AchievementDraft
 from lti_badges.catalogue.achievements import (
@@ -21,6 +22,7 @@ from lti_badges.courses.launch_intake import (
 from lti_badges.lti.ags import OWN_TAG
 from lti_badges.lti.claims import DeepLinkingSettings
 from lti_badges.lti.deep_linking import Chosen, answer
+from lti_badges.lti.launches import Accepted
 from lti_badges.store import Platform
 from lti_badges.values.badge import AchievementRef
 from lti_badges.values.course import Role
@@ -36,14 +38,36 @@ picker = Blueprint("picker", __name__, url_prefix="/picker", template_folder="te
 
 def page(access: Access, arrival: LaunchedMember) -> str:
     """The whole page, as a deep-linking launch opens it."""
-    if not access.course_id:
-        return render_template("launch/no_course.html", arrival=arrival)
     return render_template(
         "picker/page.html",
         arrival=arrival,
         token=services().access.make(access),
         main=_choice(access),
     )
+
+
+def refused(accepted: Accepted, message: str, code: str) -> AnyResponse:
+    """Nothing is placed: the person reads why, and goes back with an answer that says it to the
+    platform and its log, too (deep linking 2.0 §4.5)."""
+    settings, platform = accepted.launch.deep_linking, accepted.platform
+    assert settings is not None  # noqa: S101 - the parser made it for this message
+    tool = services().tool
+    token = answer(
+        tool.keys,
+        settings,
+        [],
+        issuer=platform.issuer,
+        client_id=platform.client_id,
+        deployment_id=accepted.launch.deployment_id,
+        target_link_uri=tool.settings.url("/lti/launch"),
+        error_message=message,
+        error_log=f"Refused: {code}",
+    )
+    allow_form_to(settings.return_url)
+    page = render_template(
+        "picker/refused.html", message=message, url=settings.return_url, jwt=token
+    )
+    return Response(page, 403)
 
 
 @picker.post("/achievements")
@@ -80,7 +104,8 @@ def place() -> str:
         client_id=platform.client_id,
         deployment_id=deployment_id,
         target_link_uri=tool.settings.url("/lti/launch"),
-        log=None if chosen else "No badge was chosen.",
+        message=None if chosen else "No badge was placed.",
+        log=f"Badges placed: {len(chosen)}" if chosen else "No badge was chosen.",
     )
     allow_form_to(settings.return_url)
     return render_template("picker/return.html", url=settings.return_url, jwt=token)
@@ -108,18 +133,21 @@ def _item(badge: AchievementRef) -> Chosen:
             ACHIEVEMENT_PARAMETER: badge.id,
             SIGNATURE_PARAMETER: signature(tool, tool.institution_id or "", badge.id),
         },
-        icon_url=services().tool.settings.url(f"/achievements/{badge.id}/image.png"),
+        icon_url=tool.settings.url(f"/achievements/{badge.id}/image.png"),
         score_maximum=COLUMN_MAXIMUM if request.form.get("column") == "on" else None,
+        own_window=request.form.get("own_window") == "on",
         resource_id=badge.id,
         tag=f"{OWN_TAG}:link",
-        available=_window(),
+        available=_dates("open"),
+        submission=_dates("submit"),
     )
 
 
-def _window() -> dict[str, str]:
-    """The dates between which the links are open, each optional. Raises InvalidInput."""
+def _dates(kind: str) -> dict[str, str]:
+    """The dates between which the links are open, or take part in grading, each optional. Raises
+    InvalidInput."""
     found = {}
-    for name, claim in (("open_from", "startDateTime"), ("open_until", "endDateTime")):
+    for name, claim in ((f"{kind}_from", "startDateTime"), (f"{kind}_until", "endDateTime")):
         text = request.form.get(name, "").strip()
         if not text:
             continue
@@ -128,7 +156,7 @@ def _window() -> dict[str, str]:
         except ValueError:
             raise InvalidInput("A date is written as 2026-05-03.", field=name) from None
     if len(found) == 2 and found["startDateTime"] >= found["endDateTime"]:
-        raise InvalidInput("The first date must be before the second.", field="open_until")
+        raise InvalidInput("The first date must be before the second.", field=f"{kind}_until")
     return found
 
 
@@ -140,6 +168,7 @@ def _choice(access: Access, chosen: set[str] | frozenset[str] = frozenset()) -> 
         chosen=chosen,
         several=settings.accept_multiple,
         columns=settings.accept_lineitem,
+        windows={"iframe", "window"} <= settings.document_targets,
     )
 
 

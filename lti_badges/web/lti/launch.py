@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from lti_badges.core.errors import LaunchError
 from lti_badges.core.links import web_origin
 from lti_badges.courses.launch_intake import LaunchedMember
+from lti_badges.lti.ags import with_query
 from lti_badges.lti.claims import Launch, MessageType
 from lti_badges.lti.launches import Accepted, accept_launch, open_window, prove_launch
 from lti_badges.lti.login import LIFE, Started, begin_login, hashed
@@ -20,7 +21,7 @@ from lti_badges.values.course import Role
 from lti_badges.web.access import Access
 from lti_badges.web.border import check_same_origin
 from lti_badges.web.framing import allow_frames, allow_initiator
-from lti_badges.web.instructor import pages as instructor
+from lti_badges.web.instructor import opening as instructor
 from lti_badges.web.learner import pages as learner
 from lti_badges.web.lti import deep_linking as picker
 from lti_badges.web.services import act_as, enter_institution, services
@@ -129,7 +130,11 @@ def _opened(accepted: Accepted, state: str) -> AnyResponse:
     log.info(
         "launch_accepted", platform=platform.id, message=came.message.value, role=came.role.value
     )
-    response = make_response(_view(accepted, came))
+    try:
+        response = make_response(_view(accepted, came))
+    except LaunchError as refusal:
+        refusal.return_url = came.return_url
+        raise
     response.headers["Cache-Control"] = "no-store"
     if state:
         for name in _cookie_names(state):
@@ -137,24 +142,22 @@ def _opened(accepted: Accepted, state: str) -> AnyResponse:
     return response
 
 
-def _view(accepted: Accepted, came: Launch) -> str:
+def _view(accepted: Accepted, came: Launch) -> str | AnyResponse:
     if came.message is MessageType.DEEP_LINKING:
-        if came.role is not Role.INSTRUCTOR:
-            raise LaunchError(
-                "Only instructors can place badges in a course.",
-                code="learner_deep_link",
-                status=403,
-            )
-        arrival = take_launch(services().tool, came, accepted.deployment_row_id)
-        access = _access(accepted, arrival, deep_link=_picker_settings(accepted))
-        return picker.page(access, arrival)
+        return _picked(accepted, came)
     if came.message is MessageType.END_ASSESSMENT:
         return render_template("launch/nothing_to_do.html")
     if came.message is MessageType.DATA_PRIVACY:
         return render_template("launch/privacy.html", person=came.for_user)
     arrival = take_launch(services().tool, came, accepted.deployment_row_id)
     access = _access(accepted, arrival)
-    g.return_url = came.return_url if came.document_target in {"window", "frame"} else None
+    if came.return_url and came.document_target in {"window", "frame"}:
+        # LTI 1.3 core, launch presentation: shown to the person, and kept by the platform.
+        g.return_url = with_query(
+            came.return_url,
+            lti_msg="You are back from the badges of this course.",
+            lti_log=f"Badges: the page of the role {arrival.role.value} was left normally.",
+        )
     if arrival.course_id is None:
         return render_template("launch/no_course.html", arrival=arrival)
     if arrival.role is Role.INSTRUCTOR:
@@ -164,6 +167,18 @@ def _view(accepted: Accepted, came: Launch) -> str:
     if arrival.role is Role.OBSERVER and access.observed:
         return learner.observer_page(access, arrival)
     return render_template("launch/observer.html", arrival=arrival)
+
+
+def _picked(accepted: Accepted, came: Launch) -> str | AnyResponse:
+    if came.role is not Role.INSTRUCTOR:
+        said = "Only instructors can place badges in a course."
+        return picker.refused(accepted, said, "learner_deep_link")
+    if came.context is None:
+        said = "Badges are placed in a course; open this from a course of your LMS."
+        return picker.refused(accepted, said, "no_course")
+    arrival = take_launch(services().tool, came, accepted.deployment_row_id)
+    access = _access(accepted, arrival, deep_link=_picker_settings(accepted))
+    return picker.page(access, arrival)
 
 
 def _access(
