@@ -646,7 +646,7 @@ def test_a_launch_in_a_window_offers_the_way_back(browser: Browser) -> None:
     inside = {"return_url": back, "document_target": "iframe"}
     assert "Back to your course" not in browser.launch(launch_presentation=inside).text
     alone = browser.launch(launch_presentation={**inside, "document_target": "window"})
-    assert 'href="https://lms.example/return?course=5&amp;sesskey=x"' in alone.text
+    assert 'href="https://lms.example/return?course=5&amp;sesskey=x&amp;lti_msg=You' in alone.text
     bad = {"return_url": "javascript:alert(1)", "document_target": "window"}
     assert "javascript:" not in browser.launch(launch_presentation=bad).text
 
