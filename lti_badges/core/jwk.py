@@ -17,7 +17,7 @@ from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 from lti_badges.core.errors import HttpError
 from lti_badges.core.http import Http
 
-MAX_BYTES = 200_000
+MAX_BYTES = 1_048_576
 
 
 def rsa_jwk(key: rsa.RSAPublicKey, kid: str | None = None) -> dict[str, str]:
