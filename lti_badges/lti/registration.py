@@ -21,6 +21,7 @@ from lti_badges.core.errors import HttpError, LaunchError
 from lti_badges.core.http import Http, Reply, host_of
 from lti_badges.lti import ags, nrps
 from lti_badges.lti.login import hashed
+from lti_badges.lti.offers import filled_in, names, offered, placements
 from lti_badges.settings import checked_url
 from lti_badges.store import (
     DEFAULT_INSTITUTION,
@@ -38,7 +39,6 @@ SCOPES = (ags.LINEITEM, ags.LINEITEM_READONLY, ags.RESULT_READONLY, ags.SCORE, n
 NOTICE_SCOPE = "https://purl.imsglobal.org/spec/lti/scope/noticehandlers"
 """For the Platform Notification Service; only platforms that have it know it."""
 CLAIMS = ("iss", "sub", "name", "given_name", "family_name", "email", "locale")
-RESOURCE_LINK = "LtiResourceLinkRequest"
 MAX_BYTES = 300_000
 ADDRESSES = ("lms", "auth_login_url", "auth_token_url", "key_set_url", "auth_audience")
 """What makes a registration what it is: launches are believed, and tokens sent, by these."""
@@ -138,22 +138,9 @@ def read_configuration(
         scopes=frozenset(scopes) if isinstance(scopes, list) else frozenset(),
         audience=_audience(found.get("authorization_server")),
         account=account if isinstance(account, str) else None,
-        variables=frozenset(name.lstrip("$") for name in _names(platform.get("variables"))),
-        placements=_placements(platform.get("messages_supported")),
+        variables=frozenset(name.lstrip("$") for name in names(platform.get("variables"))),
+        placements=placements(platform.get("messages_supported")),
     )
-
-
-def _names(listed: Any) -> list[str]:
-    return [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
-
-
-def _placements(listed: Any) -> dict[str, frozenset[str]]:
-    messages = listed if isinstance(listed, list) else []
-    return {
-        each["type"]: frozenset(_names(each.get("placements")))
-        for each in messages
-        if isinstance(each, dict) and isinstance(each.get("type"), str)
-    }
 
 
 def check_owner(
@@ -199,7 +186,7 @@ def tool_registration(
 ) -> dict[str, Any]:
     """What the tool says of itself (LTI-DR §3.6): asks for the scopes, variables, messages and
     placements that the platform offers, or for all of ours where it does not name any."""
-    offered = [scope for scope in (*SCOPES, NOTICE_SCOPE) if scope in configuration.scopes]
+    scopes = [scope for scope in (*SCOPES, NOTICE_SCOPE) if scope in configuration.scopes]
     return {
         "application_type": "web",
         "response_types": ["id_token"],
@@ -211,50 +198,17 @@ def tool_registration(
         "logo_uri": f"{base_url}/static/medal.svg",
         "jwks_uri": f"{base_url}/lti/jwks.json",
         "token_endpoint_auth_method": "private_key_jwt",
-        "scope": " ".join(offered or SCOPES),
+        "scope": " ".join(scopes or SCOPES),
         TOOL_CONFIGURATION: {
             "domain": urlsplit(base_url).netloc,
             "description": "Awards Open Badges for grades and completion.",
             "target_link_uri": f"{base_url}/lti/launch",
-            "custom_parameters": _filled_in(custom_parameters, configuration),
+            "custom_parameters": filled_in(custom_parameters, configuration.variables),
             "claims": list(CLAIMS),
-            "messages": _offered(messages, configuration),
+            "messages": offered(messages, configuration.placements),
             **extras,
         },
     }
-
-
-def _filled_in(parameters: Mapping[str, str], configuration: Configuration) -> dict[str, str]:
-    """Without the variables that the platform does not list: it would send them back as they are,
-    or refuse the registration. Templates of its own (`@X@…@X@`) are no variables of LTI."""
-    known = configuration.variables
-    return {
-        name: value
-        for name, value in parameters.items()
-        if not known or not value.startswith("$") or value.lstrip("$") in known
-    }
-
-
-def _offered(
-    messages: Sequence[Mapping[str, Any]], configuration: Configuration
-) -> list[dict[str, Any]]:
-    """The messages that the platform knows, in the places that it has; the ordinary launch is
-    always among them."""
-    found = []
-    for message in messages:
-        kind = message["type"]
-        if configuration.placements and kind not in {RESOURCE_LINK, *configuration.placements}:
-            continue
-        places = configuration.placements.get(kind) or frozenset()
-        wanted = message.get("placements", ())
-        if places and wanted:
-            kept = [each for each in wanted if each in places]
-            if not kept and kind != RESOURCE_LINK:
-                continue
-            found.append({**message, "placements": kept})
-        else:
-            found.append(dict(message))
-    return found
 
 
 def send_registration(
