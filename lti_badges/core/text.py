@@ -20,6 +20,8 @@ MAX_STATUS = 20
 MAX_CUSTOM = 1000
 MAX_LIST = 200
 MAX_DEPTH = 40
+NO_ID = "\0no id"
+"""Stands in a key for the id that an LMS left out; `identifier` refuses it."""
 MAX_DIGITS = 400
 """Digits of a number in JSON; longer ones are read as infinite, which no number parser takes."""
 
@@ -76,6 +78,8 @@ def identifier(value: object, limit: int = MAX_ID) -> str:
     character that no database keeps."""
     text = as_text(value)
     if not text.strip():
+        raise OddText("it has no id")
+    if text.endswith(NO_ID):
         raise OddText("it has no id")
     if len(text) > limit:
         raise OddText(f"its id has more than {limit} characters")

@@ -18,7 +18,7 @@ from lti_badges.core.errors import (
 from lti_badges.core.http import Http, Reply, host_of
 from lti_badges.core.links import same_origin
 from lti_badges.core.paging import addressed, linked
-from lti_badges.core.text import as_text
+from lti_badges.core.text import NO_ID, as_text
 from lti_badges.lms.base import CourseHandle
 from lti_badges.lms.calls import Quota
 from lti_badges.lms.oauth import TOKEN, is_fresh, parsed
@@ -149,6 +149,12 @@ def id_of(row: Mapping[str, Any], name: str = "id") -> str:
     if not found:
         raise PlatformDown("The LMS's answer can't be read: an id is missing.", code="unreadable")
     return found
+
+
+def key_of(prefix: str, row: Mapping[str, Any], name: str = "id") -> str:
+    """The key of something listed. A row without an id gets one that can't be stored: it is left
+    out and named to the instructor, and stops no other."""
+    return f"{prefix}{as_text(row.get(name)) or NO_ID}"
 
 
 def number(value: object) -> Fraction | None:

@@ -7,6 +7,16 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+PROXIED = "lti_badges.proxied"
+"""In the WSGI environment: whether a proxy says that it stands between, trusted or not."""
+_PROXY_HEADERS = (
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_FORWARDED_PROTO",
+    "HTTP_X_REAL_IP",
+    "HTTP_FORWARDED",
+    "HTTP_VIA",
+)
+
 
 class TrustedProxies:
     """WSGI middleware: the client's address, as the proxies named in the settings tell it."""
@@ -18,6 +28,7 @@ class TrustedProxies:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """From the last hop backwards, the first address that is no trusted proxy."""
         given = environ.pop("HTTP_X_FORWARDED_FOR", "")
+        environ[PROXIED] = bool(given or any(name in environ for name in _PROXY_HEADERS))
         for name in ("HOST", "PROTO", "PORT", "PREFIX"):
             environ.pop(f"HTTP_X_FORWARDED_{name}", None)
         if given and self._is_trusted(environ.get("REMOTE_ADDR", "")):

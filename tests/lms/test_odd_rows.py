@@ -9,11 +9,14 @@ import pytest
 from flask import request
 from sqlalchemy import select
 
+from lti_badges.courses.odd_rows import OddRows
+from lti_badges.lms.rest import key_of
 from lti_badges.lti import ags, nrps
 from lti_badges.queries.sources import course_sources
 from lti_badges.sandbox import services as sandbox_services
 from lti_badges.settings import Settings
 from lti_badges.store import CourseMember, LineItem, MemberResult, Platform
+from lti_badges.values.course import Gradable, Kind
 from tests.support.campus import TEACHER, Campus
 from tests.support.campus import campus as running_campus
 
@@ -138,3 +141,14 @@ def test_odd_results_do_not_stop_the_others_and_are_named(
     assert any("learner can't be told" in sentence for sentence in said), said
     with by_lti.context.sessions() as session:
         assert session.scalars(select(MemberResult)).all()
+
+
+def test_a_row_without_an_id_is_named_and_stops_no_other() -> None:
+    odd = OddRows()
+    listed = [
+        Gradable(Kind.GROUP, key_of("group:", row), row["name"], None, "api", is_rare=True)
+        for row in ({"name": "No id"}, {"id": None, "name": "Null id"}, {"id": 7, "name": "Good"})
+    ]
+    assert [each.key for each in odd.gradables(listed)] == ["group:7"]
+    assert [said for said in odd.sentences if "No id" in said and "it has no id" in said]
+    assert len(odd.sentences) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
@@ -50,6 +51,18 @@ def test_many_logins_of_one_client_are_stopped(sqlite_settings: Settings) -> Non
     context.close()
 
 
+def test_nobody_guesses_whose_a_credential_is(sqlite_settings: Settings) -> None:
+    asking, context = client(sqlite_settings)
+    url = f"/credentials/{uuid4()}"
+    statuses = [
+        asking.post(url, data={"email": f"{number}@example.org"}).status_code
+        for number in range(40)
+    ]
+    assert statuses[0] == 404
+    assert statuses[-1] == 429
+    context.close()
+
+
 def test_a_stranger_names_no_address_of_its_own(sqlite_settings: Settings) -> None:
     asking, context = client(sqlite_settings)
     seen = {
@@ -65,6 +78,9 @@ def test_figures_are_for_this_machine_or_for_their_token(sqlite_settings: Settin
     elsewhere = {"REMOTE_ADDR": "203.0.113.1"}
     assert asking.get("/metrics").status_code == 200
     assert asking.get("/metrics", environ_base=elsewhere).status_code == 403
+    for name in ("X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via"):
+        assert asking.get("/metrics", headers={name: "127.0.0.1"}).status_code == 403, name
+    assert asking.get("/metrics", headers={"Host": "badges.example.edu"}).status_code == 403
     context.close()
     asking, context = client(sqlite_settings, metrics_token="s3cret")
     assert asking.get("/metrics").status_code == 401

@@ -24,7 +24,7 @@ from lti_badges.lms.blackboard.roster import PARAMETERS, Roster, roster
 from lti_badges.lms.blackboard.values import result_of
 from lti_badges.lms.oauth import token_request
 from lti_badges.lms.reading import Learners, Reader, each, in_parts, keyed, of_kind, together
-from lti_badges.lms.rest import Rest, id_of, rows
+from lti_badges.lms.rest import Rest, id_of, key_of, rows
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.values.course import (
     COURSE_COMPLETION,
@@ -195,7 +195,7 @@ class Blackboard(LMS):
     def _groups(self) -> Iterator[Gradable]:
         for row in self._pages(f"{self._path('v2')}/groups"):
             label = f"Group “{row.get('name')}”"
-            key = f"{GROUP_PREFIX}{id_of(row)}"
+            key = key_of(GROUP_PREFIX, row)
             yield Gradable(Kind.GROUP, key, label, None, GROUPS, is_rare=True)
 
     def _children(self) -> Iterator[Gradable]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from lti_badges.lms.rest import id_of, number
+from lti_badges.lms.rest import key_of, number
 from lti_badges.values.course import COURSE_GRADE_KEY, Gradable, Kind
 
 API = "/learn/api/public"
@@ -24,7 +24,7 @@ def column_of(row: Mapping[str, Any], own: frozenset[str]) -> Gradable:
     is_total = bool(row.get("externalGrade"))
     return Gradable(
         Kind.COURSE_GRADE if is_total else Kind.ITEM,
-        COURSE_GRADE_KEY if is_total else f"{ITEM_PREFIX}{id_of(row)}",
+        COURSE_GRADE_KEY if is_total else key_of(ITEM_PREFIX, row),
         name,
         _possible(row.get("score")),
         GRADES,

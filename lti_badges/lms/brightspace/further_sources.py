@@ -14,8 +14,9 @@ from typing import Any
 
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone
+from lti_badges.core.text import as_text
 from lti_badges.lms.reading import in_parts
-from lti_badges.lms.rest import Rest, id_of, rows
+from lti_badges.lms.rest import Rest, key_of, rows
 from lti_badges.values.course import Completion, Gradable, Kind
 
 SECTION, GROUP, TOPIC = "brightspace-section:", "brightspace-group:", "brightspace-topic:"
@@ -81,13 +82,17 @@ class BrightspaceMore:
 
     def _sections(self) -> Iterator[Gradable]:
         for row in rows(self._rest.json(f"{self._lp}/sections/")):
-            yield _membership(f"{SECTION}{id_of(row, 'SectionId')}", f"Section “{row.get('Name')}”")
+            yield _membership(key_of(SECTION, row, "SectionId"), f"Section “{row.get('Name')}”")
 
     def _groups(self) -> Iterator[Gradable]:
         for category in rows(self._rest.json(f"{self._lp}/groupcategories/")):
-            place = id_of(category, "GroupCategoryId")
+            place = as_text(category.get("GroupCategoryId"))
+            if not place:
+                key = key_of(GROUP, category, "GroupCategoryId")
+                yield _membership(key, f"Groups of “{category.get('Name')}”")
+                continue
             for row in rows(self._rest.json(f"{self._lp}/groupcategories/{place}/groups/")):
-                key = f"{GROUP}{place}/{id_of(row, 'GroupId')}"
+                key = key_of(f"{GROUP}{place}/", row, "GroupId")
                 yield _membership(key, f"Group “{row.get('Name')}”")
 
     def _topics(self) -> Iterator[Gradable]:

@@ -16,7 +16,7 @@ from lti_badges.core import clock
 from lti_badges.core.errors import Gone
 from lti_badges.core.text import as_text
 from lti_badges.lms.brightspace.further_sources import next_objects
-from lti_badges.lms.rest import Rest, id_of, number, rows
+from lti_badges.lms.rest import Rest, id_of, key_of, number, rows
 from lti_badges.values.course import COURSE_GRADE_KEY, Gradable, Kind, Result, ResultState
 
 GRADES = "Brightspace grades"
@@ -39,7 +39,7 @@ class Gradebook:
             name = str(row.get("Name") or "Untitled grade item")
             yield Gradable(
                 Kind.ITEM,
-                f"{ITEM_PREFIX}{id_of(row, 'Id')}",
+                key_of(ITEM_PREFIX, row, "Id"),
                 name,
                 number(row.get("MaxPoints")),
                 GRADES,

@@ -49,7 +49,7 @@ from lti_badges.lms.reading import (
     only_changes,
     together,
 )
-from lti_badges.lms.rest import Rest, id_of, number, rows
+from lti_badges.lms.rest import Rest, key_of, number, rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
     CONCLUDED,
@@ -231,7 +231,7 @@ class Canvas(LMS):
             for item in rows(page):
                 if item.get("published") is False or item.get("grading_type") == "not_graded":
                     continue
-                key = f"{ITEM_PREFIX}{id_of(item)}"
+                key = key_of(ITEM_PREFIX, item)
                 if item.get("post_manually") is False:
                     self._posted_at_once.add(key)
                 yield Gradable(

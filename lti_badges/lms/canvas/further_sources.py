@@ -15,7 +15,7 @@ from lti_badges.core import clock
 from lti_badges.lms.canvas.gradebook import CURRENT, GRADES, PERIOD, assignment_groups
 from lti_badges.lms.canvas.values import moment
 from lti_badges.lms.reading import in_parts
-from lti_badges.lms.rest import Rest, id_of, number, rows
+from lti_badges.lms.rest import Rest, key_of, number, rows
 from lti_badges.values.course import Completion, Gradable, Kind
 
 SECTION, GROUP = "canvas-section:", "canvas-group:"
@@ -63,7 +63,7 @@ class CanvasMore:
         for page in self._rest.linked(f"{self._path}/modules", PAGE):
             for row in rows(page):
                 if row.get("published") is not False:
-                    key, label = f"{MODULE}{id_of(row)}", f"Module “{row.get('name')}”"
+                    key, label = key_of(MODULE, row), f"Module “{row.get('name')}”"
                     yield Gradable(Kind.ACTIVITY, key, label, None, PROGRESS, is_rare=True)
 
     def read(
@@ -88,12 +88,12 @@ class CanvasMore:
         found = [row for page in pages for row in rows(page)]
         if len(found) > 1:
             for row in found:
-                yield _membership(f"{SECTION}{id_of(row)}", f"Section “{row.get('name')}”")
+                yield _membership(key_of(SECTION, row), f"Section “{row.get('name')}”")
 
     def _groups(self) -> Iterator[Gradable]:
         for page in self._rest.linked(f"{self._path}/groups", PAGE):
             for row in rows(page):
-                yield _membership(f"{GROUP}{id_of(row)}", f"Group “{row.get('name')}”")
+                yield _membership(key_of(GROUP, row), f"Group “{row.get('name')}”")
 
     def _outcomes(self) -> Iterator[Gradable]:
         self._mastery = {}
@@ -115,7 +115,7 @@ class CanvasMore:
     def _periods(self) -> Iterator[Gradable]:
         for page in self._rest.linked(f"{self._path}/grading_periods", PAGE):
             for row in rows(page, "grading_periods"):
-                key, label = f"{PERIOD}{id_of(row)}", f"Course grade of “{row.get('title')}”"
+                key, label = key_of(PERIOD, row), f"Course grade of “{row.get('title')}”"
                 for ref, said in ((key, label), (f"{key}:{CURRENT}", f"{label} so far")):
                     yield Gradable(Kind.ITEM, ref, said, Fraction(100), GRADES, is_rare=True)
 

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, Unsupported
 from lti_badges.lms.canvas.values import mark_of, state_of, words
-from lti_badges.lms.rest import Rest, id_of, number, rows
+from lti_badges.lms.rest import Rest, id_of, key_of, number, rows
 from lti_badges.values.course import (
     COURSE_GRADE_KEY,
     Gradable,
@@ -143,7 +143,7 @@ def assignment_groups(rest: Rest, path: str) -> Iterator[Gradable]:
     found = [row for page in pages for row in rows(page)]
     for row in found if len(found) > 1 else ():
         label = f"Assignment group “{row.get('name')}”"
-        key = f"{ASSIGNMENT_GROUP}{id_of(row)}"
+        key = key_of(ASSIGNMENT_GROUP, row)
         yield Gradable(Kind.ITEM, key, label, None, GRADES, is_rare=True)
 
 

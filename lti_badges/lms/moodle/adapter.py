@@ -33,7 +33,7 @@ from lti_badges.lms.moodle.rights import (
 from lti_badges.lms.moodle.values import ITEM_PREFIX
 from lti_badges.lms.moodle.web_service import WebService, functions_of
 from lti_badges.lms.reading import Learners, Reader, each, in_parts, keyed, of_kind, together
-from lti_badges.lms.rest import id_of, rows
+from lti_badges.lms.rest import key_of, rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
     COURSE_COMPLETION,
@@ -307,7 +307,7 @@ class Moodle(LMS):
             for module in rows(section, "modules"):
                 if module.get("completion"):
                     name = unescape(str(module.get("name") or "Activity"))
-                    key = f"{ACTIVITY_PREFIX}{id_of(module)}"
+                    key = key_of(ACTIVITY_PREFIX, module)
                     yield Gradable(Kind.ACTIVITY, key, name, None, COMPLETION)
 
     def _activities_of(

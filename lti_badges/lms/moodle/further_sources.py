@@ -14,7 +14,7 @@ from typing import Any
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone
 from lti_badges.lms.reading import in_parts
-from lti_badges.lms.rest import id_of, rows
+from lti_badges.lms.rest import key_of, rows
 from lti_badges.values.course import Completion, Gradable, Kind
 
 GROUP, COMPETENCY, COHORT = "moodle-group:", "moodle-competency:", "moodle-cohort:"
@@ -66,12 +66,12 @@ class MoodleMore:
 
     def _groups(self) -> Iterator[Gradable]:
         for row in rows(self._call("core_group_get_course_groups")):
-            key, label = f"{GROUP}{id_of(row)}", f"Group “{unescape(str(row.get('name')))}”"
+            key, label = key_of(GROUP, row), f"Group “{unescape(str(row.get('name')))}”"
             yield Gradable(Kind.GROUP, key, label, None, MEMBERSHIP, is_rare=True)
 
     def _cohorts(self) -> Iterator[Gradable]:
         for row in rows(self._call("core_cohort_get_cohorts", None)):
-            key, label = f"{COHORT}{id_of(row)}", f"Cohort “{unescape(str(row.get('name')))}”"
+            key, label = key_of(COHORT, row), f"Cohort “{unescape(str(row.get('name')))}”"
             yield Gradable(Kind.GROUP, key, label, None, COHORTS, is_rare=True)
 
     def _competencies(self) -> Iterator[Gradable]:

@@ -21,7 +21,7 @@ from lti_badges.lms.moodle.rights import GRADES, ITEMS
 from lti_badges.lms.moodle.values import ITEM_PREFIX, is_worded, item_key, maximum_of, result_of
 from lti_badges.lms.moodle.web_service import WebService
 from lti_badges.lms.reading import Learners
-from lti_badges.lms.rest import id_of, rows
+from lti_badges.lms.rest import key_of, rows
 from lti_badges.values.course import COURSE_GRADE_KEY, Gradable, Kind, Result
 
 SOURCE = "Moodle gradebook"
@@ -137,7 +137,7 @@ class Gradebook:
         except NoRight:
             return None
         return {
-            f"{ITEM_PREFIX}{id_of(row)}": str(row.get("itemname") or "")
+            key_of(ITEM_PREFIX, row): str(row.get("itemname") or "")
             for row in rows(answer, "gradeItems")
         }
 

@@ -13,9 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lti_badges.core import clock
 from lti_badges.core.errors import LaunchError, NotAllowed, SettingsError
-from lti_badges.core.links import is_loopback_host
+from lti_badges.core.links import is_loopback, is_loopback_host
 from lti_badges.ledger.backend_pauses import DUE_STATES
 from lti_badges.store import Award, BackendRow, Course, State, is_current
+from lti_badges.web.proxies import PROXIED
 from lti_badges.web.services import services
 
 health = Blueprint("health", __name__, template_folder="templates")
@@ -111,7 +112,9 @@ def security() -> Response:
 def _check_metrics_token() -> None:
     expected = services().installation.settings.metrics_token.get_secret_value()
     if not expected:
-        if is_loopback_host(request.remote_addr or ""):
+        # A proxy on this machine comes from loopback, too: whom it speaks for is not known.
+        proxied = request.environ.get(PROXIED) or not is_loopback(request.host_url)
+        if is_loopback_host(request.remote_addr or "") and not proxied:
             return
         raise NotAllowed("Set LTI_BADGES_METRICS_TOKEN to read the figures from elsewhere.")
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
