@@ -59,10 +59,13 @@ def sync_course(
     course_id: str,
     progress: Progress | None = None,
     also: frozenset[tuple[str, str]] = frozenset(),
+    *,
+    only_due: bool = False,
 ) -> SyncReport:
     """Read a course and judge what changed; delivery is queued. `also` names gradables (kind, key)
-    to be read though no rule uses them yet. Raises NotFound."""
-    reading = CourseReading.start(tool, course_id, progress, also)
+    to be read though no rule uses them yet; `only_due` skips it unless its time has come. Raises
+    NotFound."""
+    reading = CourseReading.start(tool, course_id, progress, also, only_due=only_due)
     if reading is None:
         return SyncReport(course_id, skipped=True)
     awards: list[str] = []

@@ -130,10 +130,13 @@ class CourseReading:
         course_id: str,
         progress: Progress | None = None,
         also: frozenset[tuple[str, str]] = frozenset(),
+        *,
+        only_due: bool = False,
     ) -> CourseReading | None:
-        """Take the course; None when another worker reads it. `also` names gradables (kind, key)
-        to be read though no rule uses them yet. Raises NotFound."""
-        token = _take(tool, course_id)
+        """Take the course; None when another worker reads it, or, with `only_due`, has just read
+        it. `also` names gradables (kind, key) to be read though no rule uses them yet. Raises
+        NotFound."""
+        token = _take(tool, course_id, only_due=only_due)
         if token is None:
             return None
         course = lms_of(tool, course_id)
@@ -358,7 +361,7 @@ def _now() -> str:
     return clock.iso(clock.now())
 
 
-def _take(tool: ToolContext, course_id: str) -> str | None:
+def _take(tool: ToolContext, course_id: str, *, only_due: bool) -> str | None:
     token, now, gone = new_claim(), clock.now(), tool.heartbeat.gone()
     with tool.sessions.begin() as session:
         holder = session.scalar(select(Course.sync_token).where(Course.id == course_id))
@@ -366,6 +369,7 @@ def _take(tool: ToolContext, course_id: str) -> str | None:
             update(Course)
             .where(
                 Course.id == course_id,
+                *([Course.next_sync_at <= now] if only_due else []),
                 free(Course.sync_lease_until)
                 | ((Course.sync_token == holder) if is_gone(holder, gone) else false()),
             )

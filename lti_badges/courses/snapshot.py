@@ -234,7 +234,12 @@ def store_readings(
     (staff, leavers) are passed over."""
     items = {
         (row.kind, row.key): row
-        for row in session.scalars(select(LineItem).where(LineItem.course_id == course.id))
+        for row in session.scalars(
+            select(LineItem).where(
+                LineItem.course_id == course.id,
+                LineItem.key.in_({_item_key(reading)[1] for reading in readings}),
+            )
+        )
     }
     subs = {reading.sub for reading in readings}
     people = {
@@ -249,7 +254,8 @@ def store_readings(
         (row.line_item_id, row.member_id): row
         for row in session.scalars(
             select(MemberResult).where(
-                MemberResult.member_id.in_([person.id for person in people.values()])
+                MemberResult.member_id.in_([person.id for person in people.values()]),
+                MemberResult.line_item_id.in_([item.id for item in items.values()]),
             )
         )
     }

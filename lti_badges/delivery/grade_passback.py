@@ -144,6 +144,7 @@ def settle_column(tool: ToolContext, rule_id: str) -> bool:
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
     return and_(
+        Award.passed_back.in_([DUE, WITHDRAW]),  # what the partial index holds
         or_(
             and_(Award.passed_back == DUE, Award.state == State.ISSUED.value),
             Award.passed_back == WITHDRAW,

@@ -94,7 +94,7 @@ def tick(queue: Queue) -> None:
         return
     enqueue_due(tool)
     for course_id in due_courses(tool):
-        tool.enqueue("sync", course_id)
+        tool.enqueue("due", course_id)
     for award_id in due_for_pass_back(tool, limit=50):
         tool.enqueue("pass_back", award_id)
     for deployment_id in due_notice_orders(tool):

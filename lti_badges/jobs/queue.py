@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,7 @@ _ROWS = {
     "deliver": "award",
     "pass_back": "award",
     "sync": "course",
+    "due": "course",
     "column": "rule",
     "member": "member",
     "reconcile": "backend",
@@ -38,6 +40,10 @@ _ROWS = {
     "notices": "deployment",
 }
 """What each task's id is the id of, as the log names it."""
+ONCE = frozenset({"due"})
+"""Tasks of the schedule, of which one for each row waits at most: every process queues them."""
+FORGOTTEN_S = 60.0
+"""A task that was queued so long ago may be lost: another one is let through."""
 
 
 class Queue:
@@ -51,6 +57,7 @@ class Queue:
             for name, work in (
                 ("deliver", self._deliver),
                 ("sync", self._sync),
+                ("due", self._due),
                 ("pass_back", self._pass_back),
                 ("column", self._column),
                 ("member", self._member),
@@ -64,6 +71,8 @@ class Queue:
         """Tell the workers that a row is due. A queue that can't be reached costs only time: the
         tick finds the row."""
         try:
+            if task in ONCE and not self._mark(task, row_id):
+                return
             self._tasks[task](row_id)
         except (RedisError, HueyException, OSError):
             return
@@ -75,6 +84,22 @@ class Queue:
         except (RedisError, HueyException, OSError) as error:
             raise SettingsError(f"The queue can't be reached: {error}.") from error
 
+    def _mark(self, task: str, row_id: str) -> bool:
+        """Whether no such task waits already, for any process."""
+        key, now = f"waits:{task}:{row_id}", time.time()
+        storage = self.huey.storage
+        if storage.put_if_empty(key, str(now).encode()):
+            return True
+        since = storage.peek_data(key)
+        if isinstance(since, bytes) and now - float(since) < FORGOTTEN_S:
+            return False
+        storage.put_data(key, str(now).encode())
+        return True
+
+    def _unmark(self, task: str, row_id: str) -> None:
+        """Before the work: what happens during it may queue it again."""
+        self.huey.storage.delete_data(f"waits:{task}:{row_id}")
+
     def _deliver(self, award_id: str) -> None:
         deliver(self.tool, award_id)
 
@@ -83,6 +108,11 @@ class Queue:
             sync_course(bound_to_course(self.tool, course_id), course_id)
         except NotFound:
             return  # removed since
+
+    def _due(self, course_id: str) -> None:
+        self._unmark("due", course_id)
+        with suppress(NotFound):  # removed since
+            sync_course(bound_to_course(self.tool, course_id), course_id, only_due=True)
 
     def _reconcile(self, backend_id: str) -> None:
         reconcile(self.tool, backend_id)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     and_,
     false,
     or_,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -172,7 +173,21 @@ class Award(Base):
         Index(None, "state", "next_attempt_at"),
         Index(None, "course_id", "state"),
         Index(None, "backend_id", "achievement_id", "recipient_key"),
-        Index(None, "passed_back", "pass_back_at"),
+        Index("ix_awards_passed_back", "passed_back", "pass_back_at"),
+        # The schedule looks every two seconds for the few that are on their way, among millions.
+        Index(
+            "ix_awards_leased",
+            "lease_until",
+            postgresql_where=text("lease_until IS NOT NULL"),
+            sqlite_where=text("lease_until IS NOT NULL"),
+        ),
+        Index(
+            "ix_awards_to_pass_back",
+            "created_at",
+            "id",
+            postgresql_where=text("passed_back IN ('due', 'withdraw')"),
+            sqlite_where=text("passed_back IN ('due', 'withdraw')"),
+        ),
         CheckConstraint("number >= 1", name="number_from_one"),
     )
 
