@@ -13,7 +13,7 @@ FAST    ?= tests/rules tests/core tests/openbadges tests/lti tests/test_architec
 MUTANTS ?= 'lti_badges.rules*' 'lti_badges.lti.id_token*' 'lti_badges.openbadges.verify*'
 PORT   ?= 5000
 
-.PHONY: help setup demo test test-fast mutate lint format bench bench-quick run docs migration clean
+.PHONY: help setup demo test test-fast mutate lint format bench run docs migration clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -55,11 +55,8 @@ format: setup  ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup  ## launches, readings, issuing and pages beside floors and a peer, as ratios
+bench: setup  ## launches and issuing against their floors, as ratios
 	$(BIN)/python -m benchmarks
-
-bench-quick: setup  ## the same in under two minutes: fewer rounds, smaller classes
-	$(BIN)/python -m benchmarks --quick
 
 run: $(PLAIN)  ## serve with the settings of the environment
 	@$(BIN)/lti-badges serve

@@ -1,1 +1,1 @@
-"""Ratios against floors and peers, measured beside each other: `make bench`."""
+"""Ratios against floors, measured in one run: `make bench`."""

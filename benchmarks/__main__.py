@@ -1,96 +1,140 @@
-"""All figures of one run as one Markdown table: `make bench`, `make bench-quick`.
+"""Launches and issuing against the floor of what they can't do without, as ratios of one run.
 
-python -m benchmarks [--quick] [--only launches,instructor,readings,issuing]
+The floor of a launch: the same HTTP requests to an application that only checks the signature with
+a key in memory and stores nothing. The floor of issuing: canonical form and both signatures.
 """
 
 from __future__ import annotations
 
-import argparse
+import hashlib
 import logging
-import os
-import platform
-import sqlite3
+import statistics
 import sys
 import tempfile
 import time
-from importlib.metadata import version
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
+import httpx
+import jwt
 import structlog
+from flask import Flask, request
+from sqlalchemy import select
 
-from benchmarks import issuing_here
-from benchmarks.cpu import Figure
-from benchmarks.launches import instructor_launches, learner_launches
-from benchmarks.readings import read_class
-from tests.support.databases import postgres_answers
+from lti_badges.app import create_app
+from lti_badges.context import ToolContext
+from lti_badges.core import clock
+from lti_badges.delivery.deliver import deliver_due
+from lti_badges.jobs import open_queue
+from lti_badges.openbadges import proofs
+from lti_badges.openbadges.canonical import canonical
+from lti_badges.settings import Settings
+from lti_badges.store import IssuedCredential
+from tests.support.campus import campus
+from tests.support.platform import Browser, TestPlatform, rsa_key
+from tests.support.serving import free_port, served
 
-PARTS = ("launches", "instructor", "readings", "issuing")
-Row = tuple[str, Figure, Figure | None, str]
+ROUNDS = 150
+AWARDS = 200
 
 
 def main() -> None:
-    """Print the table."""
+    """Print one line each."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller classes")
-    parser.add_argument("--only", default=",".join(PARTS))
-    given = parser.parse_args()
-    began, parts = time.monotonic(), given.only.split(",")
-    print(_machine(), end="\n\n")
-    print("| what | CPU ms: median (least–most) | beside | CPU ms | ratio |")
-    print("|---|---|---|---|---|", flush=True)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if "launches" in parts:
-            _launches(folder, 3 if given.quick else 7)
-        if "instructor" in parts:
-            for learners in (50,) if given.quick else (50, 1000):
-                figure = instructor_launches(folder, learners, 3 if given.quick else 7)
-                _print(f"instructor launch, {learners} learners, SQLite", figure)
-        if "readings" in parts:
-            for learners in (1000,) if given.quick else (1000, 10_000):
-                _readings(folder, learners)
-        if "issuing" in parts:
-            for what, figure, floor, beside in issuing_here.figures(folder):
-                _print(what, figure, beside, floor)
-    print(f"\nMeasured in {time.monotonic() - began:.0f} s.")
+    with tempfile.TemporaryDirectory() as folder:
+        print(launches(Path(folder)))
+        print(issuing(Path(folder)))
 
 
-def _launches(folder: Path, rounds: int) -> None:
-    found = learner_launches(folder, rounds, 20)
-    floor, peer = found.pop("floor"), found.pop("pylti1p3")
-    _print("learner launch, pylti1p3 as its README", peer, "bare floor", floor)
-    for name, figure in found.items():
-        _print(f"learner launch, {name}", figure, "pylti1p3", peer)
-        _print(f"learner launch, {name}", figure, "bare floor", floor)
-
-
-def _readings(folder: Path, learners: int) -> None:
-    found = read_class(folder, learners, 3)
-    floor = found["parse and bulk insert"]
-    _print(f"first reading, {learners:,} learners", found["first"], "parse and bulk insert", floor)
-    parse = found["parse and hash"]
-    _print(f"unchanged reading, {learners:,}", found["unchanged"], "parse and hash", parse)
-
-
-def _print(what: str, figure: Figure, beside: str = "–", floor: Figure | None = None) -> None:
-    ratio = f"{figure.median / floor.median:.1f}" if floor and floor.median else "–"
-    print(f"| {what} | {figure} | {beside} | {floor or '–'} | {ratio} |", flush=True)
-
-
-def _machine() -> str:
-    model = "unknown processor"
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
-    tools = ", ".join(f"{name} {version(name)}" for name in ("lti-badges", "pylti1p3", "flask"))
-    database = "PostgreSQL beside it" if postgres_answers() else "no PostgreSQL"
+def launches(folder: Path) -> str:
+    """Full OIDC launches over HTTP against requests that only check a signature."""
+    settings = Settings(
+        base_url=f"http://127.0.0.1:{free_port()}",
+        database_url=f"sqlite:///{folder}/launches.db",
+        keys_dir=folder / "keys",
+    )
+    context = ToolContext.build(settings)
+    with TestPlatform().running() as platform:
+        app = create_app(queue=open_queue(context))
+        platform.register(context.sessions)
+        with served(app, int(settings.base_url.rpartition(":")[2])) as base:
+            browser = Browser(base, platform)
+            ours = _median(lambda: browser.launch(roles=[""]).raise_for_status())
+        with served(_floor_app()) as base:
+            client, token = httpx.Client(), platform.signed(platform.claims(base, "n"))
+            floor = _median(
+                lambda: (
+                    client.get(f"{base}/login").raise_for_status(),
+                    client.post(f"{base}/launch", data={"id_token": token}).raise_for_status(),
+                )
+            )
     return (
-        f"{model}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; "
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {database}; {tools}."
+        f"launch: {1 / ours:.0f}/s with all checks, state in SQLite; floor {1 / floor:.0f}/s; "
+        f"ratio {ours / floor:.2f} (one thread, one browser)"
     )
 
 
+def issuing(folder: Path) -> str:
+    """Delivering awards to the built-in issuer against canonicalising and signing alone."""
+    settings = Settings(
+        base_url=f"http://127.0.0.1:{free_port()}",
+        database_url=f"sqlite:///{folder}/issuing.db",
+        keys_dir=folder / "keys",
+    )
+    with campus(settings) as both:
+        for percent in range(1, 1 + AWARDS // 25):
+            both.rule(both.quiz_at_least(percent), both.badge(f"Badge {percent}"))
+        both.sync()
+        began = time.perf_counter()
+        count = deliver_due(both.context)
+        ours = (time.perf_counter() - began) / count
+        with both.context.sessions() as session:
+            document = session.scalars(select(IssuedCredential)).first()
+        assert document is not None
+        keys = both.context.keys
+        moment = clock.now()
+
+        def sign() -> None:
+            nonlocal moment
+            moment += timedelta(seconds=1)
+            unsigned = {k: v for k, v in document.document.items() if k != "proof"}
+            hashlib.sha256(canonical(unsigned)).digest()
+            proofs.sign_jwt(unsigned, keys.issuer_rsa(), "kid")
+            keys.issuer_ed25519().sign(b"x" * 64)
+
+        floor = _median(sign)
+    return (
+        f"issue: {1 / ours:.0f}/s claimed, signed, stored, audited; floor {1 / floor:.0f}/s; "
+        f"ratio {ours / floor:.2f} (one thread, {count} awards)"
+    )
+
+
+def _floor_app() -> Flask:
+    app, public = Flask("floor"), rsa_key("first").public_key()
+
+    @app.get("/login")
+    def login() -> str:
+        return "ok"
+
+    @app.post("/launch")
+    def launch() -> str:
+        jwt.decode(request.form["id_token"], public, algorithms=["RS256"], audience="client-1")
+        return "ok"
+
+    return app
+
+
+def _median(work: Callable[[], object]) -> float:
+    """Seconds, the median of many."""
+    times = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+    main()

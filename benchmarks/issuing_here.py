@@ -1,19 +1,25 @@
-"""The built-in issuer and its public pages, beside their floors, on SQLite.
+"""The built-in issuer and its public pages, as CPU time of one process, beside their floors.
 
-The floor of issuing: canonicalise once, two signatures, one commit, for one award. Pictures and
-pages through the WSGI application, beside a bare page of it.
+Sides alternate in one run; medians. The floor of issuing: canonicalise once, two signatures, one
+commit, for one award. Pictures and pages through the WSGI application, beside a bare page of it.
+
+    python -m benchmarks.issuing_here
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import select, text
+import structlog
+from sqlalchemy import text
 from sqlalchemy.engine import Engine
 
-from benchmarks.cpu import Figure, of_thread
 from lti_badges.app import create_app
 from lti_badges.core import clock
 from lti_badges.delivery.deliver import deliver_due
@@ -24,51 +30,51 @@ from lti_badges.store import IssuedCredential
 from tests.support.campus import Campus, campus
 from tests.support.serving import free_port
 
-ROUNDS = 40
-BADGES = 8
-BATCHES = 3
+ROUNDS = 60
+BADGES = 12
 
 
-def figures(folder: Path) -> Iterator[tuple[str, Figure, Figure, str]]:
-    """What, its figure, its floor's, and the floor's name."""
-    settings = Settings(
-        base_url=f"http://127.0.0.1:{free_port()}",
-        database_url=f"sqlite:///{folder}/issuing.db",
-        keys_dir=folder / "issuing-keys",
+def main() -> None:
+    """Print one line each."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(
+            base_url=f"http://127.0.0.1:{free_port()}",
+            database_url=f"sqlite:///{folder}/issuing.db",
+            keys_dir=Path(folder) / "keys",
+        )
+        with campus(settings) as both:
+            issue(both)
+            pages(both)
+
+
+def issue(both: Campus) -> None:
+    """Awards claimed, signed, stored, settled and audited, and the floor of the same run."""
+    for percent in range(1, 1 + BADGES):
+        both.rule(both.quiz_at_least(percent), both.badge(f"Badge {percent}"))
+    both.sync()
+    began = time.process_time()
+    count = deliver_due(both.context)
+    ours = (time.process_time() - began) / count
+    with both.context.sessions() as session:
+        document = session.query(IssuedCredential).first().document
+    floor = _median(lambda: _floor(both, document))
+    print(
+        f"issue: {ours * 1000:.2f} ms CPU an award ({count}); floor {floor * 1000:.2f}; "
+        f"ratio {ours / floor:.2f}"
     )
-    with campus(settings) as both:
-        yield issue(both)
-        yield from pages(both)
 
 
-def issue(both: Campus) -> tuple[str, Figure, Figure, str]:
-    """Awards claimed, signed, stored, settled and audited; each batch beside its floor."""
-    seconds, floor, count = [], [], 0
-    for batch in range(BATCHES):
-        for number in range(BADGES):
-            both.rule(both.quiz_at_least(1 + number), both.badge(f"Badge {batch}.{number}"))
-        both.sync()
-        before = count
-        done: list[int] = []
-        spent = of_thread(lambda done=done: done.append(deliver_due(both.context)))
-        count += done[0]
-        seconds.append(spent / (count - before))
-        with both.context.sessions() as session:
-            document = session.scalars(select(IssuedCredential.document)).first()
-        assert document is not None
-        floor += [of_thread(lambda d=document: _floor(both, d)) for _ in range(ROUNDS // BATCHES)]
-    name = f"issuing here, an award ({count})"
-    return name, Figure.of(seconds), Figure.of(floor), "canonical form, two signatures, a commit"
-
-
-def pages(both: Campus) -> Iterator[tuple[str, Figure, Figure, str]]:
+def pages(both: Campus) -> None:
     """Baked PNG and credential page, once they were made."""
     client = create_app(queue=both.queue).test_client()
     url = f"/credentials/{both.awards()[0].id}"
     html = {"Accept": "text/html"}
     bare = _median(lambda: client.get("/healthz"))
-    yield "baked PNG", _median(lambda: client.get(f"{url}.png")), bare, "a bare page"
-    yield "credential page", _median(lambda: client.get(url, headers=html)), bare, "a bare page"
+    png = _median(lambda: client.get(f"{url}.png"))
+    page = _median(lambda: client.get(url, headers=html))
+    for name, seconds in (("bare page", bare), ("baked PNG", png), ("credential page", page)):
+        print(f"{name}: {seconds * 1000:.2f} ms CPU; {(seconds - bare) * 1000:.2f} without Flask's")
 
 
 def _floor(both: Campus, document: dict[str, object]) -> None:
@@ -77,8 +83,9 @@ def _floor(both: Campus, document: dict[str, object]) -> None:
     unsigned = {name: value for name, value in document.items() if name != "proof"}
     canonical(unsigned)
     keys = both.context.keys
-    proofs.sign_jwt(unsigned, keys.issuer_rsa().private, "kid")
-    keys.issuer_ed25519().private.sign(b"x" * 64)
+    rsa, edwards = keys.issuer_rsa(), keys.issuer_ed25519()
+    proofs.sign_jwt(unsigned, getattr(rsa, "private", rsa), "kid")
+    getattr(edwards, "private", edwards).sign(b"x" * 64)
     _one_commit(both.context.database)
 
 
@@ -88,9 +95,18 @@ def _one_commit(engine: Engine) -> None:
         connection.execute(text("INSERT INTO floor VALUES (1)"))
 
 
-def _median(work: Callable[[], object]) -> Figure:
+def _median(work: Callable[[], object]) -> float:
+    """Seconds of CPU, the median of many."""
     work()
-    return Figure.of([of_thread(work) for _ in range(ROUNDS)])
+    times = []
+    for _ in range(ROUNDS):
+        began = time.process_time()
+        work()
+        times.append(time.process_time() - began)
+    return statistics.median(times)
 
 
 _moment = clock.now()
+
+if __name__ == "__main__":
+    main()

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import select
 
 from lti_badges.core import clock
 from lti_badges.courses.read import CourseReading
 from lti_badges.jobs.background import tick
 from lti_badges.pipeline import sync_course
-from lti_badges.settings import Settings
 from lti_badges.store import Course
 from tests.support.campus import Campus
-from tests.support.serving import until
-
-DUE = 30
 
 
 def clones(campus: Campus, count: int) -> None:
@@ -45,43 +37,10 @@ def clones(campus: Campus, count: int) -> None:
             )
 
 
-def readings(campus: Campus) -> int:
-    return sum(path.endswith("/memberships") for _, path, _ in campus.world.requests)
-
-
 def still_due(campus: Campus) -> int:
     with campus.context.sessions() as session:
         due = Course.next_sync_at <= clock.now()
         return len(session.scalars(select(Course.id).where(due)).all())
-
-
-@pytest.mark.slow
-def test_thirty_due_courses_and_two_processes_give_thirty_readings(
-    campus: Campus, settings: Settings
-) -> None:
-    clones(campus, DUE)
-    campus.world.requests.clear()
-    environment = os.environ | {
-        "LTI_BADGES_BASE_URL": settings.base_url,
-        "LTI_BADGES_DATABASE_URL": settings.database_url,
-        "LTI_BADGES_QUEUE_URL": settings.queue_url,
-        "LTI_BADGES_KEYS_DIR": str(settings.keys_dir),
-    }
-    command = [sys.executable, "-m", "lti_badges", "worker"]
-    workers = [
-        subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        for _ in range(2)
-    ]
-    try:
-        until(lambda: readings(campus) >= DUE and still_due(campus) == 0)
-        until(lambda: campus.queue.waiting() == 0)
-    finally:
-        for worker in workers:
-            worker.terminate()
-            worker.wait(60)
-    assert readings(campus) == DUE
 
 
 def test_a_course_waits_in_the_queue_once(lite: Campus) -> None:
