@@ -71,10 +71,9 @@ def test_what_is_verified_comes_back_whole(platform: TestPlatform, verify: Any) 
         {"iat": NOW + 90},
         {"nbf": NOW + 90},
         {"exp": NOW + 0.5},
-        {"exp": 99_999_999_999},
+        {"exp": NOW + 86_400 + 90},
         {"iat": NOW, "nbf": 1},
         {"aud": ["client-1"]},
-        {"aud": ["client-1", "other"], "azp": "client-1"},
         {"azp": "client-1"},
     ],
     ids=str,
@@ -92,6 +91,11 @@ FUTURE = (
     "This launch is dated in the future: the clock of the LMS or of this tool is wrong.",
 )
 ANOTHER_TOOL = ("audience", "The launch is meant for another tool.")
+TOO_LONG = (
+    "too_long_life",
+    "This launch claims to be good for more than a day; no LMS signs such launches.",
+)
+OTHERS_TOO = ("audience", "The launch is meant for other tools besides this one.")
 ASKED = ("azp", "The launch was asked for by another tool.")
 NONCE = ("nonce", f"The LMS sent a launch without its nonce. {AGAIN}")
 
@@ -125,11 +129,10 @@ def no_time(name: str) -> tuple[str, str]:
         ({"aud": 5}, ANOTHER_TOOL),
         ({"aud": []}, ANOTHER_TOOL),
         ({"aud": [["client-1"]]}, ANOTHER_TOOL),
-        (
-            {"aud": ["client-1", "other"]},
-            ("azp", "The launch names several tools and not which of them it is for (azp)."),
-        ),
-        ({"aud": ["client-1", "other"], "azp": "other"}, ASKED),
+        ({"exp": NOW + 86_400 + 91}, TOO_LONG),
+        ({"aud": ["client-1", "other"]}, OTHERS_TOO),
+        ({"aud": ["client-1", "other"], "azp": "client-1"}, OTHERS_TOO),
+        ({"aud": ["client-1", "other"], "azp": "other"}, OTHERS_TOO),
         ({"azp": "other"}, ASKED),
         ({"azp": ""}, ASKED),
         ({"nonce": ...}, NONCE),
@@ -172,6 +175,10 @@ SIGNATURE = (
 )
 NOT_A_JWT = ("not_a_jwt", f"The LMS sent a launch that can't be read. {AGAIN}")
 ALGORITHM = ("algorithm", "The launch is not signed in a way that LTI allows.")
+ANOTHER_ALGORITHM = (
+    "algorithm",
+    "The launch is signed by another algorithm than the one that its key is published for.",
+)
 NO_KID = ("no_kid", "The launch does not say which key of the LMS signed it (kid).")
 
 
@@ -210,10 +217,12 @@ def test_a_token_that_can_not_be_right_is_refused_before_any_key_is_asked_for(
     assert platform.key_set_fetches == asked
 
 
-def test_the_algorithm_is_the_headers_and_fits_the_key(platform: TestPlatform, verify: Any) -> None:
+def test_the_algorithm_is_the_one_that_the_key_is_published_for(
+    platform: TestPlatform, verify: Any
+) -> None:
     given = claims(platform)
-    assert verify(platform.signed(given, algorithm="RS512")) == given
-    assert verify(platform.signed(given, algorithm="PS256")) == given
+    for other in ("RS512", "PS256"):
+        assert refusal(verify, platform.signed(given, algorithm=other)) == ANOTHER_ALGORITHM
     mixed = platform.signed(given, algorithm="RS512").split(".")
     mixed[0] = platform.signed(given, algorithm="RS256").split(".")[0]
     assert refusal(verify, ".".join(mixed)) == SIGNATURE
@@ -237,11 +246,11 @@ def test_an_event_is_checked_by_its_signature_alone(
 
 
 def test_what_an_unchecked_token_names(platform: TestPlatform) -> None:
-    token = platform.signed({"iss": "https://a.example", "aud": ["one", 5, "two"], "exp": 1})
+    token = platform.signed({"iss": "https://a.example", "aud": ["one", None, "two"], "exp": 1})
     assert unverified_claims(token)["exp"] == 1
     assert unverified_parties(token) == ("https://a.example", ["one", "two"])
     assert unverified_parties(platform.signed({"iss": "i", "aud": "one"})) == ("i", ["one"])
-    assert unverified_parties(platform.signed({"aud": 5})) == ("", [])
+    assert unverified_parties(platform.signed({"aud": None})) == ("", [])
     longest = platform.signed({"iss": "i", "x": "y" * MAX_TOKEN})
     for bad in ("x", "", longest):
         with pytest.raises(LaunchError) as refused:

@@ -141,7 +141,8 @@ def test_what_a_result_can_look_like(lms: Scripted, keys_folder: Path) -> None:
         )
     ]
     found = {each.sub: each for each in ags.results(lms.service(keys_folder), f"{lms.base}/i")}
-    assert set(found) == {"full", "none", "null", "nan", "huge", "default", "zero"}
+    # The row that names nobody comes along without a name, so that it can be told of.
+    assert set(found) == {"full", "none", "null", "nan", "huge", "default", "zero", ""}
     assert (found["full"].score, found["full"].maximum) == (Fraction(12, 5), Fraction(3))
     assert found["none"].state is ResultState.MISSING
     assert found["null"].state is ResultState.MISSING
@@ -157,7 +158,8 @@ def test_members_come_once_with_names_as_people_write_them(
     ann = {"user_id": "1", "roles": ["Learner"], "name": "Tables &amp; Sons", "email": ""}
     lms.answers["/m?p=2"] = [page({"members": [ann, {"user_id": ""}, "x"]})]
     lms.answers["/m"] = [page({"members": [ann]}, f"<{lms.base}/m?p=2>; rel=next")]
-    (member,) = nrps.members(lms.service(keys_folder), f"{lms.base}/m")
+    member, nobody = nrps.members(lms.service(keys_folder), f"{lms.base}/m")
+    assert nobody.sub == ""  # told of by name, never stored
     assert (member.name, member.email, member.status) == ("Tables & Sons", None, "Active")
     assert "limit" not in lms.asked[0][1]
     assert lms.asked[0][2]["Accept"] == nrps.CONTAINER_TYPE
@@ -247,7 +249,7 @@ def test_scores_rise_by_a_second_and_a_conflict_is_tried_once_more(
 ) -> None:
     lms.answers["/i/scores?type_id=1"] = [Response("[]", 409), Response("", 200)]
     score = ags.Score("7", Fraction(1), Fraction(1))
-    ags.post_score(lms.service(keys_folder), f"{lms.base}/i?type_id=1", score)
+    ags.post_score(lms.service(keys_folder), f"{lms.base}/i?type_id=1", score, frozenset())
     assert [path for _, path, _ in lms.asked] == ["/i/scores?type_id=1"] * 2
     assert lms.asked[0][2]["Content-Type"] == ags.SCORE_TYPE
 
