@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c config/constraints.txt
 WORKERS ?= 2
 # What `make test` must cover of lines and branches, in percent.
-COVERED ?= 92
+COVERED ?= 85
 # What a minute can show: pure code, signatures, the launch; no browser, no PostgreSQL.
 FAST    ?= tests/rules tests/core tests/openbadges tests/lti tests/test_architecture.py tests/test_packaging.py
 MUTANTS ?= 'lti_badges.rules*' 'lti_badges.lti.id_token*' 'lti_badges.openbadges.verify*'
