@@ -12,7 +12,15 @@ from typing import TypeVar
 
 from lti_badges.core import text
 from lti_badges.core.text import OddText
-from lti_badges.values.course import Completion, Gradable, Member, Reading, Result
+from lti_badges.values.course import (
+    Completion,
+    Gradable,
+    Member,
+    ReadInFull,
+    Reading,
+    Result,
+    UpToDate,
+)
 
 NAMED_AT_MOST = 20
 MAX_ROLES = 50
@@ -54,6 +62,10 @@ class OddRows:
     def readings(self, found: Iterable[Reading]) -> Iterator[Reading]:
         """Those that can be stored."""
         for reading in found:
+            if isinstance(reading, ReadInFull) and self.left_out:
+                # The row that was left out may be the one that seems to be missing.
+                yield UpToDate(reading.kind, reading.key)
+                continue
             if not isinstance(reading, Result | Completion):
                 yield reading
                 continue

@@ -194,7 +194,8 @@ class CourseReading:
         try:
             for batch in _batches(odd.gradables(self.course.gradables())):
                 self._write(lambda s, c, b=batch: store_gradables(s, c, b, self.token))
-            self._write(lambda session, course: note_vanished(session, course, self.token))
+            if not odd.left_out:  # else the row that was left out may be the one that is missed
+                self._write(lambda session, course: note_vanished(session, course, self.token))
         except PlatformError as error:
             return self._noted(error)
         finally:
@@ -211,7 +212,8 @@ class CourseReading:
         try:
             for batch in _batches(odd.gradables(self.course.rare_gradables())):
                 self._write(lambda s, c, b=batch: store_gradables(s, c, b, self.token))
-            self._write(lambda s, c: note_vanished(s, c, self.token, rare=True))
+            if not odd.left_out:
+                self._write(lambda s, c: note_vanished(s, c, self.token, rare=True))
         except PlatformError as error:
             said, soon = error.message, isinstance(error, PlatformDown)
         self._note_odd("rare", odd)

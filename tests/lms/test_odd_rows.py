@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask import request
 from sqlalchemy import select
 
+from lti_badges.core import clock
 from lti_badges.courses.odd_rows import OddRows
 from lti_badges.lms.rest import key_of
 from lti_badges.lti import ags, nrps
@@ -16,7 +18,14 @@ from lti_badges.queries.sources import course_sources
 from lti_badges.sandbox import services as sandbox_services
 from lti_badges.settings import Settings
 from lti_badges.store import CourseMember, LineItem, MemberResult, Platform
-from lti_badges.values.course import Gradable, Kind
+from lti_badges.values.course import (
+    Gradable,
+    Kind,
+    ReadInFull,
+    Result,
+    ResultState,
+    UpToDate,
+)
 from tests.support.campus import TEACHER, Campus
 from tests.support.campus import campus as running_campus
 
@@ -152,3 +161,32 @@ def test_a_row_without_an_id_is_named_and_stops_no_other() -> None:
     assert [each.key for each in odd.gradables(listed)] == ["group:7"]
     assert [said for said in odd.sentences if "No id" in said and "it has no id" in said]
     assert len(odd.sentences) == 2
+
+
+def test_a_list_with_a_row_left_out_takes_no_value_and_no_item_away() -> None:
+    full = ReadInFull(Kind.ITEM, "quiz")
+    whole, cut = OddRows(), OddRows()
+    nameless = Result("quiz", "\0", ResultState.GRADED, None, None, clock.now())
+
+    assert list(whole.readings([full])) == [full]
+    assert list(cut.readings([nameless, full])) == [UpToDate(Kind.ITEM, "quiz")]
+
+
+def test_an_item_whose_row_lost_its_id_is_not_taken_for_deleted(
+    lite: Campus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lite.rule()
+    lite.sync()
+    quiz = lite.item_key("Final quiz")
+    listed = ags.line_items
+
+    def cut(*given: Any, **more: Any) -> Iterator[Gradable]:
+        for item in listed(*given, **more):
+            yield replace(item, key=ags.NO_ID) if item.key == quiz else item
+
+    monkeypatch.setattr(ags, "line_items", cut)
+    lite.sync()
+    with lite.context.sessions() as session:
+        row = session.scalar(select(LineItem).where(LineItem.key == quiz))
+    assert row is not None
+    assert row.present
