@@ -11,7 +11,9 @@ from flask import request
 from sqlalchemy import select
 
 from lti_badges.core import clock
+from lti_badges.core.text import NO_ID
 from lti_badges.courses.odd_rows import OddRows
+from lti_badges.lms import LMS
 from lti_badges.lms.rest import key_of
 from lti_badges.lti import ags, nrps
 from lti_badges.queries.sources import course_sources
@@ -178,13 +180,13 @@ def test_an_item_whose_row_lost_its_id_is_not_taken_for_deleted(
     lite.rule()
     lite.sync()
     quiz = lite.item_key("Final quiz")
-    listed = ags.line_items
+    listed = LMS.gradables
 
-    def cut(*given: Any, **more: Any) -> Iterator[Gradable]:
-        for item in listed(*given, **more):
-            yield replace(item, key=ags.NO_ID) if item.key == quiz else item
+    def cut(course: LMS) -> Iterator[Gradable]:
+        for item in listed(course):
+            yield replace(item, key=NO_ID) if item.key == quiz else item
 
-    monkeypatch.setattr(ags, "line_items", cut)
+    monkeypatch.setattr(LMS, "gradables", cut)
     lite.sync()
     with lite.context.sessions() as session:
         row = session.scalar(select(LineItem).where(LineItem.key == quiz))
