@@ -40,7 +40,7 @@ def set_display(
 ) -> None:
     """Keep a learner's choice for one of their own badges. Raises InvalidInput and NotFound."""
     if visibility not in VISIBILITIES:
-        raise InvalidInput(f"A badge is one of: {', '.join(VISIBILITIES)}.", field="visibility")
+        raise InvalidInput(f"Choose who sees it: {', '.join(VISIBILITIES)}.", field="visibility")
     with tool.sessions() as session:
         award = session.get(Award, award_id)
         if award is None or award.member_id != member_id:

@@ -18,6 +18,7 @@ from lti_badges.store.badges import Achievement, BackendRow, IssuedCredential
 from lti_badges.store.base import Base
 from lti_badges.store.courses import Course, CourseMember, LineItem, MemberResult, ResourceLink
 from lti_badges.store.institutions import Admin, Institution, RolePermissions, Share
+from lti_badges.store.issuing import StatusList
 from lti_badges.store.people import Consent, Person
 from lti_badges.store.platforms import Deployment, Invitation, Platform, PlatformChange
 
@@ -148,6 +149,7 @@ def _conditions(own: str) -> list[tuple[type[Base], ColumnElement[bool]]]:
         (Award, in_course(Award.course_id)),
         (AuditEvent, or_(AuditEvent.institution_id == own, in_course(AuditEvent.course_id))),
         (IssuedCredential, _issued(own)),
+        (StatusList, _of_backend(own, shared("backend", StatusList.backend_id))),
     ]
 
 
@@ -161,6 +163,12 @@ def _issued(own: str) -> ColumnElement[bool]:
         .where(award.c.id == IssuedCredential.award_id, course.c.institution_id == own)
         .correlate_except(award, course)
     )
+
+
+def _of_backend(own: str, shared: ColumnElement[bool]) -> ColumnElement[bool]:
+    backend = _table(BackendRow).alias("scope_backend")
+    owned = and_(backend.c.id == StatusList.backend_id, backend.c.institution_id == own)
+    return or_(_some(backend, owned), shared)
 
 
 def _some(table: Any, condition: ColumnElement[bool]) -> ColumnElement[bool]:

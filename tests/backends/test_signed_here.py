@@ -85,7 +85,7 @@ def test_sent_again_after_a_lost_reply_it_replaces_itself(lite: Campus, server: 
     lite.deliver()
     with lite.context.sessions.begin() as session:
         for row in session.scalars(select(Award)):
-            row.next_attempt_at = row.created_at
+            row.next_attempt_at = row.rest_until = row.created_at  # the rest is over
         session.get_one(BackendRow, backend_id).paused_until = None
     lite.deliver()
     assert server.faults == []

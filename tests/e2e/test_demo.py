@@ -36,6 +36,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
 ]
 TEACHER, BEN = "3", "5"
+BADGE = "Statistics with distinction"
 # What htmx says when a page is left while it asks; a refused request is told by the browser itself.
 CUT_SHORT = ("htmx:afterRequest", "htmx:sendError", "htmx:sendAbort")
 
@@ -121,21 +122,35 @@ def visitor(chromium: Browser, campus: str) -> Iterator[Visitor]:
     assert len(made.complaints) == made.expected, made.complaints
 
 
+def start_awarding(tool: FrameLocator) -> None:
+    """The instructor's three clicks: a badge for the quiz, awarded from now on."""
+    tool.get_by_role("button", name="Add a badge").click()
+    tool.get_by_label("Name of the badge").fill(BADGE)
+    tool.locator("select[name=source-1]").select_option(label="Final quiz (of 50)")
+    tool.get_by_text("of 29 learners would get the badge now").wait_for()
+    tool.locator("svg .threshold").wait_for(state="attached")
+    tool.get_by_role("button", name="Start awarding").click()
+    tool.get_by_text(f"“{BADGE}” is on.").wait_for()
+
+
+@pytest.fixture
+def awarding(visitor: Visitor) -> None:
+    """The badge is awarded in the course: made here, unless an earlier test of this file did."""
+    tool = visitor.open_tool(TEACHER)
+    tool.get_by_role("heading", name="Badges of this course").wait_for()
+    if not tool.get_by_text(BADGE).count():
+        start_awarding(tool)
+    tool.locator(".pill.issued", has_text="issued").first.wait_for()
+
+
 def test_the_main_job_from_the_first_click_to_a_verified_badge(visitor: Visitor) -> None:
     page = visitor.page
     page.goto(visitor.lms)
     page.click(f"#be-{TEACHER}")
     page.click("#open-badges")
     tool = page.frame_locator("#tool")
-    tool.get_by_role("button", name="Add a badge").click()
-    tool.get_by_label("Name of the badge").fill("Statistics with distinction")
-    tool.locator("select[name=source-1]").select_option(label="Final quiz (of 50)")
-    tool.get_by_text("of 29 learners would get the badge now").wait_for()
-    tool.locator("svg .threshold").wait_for(state="attached")
-    tool.get_by_role("button", name="Start awarding").click()
-    tool.get_by_text(
-        "“Statistics with distinction” is on. 7 of 29 learners have reached it"
-    ).wait_for()
+    start_awarding(tool)
+    tool.get_by_text(f"“{BADGE}” is on. 7 of 29 learners have reached it").wait_for()
     tool.locator(".pill.issued", has_text="issued").wait_for()
 
     tool.get_by_role("button", name="Learners").click()
@@ -164,6 +179,7 @@ def test_the_main_job_from_the_first_click_to_a_verified_badge(visitor: Visitor)
     nearly.locator(".ring").first.wait_for()
 
 
+@pytest.mark.usefixtures("awarding")
 def test_a_badge_arrives_while_the_instructor_watches(visitor: Visitor) -> None:
     tool = visitor.open_tool(TEACHER)
     count = tool.locator(".pill.issued").first
@@ -177,17 +193,18 @@ def test_a_badge_arrives_while_the_instructor_watches(visitor: Visitor) -> None:
     assert int(count.inner_text().split()[0]) == before + 1
 
 
+@pytest.mark.usefixtures("awarding")
 def test_badges_are_placed_from_the_content_picker(visitor: Visitor) -> None:
     visitor.page.goto(f"{visitor.lms}/courses/2/tool?as={TEACHER}&deep=1")
     picker = visitor.page.frame_locator("#tool")
-    picker.get_by_label("Statistics with distinction").check()
+    picker.get_by_label(BADGE).check()
     picker.get_by_role("button", name="Place in the course").click()
     picker.get_by_text("The course has 1 badge link now").wait_for()
     visitor.page.goto(f"{visitor.lms}/courses/2?as={BEN}")
-    visitor.page.get_by_role("link", name="Statistics with distinction").click()
+    visitor.page.get_by_role("link", name=BADGE).click()
     placed = visitor.page.frame_locator("#tool")
     placed.get_by_role("heading", name="Earned").wait_for()
-    assert placed.get_by_text("Statistics with distinction").count() > 0
+    assert placed.get_by_text(BADGE).count() > 0
 
 
 def test_everything_can_be_done_by_keyboard(visitor: Visitor) -> None:

@@ -222,6 +222,7 @@ def test_the_models_that_belong_to_an_institution_are_all_filtered() -> None:
         "admin_links",
         "admin_sessions",
         "delivery_locks",
+        "drawn_pictures",
         "logins",
         "processes",
         "signing_keys",

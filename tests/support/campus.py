@@ -181,10 +181,15 @@ def hidden(page: str) -> dict[str, str]:
 
 
 @contextmanager
-def campus(settings: Settings, lms: str = "moodle") -> Iterator[Campus]:
-    """Both sides, running."""
+def campus(
+    settings: Settings, lms: str = "moodle", *, shows_all_columns: bool = False
+) -> Iterator[Campus]:
+    """Both sides, running. With `shows_all_columns` the LMS lists other tools' line items too: AGS
+    leaves that to it."""
     port = free_port()
     world = demo_world(f"http://localhost:{port}", lms, rsa_key("sandbox"))
+    if shows_all_columns:
+        world.vendor.only_own_columns = False  # of this instance
     register(settings, world)
     context = ToolContext.build(settings)
     queue = open_queue(context)

@@ -24,10 +24,10 @@ from tests.web.test_course_pages import Pages
 
 
 class Console:
-    """The open console."""
+    """The open console of an operator, or of the admin of one institution."""
 
-    def __init__(self, campus: Campus) -> None:
-        ticket = admin_link(campus.context, "An admin", None, by="a test")
+    def __init__(self, campus: Campus, institution: str | None = None) -> None:
+        ticket = admin_link(campus.context, "An admin", institution, by="a test")
         self.base = f"{campus.tool}/admin"
         self.first = httpx.post(f"{self.base}/", data={"ticket": ticket})
         assert self.first.status_code == 200

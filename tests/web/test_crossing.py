@@ -19,6 +19,7 @@ from lti_badges.backends import ensure_default
 from lti_badges.cli.main import cli
 from lti_badges.core.errors import NotFound
 from lti_badges.store import (
+    DEFAULT_INSTITUTION,
     Achievement,
     Award,
     AwardRule,
@@ -110,7 +111,7 @@ def theirs(session: Session, rows: Rows) -> dict[str, list[Any]]:
 
 
 def test_no_address_takes_an_id_of_another_institution(lite: Campus, foreign: Rows) -> None:
-    teacher, console = Pages(lite, TEACHER), Console(lite)
+    teacher, console = Pages(lite, TEACHER), Console(lite, DEFAULT_INSTITUTION)
     with lite.context.sessions() as session:
         before = theirs(session, foreign)
     app = create_app(queue=lite.queue)

@@ -32,7 +32,7 @@ def canvas(sqlite_settings: Settings, signer: rsa.RSAPrivateKey) -> Iterator[Cam
     public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(signer.public_key()))
     published = public | {"kid": "k1", "alg": "RS256"}
     app.get("/jwks", endpoint="jwks")(lambda: jsonify(keys=[published]))
-    with campus(sqlite_settings, "other") as made, served(app) as keys:
+    with campus(sqlite_settings, "other", shows_all_columns=True) as made, served(app) as keys:
         made.rule()
         made.sync()
         with made.context.sessions.begin() as session:

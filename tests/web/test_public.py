@@ -311,7 +311,7 @@ def test_pages_keep_scripts_out(issued: tuple[Campus, str]) -> None:
         assert "script-src 'self'" in policy
         assert "unsafe" not in policy
         assert page.headers["x-content-type-options"] == "nosniff"
-        assert page.headers["referrer-policy"] == "no-referrer"
+        assert page.headers["referrer-policy"] == "same-origin"
         assert " style=" not in page.text
         assert "<script>" not in page.text
 

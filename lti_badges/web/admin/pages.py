@@ -288,6 +288,8 @@ def consent() -> str:
 def check_backend(backend_id: str) -> str:
     """Prove that it can be reached and lets us in."""
     tool = services().tool
+    with tool.sessions() as session:
+        backend_named(session, backend_id)
     return _outcomes([("connection", lambda: prove_backend(tool, backend_id))])
 
 
