@@ -36,7 +36,7 @@ class Vendor:
     offers_storage: ClassVar[bool] = False
     short_roles: ClassVar[bool] = False
     escapes_names: ClassVar[bool] = False
-    only_own_columns: ClassVar[bool] = True
+    only_own_columns: bool = True
     service_query: ClassVar[str] = ""
     """What its line item addresses end in."""
     bookmarks: ClassVar[bool] = False

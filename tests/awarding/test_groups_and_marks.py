@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from fractions import Fraction
 
@@ -21,7 +22,7 @@ from lti_badges.pipeline import rehearse
 from lti_badges.rules import AllOf, CourseGradeAtLeast, MarkIsOneOf, MemberOf, OnFall
 from lti_badges.sandbox.moodle import web_services
 from lti_badges.store import LineItem, MemberResult
-from lti_badges.values.course import COURSE_GRADE_KEY, Result, ResultState
+from lti_badges.values.course import COURSE_GRADE_KEY, Gradable, Result, ResultState
 from tests.support.campus import TEACHER, Campus
 from tests.web.test_course_pages import Pages
 
@@ -88,7 +89,12 @@ def test_groups_are_listed_once_a_day_and_gone_ones_pause_their_condition(
     lite.rule(MemberOf(key_of(lite, label), label))
     asked: list[int] = []
     listed = Moodle.rare_gradables
-    monkeypatch.setattr(Moodle, "rare_gradables", lambda m: (asked.append(1), listed(m))[1])
+
+    def counted(course: Moodle) -> Iterator[Gradable]:
+        asked.append(1)
+        return listed(course)
+
+    monkeypatch.setattr(Moodle, "rare_gradables", counted)
     monkeypatch.setattr(web_services, "GROUPS", ("Morning",))
     lite.sync()
     assert not item_changes_of(lite.context, lite.course_id())

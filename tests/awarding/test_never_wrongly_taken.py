@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from fractions import Fraction
+from typing import Any
 
 import pytest
 import time_machine
@@ -20,11 +21,11 @@ from lti_badges.store import Award, Course, CourseMember, State
 from tests.support.campus import TEACHER, Campus
 
 BEN, AMARA = "5", "4"
-TAKES_AT_ONCE = {"on_fall": OnFall.REVOKE, "grace_days": 0}
+TAKES_AT_ONCE: dict[str, Any] = {"on_fall": OnFall.REVOKE, "grace_days": 0}
 
 
 @pytest.fixture
-def traveller() -> Iterator[time_machine.Coordinates]:
+def traveller() -> Iterator[time_machine.Traveller]:
     """A clock that tests can move forward."""
     with time_machine.travel(clock.now(), tick=True) as moved:
         yield moved
@@ -76,7 +77,7 @@ def test_a_concluded_course_takes_nothing(campus: Campus) -> None:
 
 
 def test_a_learner_who_comes_back_has_their_days_of_grace(
-    campus: Campus, traveller: time_machine.Coordinates
+    campus: Campus, traveller: time_machine.Traveller
 ) -> None:
     campus.rule(on_fall=OnFall.REVOKE, grace_days=3)
     campus.grade(BEN, 50)
@@ -125,7 +126,7 @@ def test_an_empty_roster_is_refused_and_said_so(campus: Campus) -> None:
 
 
 def test_a_roster_that_stays_short_for_a_day_is_believed(
-    lite: Campus, traveller: time_machine.Coordinates
+    lite: Campus, traveller: time_machine.Traveller
 ) -> None:
     lite.sync()
     here = lite.world.courses[COURSE]
@@ -188,7 +189,7 @@ def edited(campus: Campus, rule: str, percent: int, **more: object) -> None:
         campus.context,
         rule,
         campus.quiz_at_least(percent),
-        Policy(**TAKES_AT_ONCE),  # type: ignore[arg-type]
+        Policy(**TAKES_AT_ONCE),
         by="Ada",
         **more,  # type: ignore[arg-type]
     )
@@ -215,7 +216,7 @@ def test_an_edit_takes_badges_from_whom_its_writer_saw_and_named(campus: Campus)
     campus.grade(BEN, "40.5")
     campus.grade(AMARA, "40.2")
     settle(campus)
-    policy = Policy(**TAKES_AT_ONCE)  # type: ignore[arg-type]
+    policy = Policy(**TAKES_AT_ONCE)
     shown = rehearse(
         campus.context, campus.course_id(), campus.quiz_at_least(82), None, policy, rule
     )
@@ -241,8 +242,7 @@ def test_a_stricter_policy_does_not_reach_back(campus: Campus) -> None:
 
 
 def test_the_page_says_why_a_badge_waits_for_review(campus: Campus) -> None:
-    flag = {"on_fall": OnFall.FLAG}
-    rule = campus.rule(**flag)
+    rule = campus.rule(on_fall=OnFall.FLAG)
     campus.grade(BEN, "40.5")
     campus.grade(AMARA, 50)
     settle(campus)
@@ -329,7 +329,7 @@ def test_a_badge_that_builds_on_another_course_s_moves_with_it(campus: Campus) -
         other,
         large,
         BadgeHeld(small, "Small"),
-        Policy(**TAKES_AT_ONCE),  # type: ignore[arg-type]
+        Policy(**TAKES_AT_ONCE),
         by="a test",
         rehearsed=True,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from typing import Any
 
 import pytest
 import time_machine
@@ -31,7 +32,7 @@ def quiz(campus: Campus) -> Item:
     return campus.world.courses[COURSE].items[QUIZ]
 
 
-def begin(campus: Campus, **policy: object) -> None:
+def begin(campus: Campus, **policy: Any) -> None:
     for person in campus.world.learners_of(COURSE):
         campus.grade(person.sub, 1)
     campus.rule(not_after=LAST_DAY.date(), **policy)

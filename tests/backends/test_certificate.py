@@ -119,7 +119,7 @@ def raw_signature(key: rsa.RSAPrivateKey, message: bytes) -> bytes:
 
 class Handler(WSGIRequestHandler):
     def make_environ(self) -> dict[str, Any]:
-        peer = self.connection.getpeercert()  # type: ignore[attr-defined]
+        peer = self.connection.getpeercert()
         name = None if not peer else peer["subject"][0][0][1]
         return {**super().make_environ(), "test.certificate": name}
 

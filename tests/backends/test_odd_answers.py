@@ -9,6 +9,7 @@ import importlib
 import os
 import random
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,8 @@ def test_no_answer_of_a_backend_leaves_its_family_of_errors(
             keys=context.keys,
             settings=SETTINGS,
             secrets=SECRETS,
-            load_secrets=lambda kept=kept: kept,
-            save_secrets=lambda values, kept=kept: kept.update(values),
+            load_secrets=partial(dict, kept),
+            save_secrets=kept.update,
         )
         calls: list[Callable[[Any], Any]] = [
             lambda it: it.check(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -230,9 +231,14 @@ def test_an_event_that_is_gone_is_revoked_already(lite: Campus) -> None:
 def test_a_participation_badge_of_oeb_names_no_skill(lite: Campus) -> None:
     kind = REMOTE["oeb"]
     with kind.server().running() as server:
-        sent = []
+        sent: list[dict[str, Any]] = []
         original = server.badge  # type: ignore[attr-defined]
-        server.badge = lambda *given: sent.append(_body()) or original(*given)  # type: ignore[attr-defined]
+
+        def kept(*given: Any) -> Any:
+            sent.append(_body())
+            return original(*given)
+
+        server.badge = kept  # type: ignore[attr-defined]
         made_at(opened(lite.context, kind, server.base), server)
         assert sent[0]["extensions"]["extensions:CompetencyExtension"] == []
         wanting = replace(kind, settings=kind.settings | {"category": "competency"})

@@ -37,7 +37,7 @@ class Tool:
             "LTI_BADGES_KEYS_DIR": str(settings.keys_dir),
         }
 
-    def run(self, *arguments: str, code: int = 0, stdin: str = "", **more: str) -> str:
+    def run(self, *arguments: str, code: int = 0, stdin: str = "", **more: Any) -> str:
         """What it says: standard output, or standard error when it fails as expected."""
         done = subprocess.run(
             [sys.executable, "-m", "lti_badges", *arguments],
@@ -141,14 +141,15 @@ def test_what_is_wrong_is_told_in_one_line(
 def test_bad_settings_stop_the_start_with_one_line(
     tool: Tool, name: str, value: str, said: str
 ) -> None:
-    error = tool.run("serve", "--port", str(free_port()), code=1, **{name: value})
+    changed: dict[str, Any] = {name: value}
+    error = tool.run("serve", "--port", str(free_port()), code=1, **changed)
     assert said in error
     assert len(error.splitlines()) == 1
 
 
 def test_a_settings_file_may_hold_the_same(tool: Tool) -> None:
     (tool.folder / "own.toml").write_text('base_url = "https://badges.example"\n')
-    environment = {"LTI_BADGES_CONFIG": str(tool.folder / "own.toml")}
+    environment: dict[str, Any] = {"LTI_BADGES_CONFIG": str(tool.folder / "own.toml")}
     tool.environment.pop("LTI_BADGES_BASE_URL")
     assert "https://badges.example" in tool.run("doctor", **environment)
 

@@ -76,7 +76,7 @@ def settle(campus: Campus, rounds: int = 12) -> None:
         traveller.move_to(max([clock.now(), *moments]) + timedelta(seconds=1))
 
 
-traveller: time_machine.Coordinates
+traveller: time_machine.Traveller
 
 
 @pytest.fixture(autouse=True)

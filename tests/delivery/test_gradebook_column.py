@@ -31,7 +31,7 @@ SCORES = f"/api/{COURSE}/lineitems"
 
 
 @pytest.fixture
-def traveller() -> Iterator[time_machine.Coordinates]:
+def traveller() -> Iterator[time_machine.Traveller]:
     """A clock that tests can move forward."""
     with time_machine.travel(clock.now(), tick=True) as moved:
         yield moved
@@ -167,7 +167,7 @@ def test_the_line_item_of_the_badge_s_own_link_is_used(campus: Campus) -> None:
 
 
 def test_retry_after_holds_all_scores_of_the_lms_back(
-    campus: Campus, traveller: time_machine.Coordinates
+    campus: Campus, traveller: time_machine.Traveller
 ) -> None:
     begin(campus)
     due = due_for_pass_back(campus.context)

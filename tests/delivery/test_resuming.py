@@ -32,7 +32,7 @@ def badgr() -> Iterator[BadgrServer]:
 
 
 @pytest.fixture
-def traveller() -> Iterator[time_machine.Coordinates]:
+def traveller() -> Iterator[time_machine.Traveller]:
     """A clock that tests can move forward."""
     with time_machine.travel(clock.now(), tick=True) as moved:
         yield moved
@@ -90,7 +90,7 @@ def refuse(campus: Campus, badgr: BadgrServer) -> None:
 def test_every_way_of_mending_a_backend_releases_all_its_awards(
     campus: Campus,
     badgr: BadgrServer,
-    traveller: time_machine.Coordinates,
+    traveller: time_machine.Traveller,
     mend: Callable[[Campus], None],
 ) -> None:
     refuse(campus, badgr)
@@ -108,7 +108,7 @@ def test_every_way_of_mending_a_backend_releases_all_its_awards(
 
 
 def test_a_retry_never_skips_the_rest_of_a_lost_answer(
-    campus: Campus, badgr: BadgrServer, traveller: time_machine.Coordinates
+    campus: Campus, badgr: BadgrServer, traveller: time_machine.Traveller
 ) -> None:
     begin(campus, badgr)
     award_id = due_awards(campus.context)[0]
@@ -124,7 +124,7 @@ def test_a_retry_never_skips_the_rest_of_a_lost_answer(
 
 
 def test_a_look_up_that_outlives_its_lease_sends_nothing(
-    campus: Campus, badgr: BadgrServer, traveller: time_machine.Coordinates
+    campus: Campus, badgr: BadgrServer, traveller: time_machine.Traveller
 ) -> None:
     begin(campus, badgr)
     award_id = due_awards(campus.context)[0]
@@ -144,7 +144,7 @@ def test_a_look_up_that_outlives_its_lease_sends_nothing(
 
 
 def test_a_look_up_that_pages_past_its_lease_gives_up(
-    campus: Campus, badgr: BadgrServer, traveller: time_machine.Coordinates
+    campus: Campus, badgr: BadgrServer, traveller: time_machine.Traveller
 ) -> None:
     begin(campus, badgr)
     award_id = due_awards(campus.context)[0]
@@ -178,7 +178,7 @@ def test_a_claim_that_another_took_is_not_renewed(campus: Campus, badgr: BadgrSe
 
 
 def test_the_longest_wait_after_a_kill_is_minutes(
-    campus: Campus, badgr: BadgrServer, traveller: time_machine.Coordinates
+    campus: Campus, badgr: BadgrServer, traveller: time_machine.Traveller
 ) -> None:
     begin(campus, badgr)
     award_id = due_awards(campus.context)[0]

@@ -4,6 +4,7 @@ sort of error. A new LMS is tested by its line in the registry alone."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from lti_badges.core.errors import NoRight, PlatformError
 from lti_badges.lms import LMS, LMSES
-from lti_badges.sandbox import Item
+from lti_badges.sandbox import Item, Tool
 from lti_badges.sandbox.demo_course import COURSE, MIDTERM, QUIZ
 from lti_badges.values.course import (
     Completion,
@@ -272,7 +273,5 @@ def test_a_scope_that_is_not_granted_is_no_right(side: Side) -> None:
         side.world.register_tool(tool)
 
 
-def _with_scopes(tool: object, scopes: frozenset[str]) -> object:
-    from dataclasses import replace
-
-    return replace(tool, scopes=scopes)  # type: ignore[type-var]
+def _with_scopes(tool: Tool, scopes: frozenset[str]) -> Tool:
+    return replace(tool, scopes=scopes)

@@ -72,11 +72,11 @@ def _also_listed(monkeypatch: pytest.MonkeyPatch, kind: str, rows: list[Any]) ->
     """The LMS lists these besides its own."""
     answered = sandbox_services._json
 
-    def answer(body: Any, media_type: str, *rest: Any, link: str | None = None) -> Any:
+    def answer(body: Any, media_type: str, status: int = 200, link: str | None = None) -> Any:
         if media_type == kind and request.method == "GET" and link is None:  # the last page
             body = {**body, "members": [*body["members"], *rows]} if kind == MEMBERS else body
             body = [*body, *rows] if isinstance(body, list) else body
-        return answered(body, media_type, *rest, link=link)
+        return answered(body, media_type, status, link)
 
     monkeypatch.setattr(sandbox_services, "_json", answer)
 
@@ -156,9 +156,14 @@ def test_odd_results_do_not_stop_the_others_and_are_named(
 
 def test_a_row_without_an_id_is_named_and_stops_no_other() -> None:
     odd = OddRows()
+    rows: list[dict[str, Any]] = [
+        {"name": "No id"},
+        {"id": None, "name": "Null id"},
+        {"id": 7, "name": "Good"},
+    ]
     listed = [
         Gradable(Kind.GROUP, key_of("group:", row), row["name"], None, "api", is_rare=True)
-        for row in ({"name": "No id"}, {"id": None, "name": "Null id"}, {"id": 7, "name": "Good"})
+        for row in rows
     ]
     assert [each.key for each in odd.gradables(listed)] == ["group:7"]
     assert [said for said in odd.sentences if "No id" in said and "it has no id" in said]

@@ -361,6 +361,7 @@ class BlackboardServer(Server):
         return app
 
     def _value(self, column: str, person: str) -> dict[str, Any]:
+        shown: dict[str, Any]
         if column == "_12_1":
             shown = {"scaleType": "Tabular", "score": 9.5, "possible": 10, "text": "A-"}
             graded = {"userId": f"_{IDS[person]}_1", "status": "Graded", "displayGrade": shown}
@@ -368,7 +369,7 @@ class BlackboardServer(Server):
         state, score = STATES[person]
         if state in {ResultState.MISSING, ResultState.HIDDEN}:
             return {}  # what is not posted is left out by default
-        shown: dict[str, Any] = {"scaleType": "Score", "score": float(score or 0), "possible": 50}
+        shown = {"scaleType": "Score", "score": float(score or 0), "possible": 50}
         if column == "finalGrade":
             shown = {"scaleType": "Percent", "score": 92.5, "possible": 200, "text": "92.50%"}
         return {

@@ -35,7 +35,7 @@ def verify(platform: TestPlatform, key_sets: KeySets) -> Any:
     """Verifies a token at the moment NOW."""
 
     def verified(token: str, **more: Any) -> dict[str, Any]:
-        options = {
+        options: dict[str, Any] = {
             "issuer": ISSUER,
             "client_id": "client-1",
             "key_set_url": f"{platform.base}/jwks",
@@ -202,7 +202,7 @@ def test_a_signature_of_anybody_else_is_refused(platform: TestPlatform, verify: 
         ("x" * MAX_TOKEN, NOT_A_JWT),
         ("x" * (MAX_TOKEN + 1), ("too_long", "The LMS sent a launch that is far too long.")),
         (jwt.encode({}, "s" * 32, "HS256", headers={"kid": "key-1"}), ALGORITHM),
-        (jwt.encode({}, None, "none", headers={"kid": "key-1"}), ALGORITHM),
+        (jwt.encode({}, "", "none", headers={"kid": "key-1"}), ALGORITHM),
         (jwt.encode({}, rsa_key("first"), "PS384", headers={"kid": "key-1"}), ALGORITHM),
         (jwt.encode({}, rsa_key("first"), "RS256"), NO_KID),
         (jwt.encode({}, rsa_key("first"), "RS256", headers={"kid": ""}), NO_KID),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -275,7 +276,7 @@ def forged(platform: TestPlatform, claims: dict[str, Any], how: str) -> str | No
     )
     good = platform.signed(claims)
     header, payload, signature = good.split(".")
-    return {
+    ways: dict[str, Callable[[], str | None]] = {
         "no kid": lambda: platform.signed(claims, headers={"badtestonly": "12345"}),
         "unknown kid": lambda: platform.signed(claims, headers={"kid": "imstester_66067"}),
         "a kid that is no text": lambda: (
@@ -292,7 +293,7 @@ def forged(platform: TestPlatform, claims: dict[str, Any], how: str) -> str | No
         "the public key as HMAC secret": lambda: jwt.api_jws.PyJWS().encode(
             jwt.utils.base64url_decode(payload), pem.hex(), "HS256", headers={"kid": "key-1"}
         ),
-        "alg none": lambda: jwt.encode(claims, None, "none", headers={"kid": "key-1"}),
+        "alg none": lambda: jwt.encode(claims, "", "none", headers={"kid": "key-1"}),
         "a changed payload": lambda: header + "." + payload[:-4] + "AAAA." + signature,
         "a cut signature": lambda: good[:-20],
         "no signature": lambda: f"{header}.{payload}.",
@@ -308,7 +309,8 @@ def forged(platform: TestPlatform, claims: dict[str, Any], how: str) -> str | No
         "a bad launch payload": lambda: platform.signed({"name": "badltilaunch"}),
         "a token without end": lambda: good + "A" * 200_000,
         "no token": lambda: None,
-    }[how]()
+    }
+    return ways[how]()
 
 
 FORGED = (

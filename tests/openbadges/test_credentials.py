@@ -285,7 +285,7 @@ def test_verifying_never_breaks_whatever_is_missing(data: st.DataObject) -> None
     at: Any = document
     for step in cut[:-1]:
         at = at[step]
-    junk = data.draw(st.sampled_from([None, 5, "x", [], {}, True, "GONE"]))
+    junk: Any = data.draw(st.sampled_from([None, 5, "x", [], {}, True, "GONE"]))
     if junk == "GONE":
         del at[cut[-1]]
     else:

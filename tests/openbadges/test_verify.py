@@ -112,7 +112,8 @@ def test_a_recipient_is_matched_by_hash_and_only_by_an_e_mail_address() -> None:
     assert not matches(other)
     assert not matches({**plain, "salt": "x"})
     assert not matches()
-    for empty in ({}, {"credentialSubject": {}}):
+    empties: list[dict[str, Any]] = [{}, {"credentialSubject": {}}]
+    for empty in empties:
         assert not matches_recipient(empty, "a@b.example")
 
 

@@ -14,7 +14,7 @@ from lti_badges.cli.main import cli
 from lti_badges.people.held import erasure_of, export_person
 from lti_badges.pipeline import erase_person
 from lti_badges.sandbox.demo_course import COURSE
-from lti_badges.sandbox.world import Course as SandboxCourse
+from lti_badges.sandbox.model import Course as SandboxCourse
 from lti_badges.store import (
     DEFAULT_INSTITUTION,
     Base,

@@ -7,10 +7,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from lti_badges.core.errors import InvalidInput
 from lti_badges.rules import (
@@ -21,6 +23,7 @@ from lti_badges.rules import (
     BadgeHeld,
     CourseCompleted,
     CourseGradeAtLeast,
+    Criterion,
     Facts,
     Judgement,
     MarkIsOneOf,
@@ -54,13 +57,15 @@ def quizzes(count: int) -> tuple[ScoreAtLeast, ...]:
 
 
 @pytest.mark.parametrize("outcomes", list(product(Outcome, repeat=3)))
-def test_all_is_the_least_and_any_the_greatest_of_the_parts(outcomes):
+def test_all_is_the_least_and_any_the_greatest_of_the_parts(outcomes: tuple[Outcome, ...]) -> None:
     assert AllOf(quizzes(3)).judge(facts(outcomes)).outcome is min(outcomes)
     assert AnyOf(quizzes(3)).judge(facts(outcomes)).outcome is max(outcomes)
 
 
 @pytest.mark.parametrize("outcomes", list(product(Outcome, repeat=3)))
-def test_none_of_is_met_only_when_every_part_is_known_not_to_be(outcomes):
+def test_none_of_is_met_only_when_every_part_is_known_not_to_be(
+    outcomes: tuple[Outcome, ...],
+) -> None:
     expected = Outcome.UNKNOWN
     if Outcome.MET in outcomes:
         expected = Outcome.NOT_YET
@@ -72,28 +77,30 @@ def test_none_of_is_met_only_when_every_part_is_known_not_to_be(outcomes):
     assert load(dump(rule)) == rule
 
 
-def test_none_of_says_so_in_words():
+def test_none_of_says_so_in_words() -> None:
     assert NoneOf(quizzes(1)).describe() == "not Quiz a at least 50 %"
     assert NoneOf(quizzes(2)).describe() == "none of: Quiz a at least 50 % or Quiz b at least 50 %"
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 @pytest.mark.parametrize("outcomes", list(product(Outcome, repeat=4)))
-def test_n_of_a_set_is_met_by_n_and_ruled_out_only_when_unknowns_could_not_help(n, outcomes):
+def test_n_of_a_set_is_met_by_n_and_ruled_out_only_when_unknowns_could_not_help(
+    n: int, outcomes: tuple[Outcome, ...]
+) -> None:
     met = outcomes.count(Outcome.MET)
     possible = met + outcomes.count(Outcome.UNKNOWN)
     wanted = Outcome.MET if met >= n else Outcome.UNKNOWN if possible >= n else Outcome.NOT_YET
     assert AtLeastN(n, quizzes(4)).judge(facts(outcomes)).outcome is wanted
 
 
-def test_more_than_the_set_can_not_be_asked_for():
+def test_more_than_the_set_can_not_be_asked_for() -> None:
     for n in (0, 4, -1):
         with pytest.raises(ValueError, match="can't be asked for"):
             AtLeastN(n, quizzes(3))
 
 
 @pytest.mark.parametrize("join", [AllOf, AnyOf])
-def test_all_and_any_of_nothing_is_no_rule(join):
+def test_all_and_any_of_nothing_is_no_rule(join: type[AllOf | AnyOf]) -> None:
     with pytest.raises(ValueError, match="at least one criterion"):
         join(())
 
@@ -104,7 +111,7 @@ NAMED = (
     ActivityCompleted("a", "Quiz"),
     MemberOf("a", "Quiz"),
 )
-MET_BY = {
+MET_BY: dict[type[Criterion], dict[str, Any]] = {
     ScoreAtLeast: {"results": {"a": STATES[Outcome.MET]}},
     MarkIsOneOf: {
         "results": {"a": Result("a", "ada", ResultState.GRADED, None, None, READ_AT, "A")}
@@ -115,7 +122,9 @@ MET_BY = {
 
 
 @pytest.mark.parametrize("criterion", NAMED, ids=lambda each: type(each).__name__)
-def test_an_item_that_is_gone_or_renamed_counts_for_nothing_until_it_is_confirmed(criterion):
+def test_an_item_that_is_gone_or_renamed_counts_for_nothing_until_it_is_confirmed(
+    criterion: Criterion,
+) -> None:
     met = Facts(**MET_BY[type(criterion)], sources={"a": "Moodle"}, labels={"a": "Quiz"})
     assert criterion.judge(met).outcome is Outcome.MET
     gone = criterion.judge(replace(met, gone=frozenset({"a"})))
@@ -134,13 +143,13 @@ def test_an_item_that_is_gone_or_renamed_counts_for_nothing_until_it_is_confirme
     )
 
 
-def test_a_badge_builds_on_another_badge():
+def test_a_badge_builds_on_another_badge() -> None:
     rule = BadgeHeld("badge-1", "First aid")
     assert rule.judge(Facts()).outcome is Outcome.NOT_YET
     assert rule.judge(Facts(badges_held=frozenset({"badge-1"}))).outcome is Outcome.MET
 
 
-def test_completion_is_unknown_until_read_then_says_when():
+def test_completion_is_unknown_until_read_then_says_when() -> None:
     assert CourseCompleted().judge(Facts()).outcome is Outcome.UNKNOWN
     done = Completion("ada", "", True, READ_AT, READ_AT)
     judgement = CourseCompleted().judge(Facts(completions={"": done}))
@@ -150,13 +159,13 @@ def test_completion_is_unknown_until_read_then_says_when():
     assert CourseCompleted().judge(Facts(completions={"": open_})).outcome is Outcome.NOT_YET
 
 
-def test_an_activity_never_read_names_its_own_source_not_the_course_completions():
+def test_an_activity_never_read_names_its_own_source_not_the_course_completions() -> None:
     sources = {"": "Moodle course completion", "page": "Moodle activity completion"}
     judgement = ActivityCompleted("page", "Reading").judge(Facts(sources=sources))
     assert judgement.source == "Moodle activity completion"
 
 
-def test_a_group_is_unknown_until_read_then_in_or_out():
+def test_a_group_is_unknown_until_read_then_in_or_out() -> None:
     rule = MemberOf("evening", "Group “Evening”")
     assert rule.describe() == "in Group “Evening”"
     assert rule.judge(Facts()).outcome is Outcome.UNKNOWN
@@ -181,7 +190,9 @@ def test_a_group_is_unknown_until_read_then_in_or_out():
         ("A", ResultState.EXCUSED, Outcome.UNKNOWN),
     ],
 )
-def test_a_grade_in_words_is_compared_word_by_word(mark, state, outcome):
+def test_a_grade_in_words_is_compared_word_by_word(
+    mark: str | None, state: ResultState, outcome: Outcome
+) -> None:
     rule = MarkIsOneOf("a", "Essay", ("A", "A-"))
     assert rule.describe() == "Essay graded A or A-"
     seen = Result("a", "ada", state, None, None, READ_AT, mark)
@@ -190,7 +201,7 @@ def test_a_grade_in_words_is_compared_word_by_word(mark, state, outcome):
     assert judgement.text.startswith("Essay: ")
 
 
-def test_letters_and_points_are_never_taken_for_each_other():
+def test_letters_and_points_are_never_taken_for_each_other() -> None:
     letter = Result("a", "ada", ResultState.GRADED, None, Fraction(10), READ_AT, "A")
     number = Result("a", "ada", ResultState.GRADED, Fraction(9), Fraction(10), READ_AT)
     asked = Facts(results={"a": letter}), Facts(results={"a": number})
@@ -199,7 +210,7 @@ def test_letters_and_points_are_never_taken_for_each_other():
     assert MarkIsOneOf("a", "Essay", ("9",)).judge(Facts()).outcome is Outcome.UNKNOWN
 
 
-def test_a_nested_rule_reads_as_a_sentence():
+def test_a_nested_rule_reads_as_a_sentence() -> None:
     rule = AllOf((AnyOf(quizzes(2)), CourseCompleted()))
     assert rule.describe() == (
         "(Quiz a at least 50 % or Quiz b at least 50 %) and Course completed"
@@ -227,7 +238,7 @@ leaves = st.one_of(
 )
 
 
-def _joins(children):
+def _joins(children: SearchStrategy[Criterion]) -> SearchStrategy[Criterion]:
     some = st.lists(children, min_size=1, max_size=4).map(tuple)
     return st.one_of(
         some.map(AllOf),
@@ -236,7 +247,7 @@ def _joins(children):
     )
 
 
-def _two_levels(children):
+def _two_levels(children: SearchStrategy[Criterion]) -> SearchStrategy[Criterion]:
     return st.one_of(children, _joins(children))
 
 
@@ -271,17 +282,17 @@ all_facts = st.builds(
 
 
 @given(criteria)
-def test_a_rule_comes_back_from_storage_as_it_was(criterion):
+def test_a_rule_comes_back_from_storage_as_it_was(criterion: Criterion) -> None:
     assert load(json.loads(json.dumps(dump(criterion)))) == criterion
 
 
 @given(criteria, all_facts)
-def test_a_judgement_comes_back_from_storage_as_it_was(criterion, known):
+def test_a_judgement_comes_back_from_storage_as_it_was(criterion: Criterion, known: Facts) -> None:
     judgement = evaluate(criterion, known)
     assert Judgement.from_json(json.loads(json.dumps(judgement.to_json()))) == judgement
 
 
-def test_scores_of_very_many_digits_can_be_stored_too():
+def test_scores_of_very_many_digits_can_be_stored_too() -> None:
     """A platform may send forty digits; fifty such parts must not make a number without end."""
     parts = tuple(ScoreAtLeast(f"k{n}", f"Quiz {n}", Fraction(1, 10_007 + n)) for n in range(50))
     seen = {
@@ -296,13 +307,17 @@ def test_scores_of_very_many_digits_can_be_stored_too():
 
 
 @given(criteria, all_facts, st.sampled_from(KEYS))
-def test_holding_one_badge_more_never_worsens_a_judgement(criterion, known, badge):
+def test_holding_one_badge_more_never_worsens_a_judgement(
+    criterion: Criterion, known: Facts, badge: str
+) -> None:
     more = Facts(known.results, known.completions, known.badges_held | {badge})
     assert evaluate(criterion, more).outcome >= evaluate(criterion, known).outcome
 
 
 @given(criteria, all_facts, st.sampled_from(KEYS))
-def test_what_can_not_be_read_any_more_never_turns_met_into_a_loss(criterion, known, key):
+def test_what_can_not_be_read_any_more_never_turns_met_into_a_loss(
+    criterion: Criterion, known: Facts, key: str
+) -> None:
     """A platform that stops telling one value leaves the outcome between what it could be."""
     without = Facts(
         {name: seen for name, seen in known.results.items() if name != key},
@@ -315,7 +330,9 @@ def test_what_can_not_be_read_any_more_never_turns_met_into_a_loss(criterion, kn
 
 
 @given(criteria, all_facts)
-def test_progress_of_any_rule_lies_between_nothing_and_whole(criterion, known):
+def test_progress_of_any_rule_lies_between_nothing_and_whole(
+    criterion: Criterion, known: Facts
+) -> None:
     judgement = evaluate(criterion, known)
     assert judgement.progress is None or 0 <= judgement.progress <= 1
     if judgement.parts and judgement.outcome is Outcome.MET:
@@ -350,14 +367,14 @@ def test_progress_of_any_rule_lies_between_nothing_and_whole(criterion, known):
         {"is": "at_least_n", "of": [{"is": "course_completed"}]},
     ],
 )
-def test_what_is_not_a_rule_is_refused_in_a_sentence(stored):
+def test_what_is_not_a_rule_is_refused_in_a_sentence(stored: Any) -> None:
     with pytest.raises(InvalidInput) as refusal:
         load(stored)
     assert refusal.value.message.endswith(".")
 
 
-def test_a_rule_can_not_be_nested_or_widened_without_bound():
-    deep: dict = {"is": "course_completed"}
+def test_a_rule_can_not_be_nested_or_widened_without_bound() -> None:
+    deep: dict[str, Any] = {"is": "course_completed"}
     for _ in range(MAX_DEPTH + 1):
         deep = {"is": "all", "of": [deep]}
     with pytest.raises(InvalidInput):

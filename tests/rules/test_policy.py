@@ -57,7 +57,8 @@ def test_it_ends_with_whichever_comes_first() -> None:
 )
 def test_each_number_has_its_bounds(name: str, least: int, most: int, says: str) -> None:
     for good in (least, most):
-        assert getattr(Policy(**{name: good}), name) == good
+        chosen: dict[str, Any] = {name: good}
+        assert getattr(Policy(**chosen), name) == good
     for bad in (least - 1, most + 1):
         values: dict[str, Any] = {name: bad}
         with pytest.raises(ValueError, match=f"^{says}$"):

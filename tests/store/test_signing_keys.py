@@ -121,7 +121,7 @@ def started(settings: Settings) -> ToolContext:
 
 
 def test_another_secret_stops_the_start_with_one_line(keyless_url: str, tmp_path: Path) -> None:
-    first = Settings(database_url=keyless_url, secret_key="the first secret")
+    first = Settings(database_url=keyless_url, secret_key=SecretStr("the first secret"))
     started(first).close()
     done = command(
         first.model_copy(update={"keys_dir": tmp_path / "keys"}),
@@ -174,10 +174,10 @@ def test_issuer_keys_that_another_process_made_for_itself_go_on_verifying(
     for name in ("web", "worker"):
         kids[name] = old_folder(tmp_path / name)
         settings = Settings(
-            database_url=keyless_url, keys_dir=tmp_path / name, secret_key="one secret"
+            database_url=keyless_url, keys_dir=tmp_path / name, secret_key=SecretStr("one secret")
         )
         started(settings).close()
-    tool = ToolContext.build(Settings(database_url=keyless_url, secret_key="one secret"))
+    tool = ToolContext.build(Settings(database_url=keyless_url, secret_key=SecretStr("one secret")))
     assert tool.keys.issuer_ed25519().kid == kids["web"]["ed25519"]
     retired = {key.kid for key in tool.keys.issuer_keys() if key.retired_at}
     assert retired == {kids["worker"]["ed25519"], kids["worker"]["rsa"]}

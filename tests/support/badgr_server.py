@@ -276,5 +276,5 @@ class OebServer(BadgrServer):
             or "alignments" in body
             or "extensions:CategoryExtension" not in extensions
         ):
-            return Response("<html>Server Error</html>", 500), 500  # type: ignore[return-value]
+            return Response("<html>Server Error</html>", 500), 500
         return super()._badges(issuer)

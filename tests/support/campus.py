@@ -189,7 +189,7 @@ def campus(
     port = free_port()
     world = demo_world(f"http://localhost:{port}", lms, rsa_key("sandbox"))
     if shows_all_columns:
-        world.vendor.only_own_columns = False  # of this instance
+        world.vendor.only_own_columns = False
     register(settings, world)
     context = ToolContext.build(settings)
     queue = open_queue(context)

@@ -213,7 +213,12 @@ class ObfV1Server(FaultyServer):
                     return jsonify({"error": f"{needed} is missing"}), 400
             ref = "E" + secrets.token_hex(5)
             with self.lock:
-                kept = {"id": ref, "badge_id": badge, "revoked": {}, "expires": None}
+                kept: dict[str, Any] = {
+                    "id": ref,
+                    "badge_id": badge,
+                    "revoked": {},
+                    "expires": None,
+                }
                 self.events[ref] = {**body, **kept}
             made = Response("", 201, headers={"Location": f"/v1/event/C1/{ref}"})
             return self.fault("after-") or made

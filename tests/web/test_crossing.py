@@ -196,7 +196,7 @@ def _leaves(group: click.Command, path: tuple[str, ...]) -> list[tuple[tuple[str
 
 def _arguments(command: click.Command, key: str) -> list[str] | None:
     """Every argument, and every option that takes a name or an id, filled with the id."""
-    given = []
+    given: list[str] = []
     for each in command.params:
         if isinstance(each.type, click.Path | click.File):
             return None if isinstance(each, click.Argument) else given

@@ -51,7 +51,7 @@ def test_nothing_that_is_sent_anywhere_breaks_the_tool(campus: Campus) -> None:
         for _ in range(COUNT):
             rule = chance.choice(rules)
             values = [*ids, *ODD] if chance.random() < 0.7 else [*ids]
-            path = re.sub(r"<[^>]+>", lambda _found, v=values: _quoted(chance.choice(v)), rule.rule)
+            path = _filled(rule.rule, values, chance)
             method = chance.choice(sorted((rule.methods or set()) - {"HEAD"}))
             given = {chance.choice(fields): chance.choice(values) for _ in range(6)}
             body: dict[str, Any] = {"data": given} if chance.random() < 0.8 else {}
@@ -69,6 +69,10 @@ def test_nothing_that_is_sent_anywhere_breaks_the_tool(campus: Campus) -> None:
                 broken.append((method, path[:200], answer.status_code, str(given)[:600]))
             fields += [each for each in FIELD.findall(answer.text) if each not in fields][:30]
     assert not broken, broken[:10]
+
+
+def _filled(pattern: str, values: list[str], chance: random.Random) -> str:
+    return re.sub(r"<[^>]+>", lambda _: _quoted(chance.choice(values)), pattern)
 
 
 def _quoted(value: str) -> str:

@@ -204,8 +204,8 @@ def test_a_default_award_tells_nothing_of_the_learner(issued: tuple[Campus, str]
 def shown(campus: Campus, award_id: str, **chosen: Any) -> None:
     with campus.context.sessions() as session:
         member_id = session.get_one(Award, award_id).member_id
-    chosen = {"visibility": "link", "shows_name": False, "shows_result": False} | chosen
-    set_display(campus.context, award_id, member_id, by="a test", **chosen)
+    wanted: dict[str, Any] = {"visibility": "link", "shows_name": False, "shows_result": False}
+    set_display(campus.context, award_id, member_id, by="a test", **(wanted | chosen))
 
 
 def test_the_learner_chooses_what_is_shown_under_the_same_id(issued: tuple[Campus, str]) -> None:
