@@ -10,7 +10,7 @@ import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from tempfile import NamedTemporaryFile
 from types import TracebackType
@@ -69,13 +69,25 @@ class Reply:
         value = self.headers.get("retry-after", "").strip()
         if value.isdecimal():
             return min(float(value), 86_400.0)
-        try:
-            until = parsedate_to_datetime(value)
-        except ValueError:
+        until = _http_date(value)
+        if until is None:
             return None
-        if until.tzinfo is None:
-            until = until.replace(tzinfo=UTC)
         return min(max(0.0, (until - clock.now()).total_seconds()), 86_400.0)
+
+    @property
+    def ahead_s(self) -> float | None:
+        """How many seconds the server's clock is ahead of ours, by `Date` (RFC 9110 §6.6.1)."""
+        dates = self.headers.get_list("date")  # a server before the application may add its own
+        told = _http_date(dates[-1]) if dates else None
+        return None if told is None else (told - clock.now()).total_seconds()
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        told = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return told if told.tzinfo is not None else told.replace(tzinfo=UTC)
 
 
 class Http:

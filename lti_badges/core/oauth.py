@@ -39,14 +39,17 @@ class Grant:
 
 class TokenRefused(LtiBadgesError):
     """The server says no to client, person or code; `said` are its own words, if any, `status` its
-    HTTP status."""
+    HTTP status, `ahead_s` how many seconds its clock is ahead of ours, if it told."""
 
     code = "token_refused"
 
-    def __init__(self, message: str, *, said: str, status: int) -> None:
+    def __init__(
+        self, message: str, *, said: str, status: int, ahead_s: float | None = None
+    ) -> None:
         super().__init__(message)
         self.said = said
         self.status = status
+        self.ahead_s = ahead_s
 
 
 class TokenUnavailable(LtiBadgesError):
@@ -95,6 +98,7 @@ def request_token(
             f"{host} refuses the login with error {reply.status}{words}.",
             said=said,
             status=reply.status,
+            ahead_s=reply.ahead_s,
         )
     token = answer.get("access_token")
     if not reply.ok or not isinstance(token, str) or not token:

@@ -20,6 +20,8 @@ DEPLOYMENT_CLAIM = "https://purl.imsglobal.org/spec/lti/claim/deployment_id"
 ASSERTION_LIFE_S = 240
 # Moodle checks `iat` without leeway: a clock a little ahead of its own must not matter.
 BACKDATED_S = 10
+# A platform whose clock is further off than this is asked again, by its own clock.
+NOTICED_S, MOST_AHEAD_S = 5.0, 900.0
 RENEW_BEFORE_S = 60
 
 
@@ -53,6 +55,7 @@ class ServiceTokens:
         self._keys = keys
         self._held: dict[tuple[str, ...], _Held] = {}
         self._locks: dict[tuple[str, ...], Lock] = {}
+        self._ahead: dict[str, float] = {}
         self._guard = Lock()
 
     def get(self, endpoint: PlatformEndpoint, scopes: frozenset[str]) -> str:
@@ -74,19 +77,15 @@ class ServiceTokens:
             self._held.pop(key, None)
 
     def _fetch(self, endpoint: PlatformEndpoint, scopes: frozenset[str]) -> _Held:
-        form = {
-            "grant_type": "client_credentials",
-            "client_assertion_type": ASSERTION_TYPE,
-            "client_assertion": self.assertion(
-                endpoint.client_id,
-                endpoint.audience or endpoint.token_url,
-                endpoint.deployment_id,
-            ),
-            "scope": " ".join(sorted(scopes)),
-        }
         url = endpoint.token_url
         try:
-            return _held(request_token(self._http, url, form), scopes, host_of(url))
+            try:
+                grant = self._asked(endpoint, scopes)
+            except TokenRefused as error:
+                if not self._learned_clock(url, error.ahead_s):
+                    raise
+                grant = self._asked(endpoint, scopes)
+            return _held(grant, scopes, host_of(url))
         except TokenRefused as error:
             raise NoRight(
                 f"{error.message} Check that it can reach the tool's key set and that its services "
@@ -98,10 +97,42 @@ class ServiceTokens:
                 error.message, retry_after=error.retry_after, code=error.code
             ) from error
 
-    def assertion(self, client_id: str, audience: str, deployment_id: str | None = None) -> str:
-        """A client assertion signed with our key (RFC 7523): who we are there, and for whom."""
+    def _asked(self, endpoint: PlatformEndpoint, scopes: frozenset[str]) -> Grant:
+        assertion = self.assertion(
+            endpoint.client_id,
+            endpoint.audience or endpoint.token_url,
+            endpoint.deployment_id,
+            ahead_s=self._ahead.get(endpoint.token_url, 0.0),
+        )
+        form = {
+            "grant_type": "client_credentials",
+            "client_assertion_type": ASSERTION_TYPE,
+            "client_assertion": assertion,
+            "scope": " ".join(sorted(scopes)),
+        }
+        return request_token(self._http, endpoint.token_url, form)
+
+    def _learned_clock(self, token_url: str, ahead_s: float | None) -> bool:
+        """Whether a platform that refused us has another clock than we thought, which may be why:
+        its assertions must be dated neither in the future nor long ago."""
+        known = self._ahead.get(token_url, 0.0)
+        if ahead_s is None or abs(ahead_s) > MOST_AHEAD_S or abs(ahead_s - known) <= NOTICED_S:
+            return False
+        self._ahead[token_url] = ahead_s
+        return True
+
+    def assertion(
+        self,
+        client_id: str,
+        audience: str,
+        deployment_id: str | None = None,
+        *,
+        ahead_s: float = 0.0,
+    ) -> str:
+        """A client assertion signed with our key (RFC 7523): who we are there, and for whom; dated
+        by a clock that is so many seconds ahead of ours."""
         key = self._keys.signing_key()
-        now = int(time.time())
+        now = int(time.time() + ahead_s)
         claims = {
             "iss": client_id,
             "sub": client_id,

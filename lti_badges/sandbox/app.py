@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 
 from flask import Blueprint, Flask, Response, jsonify, request
+from werkzeug.http import http_date
 
 from lti_badges.sandbox.campus import campus
 from lti_badges.sandbox.faults import before, drop_connection
@@ -25,10 +27,17 @@ def create_sandbox(world: World) -> Flask:
     app.extensions[EXTENSION] = world
     app.before_request(_faulty)
     app.after_request(_logged)
+    app.after_request(_dated)
     own = (oidc, registration, services, campus, control)
     for blueprint in (*own, *world.vendor.blueprints()):
         app.register_blueprint(blueprint)
     return app
+
+
+def _dated(response: Response) -> Response:
+    """By its own clock."""
+    response.headers["Date"] = http_date(time.time() + world().vendor.skew_s)
+    return response
 
 
 @campus.get("/favicon.ico")

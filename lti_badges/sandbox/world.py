@@ -46,15 +46,15 @@ class Vendor:
     refuses_scope: ClassVar[int] = 403
     refuses_foreign_item: ClassVar[int] = 404
     lists_suspended: ClassVar[bool] = True
-    token_life_s: ClassVar[int] = 300
+    token_life_s: int = 300
     further_scopes: ClassVar[tuple[str, ...]] = ()
     """What it offers to tools besides grades and roster."""
     excuses: ClassVar[bool] = True
     """Whether a teacher can excuse a learner from an item."""
     tells_deployment: ClassVar[bool] = False
     """Whether dynamic registration answers with the deployment."""
-    skew_s: ClassVar[int] = 0
-    """How far its clock is ahead of ours, in what it signs."""
+    skew_s: int = 0
+    """How many seconds its clock is ahead of ours."""
 
     def __init__(self) -> None:
         self.state: Any = None

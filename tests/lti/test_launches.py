@@ -198,7 +198,7 @@ BAD: dict[str, dict[str, Any]] = {
     "iat as true": {"iat": True},
     "times from long ago": {"iat": 11111, "exp": 22222},
     "expired": {"iat": FromNow(-HOUR), "exp": FromNow(300 - HOUR)},
-    "fresh, but ended": {"iat": FromNow(-120), "exp": FromNow(-100)},
+    "fresh, but ended": {"iat": FromNow(-240), "exp": FromNow(-200)},
     "a week old with a far end": {
         "iat": FromNow(-7 * 24 * HOUR),
         "exp": FromNow(HOUR),

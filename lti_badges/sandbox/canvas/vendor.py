@@ -86,7 +86,7 @@ class Canvas(Vendor):
 
     def wrong_assertion(self, claims: dict[str, Any]) -> str | None:
         """lib/canvas/security/jwt_validator.rb."""
-        age = time.time() - claims["iat"]
+        age = time.time() + self.skew_s - claims["iat"]
         if age > OLDEST_S:
             return "the 'iat' must be less than 300 seconds old"
         return "the 'iat' must not be in the future" if age < -AHEAD_S else None
