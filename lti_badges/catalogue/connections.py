@@ -3,7 +3,7 @@ instructor signs in for one course."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
@@ -50,12 +50,8 @@ def lms_of(tool: ToolContext, course_id: str) -> lms.LMS:
             raise NotFound("There is no such course.")
         deployment = session.get_one(Deployment, course.deployment_id)
         platform = session.get_one(Platform, deployment.platform_id)
-        links = {
-            link.resource_link_id: link.title
-            for link in session.scalars(
-                select(ResourceLink).where(ResourceLink.course_id == course_id)
-            )
-        }
+        placed = select(ResourceLink).where(ResourceLink.course_id == course_id)
+        links = session.scalars(placed.order_by(ResourceLink.last_launch_at)).all()
     return _opened(tool, platform, deployment, course, links)
 
 
@@ -68,7 +64,7 @@ def check_connection(
         platform = session.get(Platform, platform_id)
     if platform is None:
         raise NotFound("There is no such platform.")
-    course = _opened(tool, platform, deployment, None, {})
+    course = _opened(tool, platform, deployment, None, ())
     error: PlatformError | None = None
     try:
         return _proved(course)
@@ -154,7 +150,7 @@ def _opened(
     platform: Platform,
     deployment: Deployment | None,
     course: Course | None,
-    links: Mapping[str, str],
+    links: Sequence[ResourceLink],
 ) -> lms.LMS:
     layers: list[Holder] = [each for each in (platform, deployment, course) if each is not None]
     deployment_id = deployment.deployment_id if deployment else None
@@ -166,7 +162,8 @@ def _opened(
         memberships_url=course.memberships_url if course else None,
         scopes=frozenset(course.scopes if course else ()),
         custom=course.custom if course else {},
-        links=links,
+        links={link.resource_link_id: link.title for link in links},
+        coupled={link.lineitem_url: link.title for link in links if link.lineitem_url},
         service=Service(tool.http, tool.tokens, endpoint),
         http=tool.http,
         known_members=lambda: _known(tool, course.id if course else ""),

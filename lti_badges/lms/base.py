@@ -41,6 +41,8 @@ class CourseHandle:
     http: Http
     links: Mapping[str, str] = field(default_factory=dict)
     """Titles of the tool's placed links, by resource link id."""
+    coupled: Mapping[str, str] = field(default_factory=dict)
+    """Titles of those links that have a line item, by its address."""
     connection: Mapping[str, str] = field(default_factory=dict)
     update_connection: Callable[
         [Callable[[Mapping[str, str]], Mapping[str, str]]], Mapping[str, str]
@@ -253,13 +255,15 @@ class LMS:
 
     def lti_gradables(self) -> Iterator[Gradable]:
         """The line items that the platform shows this tool (AGS 2.0 §3.2)."""
-        url = self.course.lineitems_url
-        if not url:
-            raise Unsupported(
-                "The LMS does not share its gradebook with this tool (Assignment and Grade "
-                "service). Ask the LMS admin to allow it."
-            )
-        return ags.line_items(self.course.service, url, self.course.scopes, limit=self.rows_a_page)
+        course, url = self.course, self.course.lineitems_url
+        if url:
+            return ags.line_items(course.service, url, course.scopes, limit=self.rows_a_page)
+        if course.coupled:
+            return ags.coupled_line_items(course.service, course.coupled, course.scopes)
+        raise Unsupported(
+            "The LMS does not share its gradebook with this tool (Assignment and Grade "
+            "service). Ask the LMS admin to allow it."
+        )
 
     def api_gradables(self) -> Iterator[Gradable]:
         """What its own API lists in place of AGS, once that is connected."""

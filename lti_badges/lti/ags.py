@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from threading import Lock
@@ -87,6 +87,32 @@ def line_items(
             found = _gradable(item)
             if found is not None:
                 yield found
+
+
+def coupled_line_items(
+    service: Service, links: Mapping[str, str], scopes: frozenset[str]
+) -> Iterator[Gradable]:
+    """The line items of the tool's own links, where a launch names no others (AGS 2.0 §3.1.1: a
+    claim with `lineitem` alone); `links` are the links' titles by line item. One that is gone is
+    left out; one whose details the platform does not tell is known by its link, its maximum from
+    its results."""
+    scope = listing_scope(scopes)
+    for url, title in links.items():
+        if scope not in scopes:
+            yield replace(_coupled(title), key=url)
+            continue
+        try:
+            reply = service.send("GET", url, scope=scope, accept=LINEITEM_TYPE)
+            found = _gradable(reply.json())
+        except Gone:
+            continue
+        except HttpError as error:
+            raise PlatformDown(error.message, code="unreadable") from error
+        yield replace(found or _coupled(title), key=url)
+
+
+def _coupled(title: str) -> Gradable:
+    return Gradable(Kind.ITEM, NO_ID, title or "Badge link", None, SOURCE)
 
 
 def results(

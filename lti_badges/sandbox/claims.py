@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from lti_badges.sandbox.model import TEST_USER, Link, Person, Tool
+from lti_badges.sandbox.model import TEST_USER, Course, Link, Person, Tool
 from lti_badges.sandbox.world import World
 
 CLAIM = "https://purl.imsglobal.org/spec/lti/claim/"
@@ -52,7 +52,7 @@ def id_token_claims(world: World, tool: Tool, hint: dict[str, Any], nonce: str) 
         },
         AGS: {
             "scope": sorted(scope for scope in tool.scopes if "lti-ags" in scope),
-            "lineitems": line_items_url(world, course.id),
+            **_named_columns(world, course, hint["link"]),
         },
         NRPS: {
             "context_memberships_url": f"{world.base_url}/api/{course.id}/memberships",
@@ -65,6 +65,21 @@ def id_token_claims(world: World, tool: Tool, hint: dict[str, Any], nonce: str) 
     if hint["deep"]:
         return claims | _deep_linking(world, course.id, person)
     return claims | _resource_link(world, tool, hint, course.links[hint["link"]])
+
+
+def _named_columns(world: World, course: Course, link: str) -> dict[str, str]:
+    """The list, and the opened link's own line item (AGS 2.0 §3.1.1)."""
+    named = {"lineitems": line_items_url(world, course.id)} if world.vendor.lists_columns else {}
+    coupled = next((i.id for i in course.items.values() if link and i.resource_link_id == link), "")
+    if coupled:
+        named["lineitem"] = line_item_url(world, course.id, coupled)
+    return named
+
+
+def line_item_url(world: World, course_id: str, item_id: str) -> str:
+    """A line item's address, which is its id."""
+    query = world.vendor.service_query
+    return f"{world.base_url}/api/{course_id}/lineitems/{item_id}/lineitem{query}"
 
 
 def line_items_url(world: World, course_id: str) -> str:

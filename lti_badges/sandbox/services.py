@@ -13,7 +13,7 @@ from flask import Blueprint, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
 from lti_badges.core import clock
-from lti_badges.sandbox.claims import MEMBERSHIP, roles
+from lti_badges.sandbox.claims import MEMBERSHIP, line_item_url, roles
 from lti_badges.sandbox.model import Course, Item, Person
 from lti_badges.sandbox.state import world
 from lti_badges.values.score import exact
@@ -231,8 +231,7 @@ def _fill(item: Item, body: dict[str, Any]) -> None:
 
 
 def _item_url(course_id: str, item: Item) -> str:
-    query = world().vendor.service_query
-    return f"{world().base_url}/api/{course_id}/lineitems/{item.id}/lineitem{query}"
+    return line_item_url(world(), course_id, item.id)
 
 
 def _item_json(course_id: str, item: Item) -> dict[str, Any]:

@@ -37,6 +37,8 @@ class Vendor:
     short_roles: ClassVar[bool] = False
     escapes_names: ClassVar[bool] = False
     only_own_columns: bool = True
+    lists_columns: bool = True
+    """Whether launches name the list of line items; else only that of the opened link."""
     service_query: ClassVar[str] = ""
     """What its line item addresses end in."""
     bookmarks: ClassVar[bool] = False
