@@ -63,6 +63,11 @@ class CourseSources:
     calls: CallsToday | None = None
     """How often the LMS's own API was called for this course today."""
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether its first reading is still to come: what it has is not known yet."""
+        return self.synced_at is None and self.error is None and not self.sources
+
 
 def course_sources(tool: ToolContext, course_id: str) -> CourseSources:
     """The clock of a course. Raises NotFound."""

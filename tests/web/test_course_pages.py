@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from lti_badges.awarding.rulebook import rules_of
-from lti_badges.store import Achievement, Course
+from lti_badges.store import Achievement, Course, LineItem
 from tests.support.campus import TEACHER, Campus, hidden
 
 BEN = "5"
@@ -39,6 +39,24 @@ class Pages:
 
     def post(self, path: str, **data: Any) -> httpx.Response:
         return httpx.post(self.campus.tool + path, headers=self.headers, data=data)
+
+
+def test_a_form_that_is_opened_before_the_first_reading_fills_itself(lite: Campus) -> None:
+    page = Pages(lite, TEACHER)
+    with lite.context.sessions.begin() as session:
+        session.execute(delete(LineItem))
+        session.query(Course).one().synced_at = None
+    form = page.get("/course/rules/new")
+    assert "being read for the first time" in form.text
+    assert "Final quiz" not in form.text
+    typed = {"node": "1", "source-1": "", "percent-1": "73", "edit": "read"}
+    waiting = page.post("/course/rules/conditions", **typed)
+    assert "being read for the first time" in waiting.text
+    lite.sync()
+    filled = page.post("/course/rules/conditions", **typed)
+    assert "being read for the first time" not in filled.text
+    assert "Final quiz (of 50)" in filled.text
+    assert 'value="73"' in filled.text
 
 
 def test_three_clicks_put_a_rule_in_force(lite: Campus) -> None:

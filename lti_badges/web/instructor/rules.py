@@ -54,6 +54,8 @@ from lti_badges.web.services import services
 
 NEW_BADGE = "new"
 NAMED = 5
+READ_ANEW = "read"
+"""No change of the conditions, only what they can look at by now."""
 
 
 @instructor.get("/rules/new")
@@ -91,9 +93,10 @@ def rule_of_badge(achievement_id: str) -> str | None:
 @instructor.post("/rules/conditions")
 def edit_conditions() -> str:
     """The form's conditions after one was added, removed or moved."""
-    at = request.form.get("at", 0, type=int)
-    fields, focus = edited(read_fields(request.form), request.form.get("edit", ""), at)
-    return _conditions(fields, focus)
+    fields, edit = read_fields(request.form), request.form.get("edit", "")
+    if edit == READ_ANEW:
+        return _conditions(fields)
+    return _conditions(*edited(fields, edit, request.form.get("at", 0, type=int)))
 
 
 @instructor.post("/rules/rehearse")
@@ -244,7 +247,8 @@ def _options(tool: ToolContext, course_id: str) -> list[Option]:
 def _conditions(fields: RuleFields, focus: int = 0) -> str:
     """The conditions alone; `focus` is the node that was just made or moved."""
     tool, course = services().tool, current_course()
-    options = _options(tool, course)
+    told = course_sources(tool, course)
+    options = options_for(told.sources, achievements_for(tool, course))
     return render_template(
         "instructor/_conditions.html",
         fields=fields,
@@ -252,6 +256,7 @@ def _conditions(fields: RuleFields, focus: int = 0) -> str:
         options=options,
         groups=list(dict.fromkeys(option.group for option in options)),
         missing=_missing(tool, course),
+        is_awaited=told.is_awaited,
     )
 
 
