@@ -26,6 +26,7 @@ from lti_badges.core.errors import (
 )
 from lti_badges.core.http import Reply, host_of
 from lti_badges.core.paging import pages
+from lti_badges.core.text import as_list, as_text
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
 
@@ -101,7 +102,7 @@ class Accredible(Backend):
             raise self.api.refusal(reply)
         answer = parsed(reply, writes=True)
         made = answer.get("credential") if isinstance(answer, dict) else None
-        if not isinstance(made, dict) or "id" not in made:
+        if not isinstance(made, dict) or not as_text(made.get("id")):
             raise OutcomeUnknown("Accredible's answer names nothing that it made.")
         return _receipt(made)
 
@@ -161,7 +162,7 @@ def _receipt(credential: dict[str, Any]) -> Receipt:
         moment = clock.parse_iso(f"{str(issued)[:10]}T00:00:00Z")
     except ValueError:
         moment = clock.now()
-    return Receipt(str(credential["id"]), url if isinstance(url, str) else None, moment)
+    return Receipt(ref_of(credential), url if isinstance(url, str) else None, moment)
 
 
 def _has_expired(credential: Mapping[str, Any]) -> bool:
@@ -186,7 +187,7 @@ def _links(credential: dict[str, Any]) -> set[str]:
     items = credential.get("evidence_items")
     return {
         str(each.get(name))
-        for each in (items if isinstance(items, list) else [])
+        for each in as_list(items)
         if isinstance(each, dict)
         for name in ("link_url", "url")
     }

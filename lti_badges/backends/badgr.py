@@ -155,8 +155,8 @@ class Badgr(Backend):
         if reply.ok:
             try:
                 return _receipt(_first(parsed(reply, writes=True)))
-            except (KeyError, ValueError) as error:
-                raise OutcomeUnknown(f"The answer to the award lacks {error}.") from error
+            except Unavailable as error:
+                raise OutcomeUnknown(error.message) from error
         if reply.status == 400 and _is_duplicate(reply):
             live = [held for held in self._held(issuance) if _is_live(held)]
             ours = [held for held in live if issuance.url in _evidence_urls(held)]
@@ -326,11 +326,11 @@ def _first(answer: Any) -> dict[str, Any]:
 
 
 def _receipt(assertion: dict[str, Any]) -> Receipt:
-    issued = assertion.get("issuedOn") or assertion.get("createdAt")
     return Receipt(
-        ref=str(assertion["entityId"]),
+        ref=ref_of(assertion, "entityId"),
         url=assertion.get("openBadgeId"),
-        issued_at=clock.parse_iso(issued) if isinstance(issued, str) else clock.now(),
+        issued_at=clock.told(assertion.get("issuedOn") or assertion.get("createdAt"))
+        or clock.now(),
         revoked=bool(assertion.get("revoked")),
     )
 

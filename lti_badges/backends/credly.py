@@ -27,6 +27,7 @@ from lti_badges.core.errors import (
 )
 from lti_badges.core.http import Reply, host_of
 from lti_badges.core.paging import addressed
+from lti_badges.core.text import as_list, as_text
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
 
@@ -102,7 +103,7 @@ class Credly(Backend):
         if reply.ok:
             answer = parsed(reply, writes=True)
             made = answer.get("data") if isinstance(answer, dict) else None
-            if not isinstance(made, dict) or "id" not in made:
+            if not isinstance(made, dict) or not as_text(made.get("id")):
                 raise OutcomeUnknown("Credly's answer names nothing that it made.")
             return _receipt(made)
         if reply.status == 422 and (held := self.find(issuance)):
@@ -167,8 +168,8 @@ def explain(reply: Reply) -> str:
         return ""
     errors = data.get("errors")
     said = [
-        f"{each.get('attribute', '')}: {', '.join(map(str, each.get('messages') or []))}"
-        for each in (errors if isinstance(errors, list) else [])
+        f"{each.get('attribute', '')}: {', '.join(map(str, as_list(each.get('messages'))))}"
+        for each in as_list(errors)
         if isinstance(each, dict)
     ]
     return "; ".join(said or [str(data.get("message") or "")])[:500]
@@ -182,7 +183,10 @@ def _receipt(badge: dict[str, Any]) -> Receipt:
         moment = clock.now()
     url = badge.get("badge_url")
     return Receipt(
-        str(badge["id"]), url if isinstance(url, str) else None, moment, badge["state"] == "revoked"
+        ref_of(badge),
+        url if isinstance(url, str) else None,
+        moment,
+        badge.get("state") == "revoked",
     )
 
 

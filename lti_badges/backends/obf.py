@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from lti_badges.backends.api import BearerApi, parsed, ref_of, said, token, unreadable
@@ -27,12 +27,14 @@ from lti_badges.core.errors import (
 from lti_badges.core.http import Reply, host_of
 from lti_badges.core.oauth import Grant
 from lti_badges.core.paging import by_offset
+from lti_badges.core.text import as_text
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
 
 CONSUMER = "lti-badges"
 PAGE_SIZE = 200
 TOKEN_SPACING = timedelta(seconds=10)
+MOST_DIGITS = 12
 EMAIL = re.compile(r"^[^@<]{1,64}@[^@>]{1,255}$")
 ID = re.compile(r"^\w+$")
 
@@ -166,7 +168,7 @@ class OBF(Backend):
         for row in self._pages(f"/v2/event/{self._client}/recipient", params):
             if str(row.get("email", "")).lower() == email_of(issuance):
                 url = row.get("assertion_json_url") or row.get("receive_url")
-                issued = clock.from_epoch(float(row.get("issued_on") or 0))
+                issued = moment_of(row.get("issued_on"))
                 return Receipt(event, url, issued, revoked=bool(row.get("revoked")))
         return None
 
@@ -218,6 +220,13 @@ def _made(answer: Any) -> str:
     if not isinstance(made, str) or not made:
         raise OutcomeUnknown("The server's answer names nothing that it made.")
     return made
+
+
+def moment_of(value: object) -> datetime:
+    """Seconds since 1970, as a number or its digits; now where the server tells none."""
+    text = as_text(value)
+    seconds = int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else value
+    return clock.told(seconds) or clock.now()
 
 
 def email_of(issuance: Issuance) -> str:

@@ -13,7 +13,6 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -32,6 +31,7 @@ from lti_badges.backends.obf import (
     email_of,
     listed,
     log_in,
+    moment_of,
     segment,
 )
 from lti_badges.backends.tokens import TokenStore
@@ -39,6 +39,7 @@ from lti_badges.core import clock
 from lti_badges.core.errors import OutcomeUnknown, Refused, Unauthorized, Unavailable
 from lti_badges.core.http import Reply, host_of
 from lti_badges.core.paging import by_offset
+from lti_badges.core.text import as_list, read_json
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
 
@@ -195,8 +196,10 @@ class OBFv1(Backend):
         ref, email = segment(ref_of(event), "event"), email_of(issuance)
         answer = self.api.json("GET", f"/v1/event/{self._client}/{ref}/revoked")
         gone = answer.get("revoked") if isinstance(answer, dict) else None
-        revoked = any(address.lower() == email for address in gone or ())
-        issued: datetime = clock.from_epoch(float(event.get("issued_on") or 0))
+        # An object by address, or a list of addresses.
+        addresses = gone if isinstance(gone, dict) else as_list(gone)
+        revoked = any(str(address).lower() == email for address in addresses)
+        issued = moment_of(event.get("issued_on"))
         return Receipt(ref, self._address(ref, issuance), issued, revoked=revoked)
 
     def _address(self, event: str, issuance: Issuance) -> str | None:
@@ -222,7 +225,7 @@ class OBFv1(Backend):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = read_json(line.encode())
             except ValueError:
                 row = None
             if not isinstance(row, dict) or not row.get("id"):

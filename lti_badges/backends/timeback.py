@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lti_badges.backends.api import BearerApi, parsed, said, token, unreadable
+from lti_badges.backends.api import BearerApi, parsed, ref_of, said, token, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
 from lti_badges.backends.tokens import TokenStore
@@ -29,6 +29,7 @@ from lti_badges.core.errors import (
 from lti_badges.core.http import Reply, host_of
 from lti_badges.core.oauth import Grant
 from lti_badges.core.paging import by_offset
+from lti_badges.core.text import as_list
 from lti_badges.store import new_id
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
@@ -221,12 +222,12 @@ class Timeback(Backend):
         rows = answer.get("users") if isinstance(answer, dict) else None
         users = [
             user
-            for user in rows or ()
+            for user in as_list(rows)
             if isinstance(user, dict) and str(user.get("email", "")).lower() == email.lower()
         ]
         if len(users) != 1:
             raise NeedsRecipient(f"OneRoster knows {len(users)} users with this learner's e-mail.")
-        return str(users[0]["sourcedId"])
+        return ref_of(users[0], "sourcedId")
 
     def _grant(self, secrets: Mapping[str, str]) -> Grant:
         settings = self.config.settings
@@ -251,7 +252,7 @@ def _achievement(row: dict[str, Any]) -> AchievementRef:
     words = criteria.get("narrative") if isinstance(criteria, dict) else criteria
     return AchievementRef(
         id="",
-        ref=str(row.get("sourcedId") or row.get("id")),
+        ref=ref_of(row, "sourcedId" if "sourcedId" in row else "id"),
         name=str(row.get("name") or ""),
         description=str(row.get("description") or ""),
         criteria=str(words or ""),
@@ -263,9 +264,14 @@ def _issued(answer: Any, issuance: Issuance) -> Iterator[Receipt]:
     if not isinstance(rows, list):  # taking it for “none” would issue a second badge
         raise Unavailable("Timeback sent a list of badges that can't be read.")
     for row in rows:
+        if not isinstance(row, dict):
+            raise Unavailable("Timeback sent a list of badges that can't be read.")
         if row.get("sourcedId") != issuance.achievement.ref:
             continue
-        for badge in row.get("issuedBadges") or ():
+        badges = row.get("issuedBadges") or []
+        if not isinstance(badges, list) or not all(isinstance(badge, dict) for badge in badges):
+            raise Unavailable("Timeback sent a list of badges that can't be read.")
+        for badge in badges:
             if badge.get("status", "active") != "active":
                 continue
             stored = badge.get("data")

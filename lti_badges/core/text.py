@@ -44,6 +44,11 @@ def as_text(value: object) -> str:
     return ""
 
 
+def as_list(value: object) -> list[Any]:
+    """A list as it came; an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
 def is_clean(text: str) -> bool:
     """Whether the text holds no control character, lone surrogate or line break."""
     return not (_ODD.search(text) or _BREAKS.search(text) or "\n" in text or "\t" in text)

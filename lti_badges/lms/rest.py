@@ -138,9 +138,14 @@ def rows(answer: Any, name: str | None = None) -> list[dict[str, Any]]:
     found = answer
     if name is not None:
         found = answer.get(name) if isinstance(answer, dict) else None
-    if not isinstance(found, list):
+    return [row for row in listed(found) if isinstance(row, dict)]
+
+
+def listed(value: Any) -> list[Any]:
+    """A list as it came. Raises PlatformDown: what can't be read never counts as “nobody”."""
+    if not isinstance(value, list):
         raise PlatformDown("The LMS's answer can't be read: a list is missing.", code="unreadable")
-    return [row for row in found if isinstance(row, dict)]
+    return value
 
 
 def id_of(row: Mapping[str, Any], name: str = "id") -> str:

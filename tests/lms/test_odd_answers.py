@@ -18,6 +18,7 @@ import pytest
 
 from lti_badges import lms
 from lti_badges.core.errors import PlatformError
+from lti_badges.core.http import Http
 from lti_badges.lms.base import CourseHandle
 from lti_badges.lti import ags, nrps
 from lti_badges.lti.service import Service
@@ -29,8 +30,9 @@ from lti_badges.values.course import (
     Gradable,
     Kind,
     Result,
+    Unread,
 )
-from tests.support.odd import OddHttp, names_in
+from tests.support.odd import OddHttp, SameAnswer, names_in
 
 ROUNDS = 60 * int(os.environ.get("FUZZ", "1"))
 KEPT = {
@@ -93,7 +95,16 @@ def test_no_answer_of_an_lms_leaves_its_family_of_errors(key: str) -> None:
         exercise(opened(vendor, http, KEPT if seed % 4 else {}), gradables(keys))
 
 
-def opened(vendor: type[lms.LMS], http: OddHttp, connection: dict[str, str]) -> lms.LMS:
+@pytest.mark.parametrize("answer", [[{"groupid": 1, "userids": None}], [{"groupid": 1}]])
+def test_a_group_whose_members_can_t_be_read_is_not_empty(answer: object) -> None:
+    """Taking it for an empty one would take its members' badges."""
+    course = opened(lms.LMSES["moodle"], SameAnswer(answer), KEPT)
+    wanted = [Gradable(Kind.GROUP, "moodle-group:1", "Group", None, "x", is_rare=True)]
+    told = list(course.readings(wanted, lambda: iter(("5", "6"))))
+    assert [type(each) for each in told] == [Unread]
+
+
+def opened(vendor: type[lms.LMS], http: Http, connection: dict[str, str]) -> lms.LMS:
     endpoint = PlatformEndpoint("p", "https://lms.example", "c", "https://lms.example/token")
     return vendor(
         CourseHandle(

@@ -139,8 +139,9 @@ class Blackboard(LMS):
         each list that is needed. Raises NoRight naming every entitlement that is missing."""
         self._is_waited_for = True
         answer = self.rest.json(f"{API}/v1/system/version")
-        learn = answer.get("learn", {}) if isinstance(answer, dict) else {}
-        version = f"{learn.get('major', '?')}.{learn.get('minor', '?')}"
+        learn = answer.get("learn") if isinstance(answer, dict) else None
+        told = learn if isinstance(learn, dict) else {}
+        version = f"{told.get('major', '?')}.{told.get('minor', '?')}"
         said = f"{self.course.connection['url']} let us in; Learn {version}."
         course = some_course(self.rest, self.course.context_id)
         if course is None:

@@ -14,9 +14,9 @@ from typing import Any
 
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone
-from lti_badges.core.text import as_text
+from lti_badges.core.text import as_list, as_text
 from lti_badges.lms.reading import in_parts
-from lti_badges.lms.rest import Rest, key_of, rows
+from lti_badges.lms.rest import Rest, key_of, listed, rows
 from lti_badges.values.course import Completion, Gradable, Kind
 
 SECTION, GROUP, TOPIC = "brightspace-section:", "brightspace-group:", "brightspace-topic:"
@@ -49,7 +49,7 @@ class BrightspaceMore:
         else:
             category, _, group = ref.partition("/")
             found = self._rest.json(f"{self._lp}/groupcategories/{category}/groups/{group}")
-        for user in (found.get("Enrollments") if isinstance(found, dict) else None) or ():
+        for user in listed(found.get("Enrollments") if isinstance(found, dict) else None):
             if owner := who.get(str(user)):
                 yield Completion(owner, key, True, None, clock.now(), is_group=True)
 
@@ -107,8 +107,8 @@ class BrightspaceMore:
 def _nested(module: Any) -> Iterator[Mapping[str, Any]]:
     if not isinstance(module, dict):
         return
-    yield from (topic for topic in module.get("Topics") or () if isinstance(topic, dict))
-    for inner in module.get("Modules") or ():
+    yield from (topic for topic in as_list(module.get("Topics")) if isinstance(topic, dict))
+    for inner in as_list(module.get("Modules")):
         yield from _nested(inner)
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, NoRight, PlatformError
 from lti_badges.core.http import Http, Reply, host_of
+from lti_badges.core.text import as_list
 from lti_badges.lms.oauth import token_request
 from lti_badges.lms.rest import Grant, Rest, rows
 
@@ -129,7 +130,7 @@ def _allowed(rest: Rest, path: str, spoken: Mapping[str, str]) -> bool:
 def _nearest(wanted: str, found: list[dict[str, Any]], product: str) -> str:
     told = next((row for row in found if row.get("ProductCode") == product), None)
     listed = told.get("SupportedVersions") if told else None
-    supported = sorted((str(each) for each in listed or ()), key=_order)
+    supported = sorted((str(each) for each in as_list(listed)), key=_order)
     later = [each for each in supported if _order(each) >= _order(wanted)]
     return later[0] if later else (supported[-1] if supported else wanted)
 

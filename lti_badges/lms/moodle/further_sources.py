@@ -14,7 +14,7 @@ from typing import Any
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone
 from lti_badges.lms.reading import in_parts
-from lti_badges.lms.rest import key_of, rows
+from lti_badges.lms.rest import key_of, listed, rows
 from lti_badges.values.course import Completion, Gradable, Kind
 
 GROUP, COMPETENCY, COHORT = "moodle-group:", "moodle-competency:", "moodle-cohort:"
@@ -39,7 +39,7 @@ class MoodleMore:
         ref = key.removeprefix(GROUP)
         answer = self._call("core_group_get_group_members", None, **{"groupids[0]": ref})
         for row in rows(answer):
-            for user in row.get("userids") or ():
+            for user in listed(row.get("userids")):
                 yield Completion(str(user), key, True, None, clock.now(), is_group=True)
 
     def in_cohort(self, key: str) -> Iterator[Completion]:
@@ -47,7 +47,7 @@ class MoodleMore:
         ref = key.removeprefix(COHORT)
         answer = self._call("core_cohort_get_cohort_members", None, **{"cohortids[0]": ref})
         for row in rows(answer):
-            for user in row.get("userids") or ():
+            for user in listed(row.get("userids")):
                 yield Completion(str(user), key, True, None, clock.now(), is_group=True)
 
     def proficient(self, keys: set[str], subs: Iterator[str]) -> Iterator[Completion]:
