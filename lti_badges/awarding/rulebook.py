@@ -17,7 +17,7 @@ from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotFound
 from lti_badges.ledger.audit import record
-from lti_badges.ledger.course_lock import judge_all_again, locked_course
+from lti_badges.ledger.course_lock import ask_for_reading, judge_all_again, locked_course
 from lti_badges.rules import (
     BadgeHeld,
     Criterion,
@@ -345,7 +345,7 @@ def _switch(tool: ToolContext, rule_id: str, *, active: bool, by: str) -> None:
 
 def _read_anew(session: Session, course: Course) -> None:
     judge_all_again(session, course.id)
-    course.next_sync_at = clock.now()
+    ask_for_reading(course)
 
 
 def _achievement(session: Session, course: Course, achievement_id: str) -> Achievement:

@@ -15,6 +15,7 @@ from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import NotFound, PlatformDown, PlatformError, Unsupported
 from lti_badges.ledger.audit import record
+from lti_badges.ledger.course_lock import ask_for_reading
 from lti_badges.lti.service import Service
 from lti_badges.lti.tokens import PlatformEndpoint
 from lti_badges.store import Course, CourseMember, Deployment, Platform, ResourceLink
@@ -137,7 +138,7 @@ def take_sign_in(
     with tool.sessions.begin() as session:
         row = session.get_one(Course, course_id, with_for_update=True)
         row.connection, row.connected_by = tool.cipher.seal(dict(gained)), by
-        row.next_sync_at = clock.now()
+        ask_for_reading(row)
         record(session, "course_connected", actor=by, course_id=course_id)
     return lms_of(tool, course_id).check()
 

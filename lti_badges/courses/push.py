@@ -12,6 +12,7 @@ from lti_badges import lms
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import LaunchError
+from lti_badges.ledger.course_lock import ask_for_reading
 from lti_badges.lms import Push
 from lti_badges.lti.id_token import unverified_claims, verified_event
 from lti_badges.store import Course, CourseMember, Deployment, Platform
@@ -67,11 +68,12 @@ def _note(tool: ToolContext, vendor: type[lms.LMS], platforms: Sequence[str], pu
                 select(Course)
                 .join(Deployment)
                 .where(Deployment.platform_id.in_(platforms), own == push.course)
+                .order_by(Course.id)
+                .with_for_update(of=Course)
             )
         )
         for course in courses:
-            soon = clock.now() + SOON
-            course.next_sync_at = min(course.next_sync_at or soon, soon)
+            ask_for_reading(course, clock.now() + SOON)
             course.last_change_at = clock.now()
             course.settings = {**course.settings, PUSHED_AT: clock.iso(clock.now())}
         named = CourseMember.custom[vendor.own_user_parameter].as_string()

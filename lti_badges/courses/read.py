@@ -20,7 +20,7 @@ from lti_badges.core.errors import Gone, NoRight, PlatformDown, PlatformError, U
 from lti_badges.courses.calls import affordable_at, note_calls
 from lti_badges.courses.changes import VALUES_AT, changed_since
 from lti_badges.courses.odd_rows import OddRows
-from lti_badges.courses.schedule import plan_after_failure, plan_next
+from lti_badges.courses.schedule import or_as_asked, plan_after_failure, plan_next
 from lti_badges.courses.snapshot import (
     note_leavers,
     note_read_in_full,
@@ -163,7 +163,7 @@ class CourseReading:
                 course.synced_at = clock.now()
                 course.sync_error, course.sync_error_since, course.sync_failures = None, None, 0
                 course.concluded = False
-                course.next_sync_at = max(plan_next(course), affordable)
+                course.next_sync_at = or_as_asked(course, plan_next(course), affordable)
                 return
             course.sync_error = failure.message
             course.sync_error_since = course.sync_error_since or clock.now()
@@ -171,7 +171,8 @@ class CourseReading:
             course.sync_crashes += isinstance(failure, Unforeseen)
             course.concluded = isinstance(failure, Gone) or failure.code == Gone.code
             wait = failure.retry_after if isinstance(failure, PlatformDown) else None
-            course.next_sync_at = max(plan_after_failure(course, wait), affordable)
+            earliest = max(affordable, clock.now() + timedelta(seconds=wait or 0))
+            course.next_sync_at = or_as_asked(course, plan_after_failure(course, wait), earliest)
 
     def _members(self) -> PlatformError | None:
         problem: PlatformError | None = None
@@ -375,7 +376,12 @@ def _take(tool: ToolContext, course_id: str, *, only_due: bool) -> str | None:
                 free(Course.sync_lease_until)
                 | ((Course.sync_token == holder) if is_gone(holder, gone) else false()),
             )
-            .values(sync_token=token, sync_lease_until=now + LEASE, sync_started_at=now)
+            .values(
+                sync_token=token,
+                sync_lease_until=now + LEASE,
+                sync_started_at=now,
+                next_sync_at=now,
+            )
         )
     return token if getattr(taken, "rowcount", 0) else None
 

@@ -49,3 +49,13 @@ def plan_after_failure(course: Course, retry_after: float | None) -> datetime:
         return clock.now() + EVERY_DORMANT
     failures = course.sync_failures
     return clock.now() + wait_after(failures, FIRST_RETRY, LAST_RETRY, retry_after=retry_after)
+
+
+def or_as_asked(course: Course, planned: datetime, earliest: datetime) -> datetime | None:
+    """When a course is read next, at the end of a reading: as planned, or sooner if that was asked
+    for meanwhile, but never before the time that the LMS or its quota names. None if the course was
+    taken out of service meanwhile."""
+    asked = course.next_sync_at
+    if asked is None:
+        return None
+    return max(planned if asked == course.sync_started_at else min(planned, asked), earliest)

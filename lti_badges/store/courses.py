@@ -39,7 +39,8 @@ def _owner_of_deployment(context: Any) -> str:
 class Course(Base):
     """An LTI context within a deployment, with the service addresses its launches named.
 
-    `next_sync_at` is when the schedule reads it again; `sync_error` is the last failure as a
+    `next_sync_at` is when the schedule reads it again, or, while it is being read, the beginning of
+    that reading unless another one was asked for since; `sync_error` is the last failure as a
     sentence, standing since `sync_error_since`; `concluded` courses are no longer read.
     `sync_progress` tells how far a reading under way is, `sync_crashes` counts readings that ended
     by a mistake of ours. A roster that names too few to be true is refused since

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
+import pytest
 from sqlalchemy import select
 
+from lti_badges.catalogue.platforms import remove_platform
 from lti_badges.core import clock
 from lti_badges.courses.read import CourseReading
 from lti_badges.jobs.background import tick
 from lti_badges.pipeline import sync_course
-from lti_badges.store import Course
+from lti_badges.store import Course, Platform
 from tests.support.campus import Campus
 
 
@@ -77,3 +80,74 @@ def test_the_schedule_takes_a_course_only_while_it_is_due(campus: Campus) -> Non
     with campus.context.sessions.begin() as session:
         session.get_one(Course, course_id).next_sync_at = clock.now()
     assert CourseReading.start(campus.context, course_id, only_due=True) is not None
+
+
+def read_while(campus: Campus, during: Callable[[], object]) -> datetime | None:
+    """Reads the course; `during` happens once, while it is being read. Returns when the course is
+    read next."""
+    course_id, did = campus.course_id(), []
+
+    def progress(_what: str, _count: int) -> None:
+        if not did:
+            did.append(during())
+
+    sync_course(campus.context, course_id, progress)
+    assert did
+    with campus.context.sessions() as session:
+        return session.get_one(Course, course_id).next_sync_at
+
+
+def rest(campus: Campus, at: datetime | None) -> None:
+    """Nobody watches the course, which is due at that time."""
+    with campus.context.sessions.begin() as session:
+        course = session.get_one(Course, campus.course_id())
+        course.last_launch_at, course.next_sync_at = None, at
+
+
+@pytest.mark.parametrize("due", [timedelta(0), timedelta(hours=1), None])
+def test_a_rule_saved_during_a_reading_has_the_course_read_again_at_once(
+    campus: Campus, due: timedelta | None
+) -> None:
+    quiz, badge = campus.quiz_at_least(80), campus.badge()
+    rest(campus, None if due is None else clock.now() + due)
+    following = read_while(campus, lambda: campus.rule(quiz, badge))
+    assert following is not None
+    assert following <= clock.now()
+
+
+def test_nothing_asked_for_during_a_reading_leaves_its_plan_as_it_was(campus: Campus) -> None:
+    for at in (clock.now(), clock.now() + timedelta(seconds=30)):
+        rest(campus, at)
+        following = read_while(campus, lambda: None)
+        assert following is not None
+        assert following > clock.now() + timedelta(minutes=2)
+
+
+def test_a_reading_asked_for_during_one_that_fails_waits_as_long_as_the_lms_said(
+    campus: Campus,
+) -> None:
+    quiz, badge = campus.quiz_at_least(80), campus.badge()
+    campus.rule(quiz, badge)
+    campus.world.faults.next("/", "429:600", times=1)
+    rest(campus, clock.now())
+
+    def after_the_members() -> None:
+        campus.world.faults.next("/", "429:600", times=20)
+        campus.rule(quiz, campus.badge("Another"))
+
+    campus.world.faults.clear()
+    following = read_while(campus, after_the_members)
+    assert following is not None
+    assert following > clock.now() + timedelta(seconds=500)
+
+
+def test_a_course_taken_out_of_service_during_its_reading_is_not_read_again(lite: Campus) -> None:
+    with lite.context.sessions() as session:
+        platform_id = session.scalars(select(Platform.id)).one()
+    lite.course_id()
+    rest(lite, clock.now())
+    following = read_while(
+        lite,
+        lambda: remove_platform(lite.context, platform_id, with_data=False, by="a test"),
+    )
+    assert following is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -11,7 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask, jsonify
 
-from lti_badges.pipeline import sync_pushed_member
+from lti_badges.core import clock
+from lti_badges.courses.push import SOON
+from lti_badges.pipeline import sync_course, sync_pushed_member
 from lti_badges.settings import Settings
 from lti_badges.store import Course, CourseMember, Deployment, Platform
 from tests.support.campus import Campus, campus
@@ -90,6 +93,26 @@ def test_a_pushed_grade_is_read_and_awarded_without_a_sync(
     assert "member" in queued(canvas)
     assert canvas.world.user_id(BEN) in canvas.winners()
     assert due(canvas) <= before
+
+
+@pytest.mark.parametrize("was_due", [True, False])
+def test_an_event_during_a_reading_has_the_course_read_again_soon(
+    canvas: Campus, signer: rsa.RSAPrivateKey, was_due: bool
+) -> None:
+    with canvas.context.sessions.begin() as session:
+        course = session.query(Course).one()
+        course.last_launch_at = None
+        course.next_sync_at = clock.now() + timedelta(hours=0 if was_due else 1)
+        course_id = course.id
+    sent: list[int] = []
+
+    def progress(_what: str, _count: int) -> None:
+        if not sent:
+            sent.append(send(canvas, signer, event()))
+
+    sync_course(canvas.context, course_id, progress)
+    assert sent == [200]
+    assert clock.now() < due(canvas) <= clock.now() + SOON
 
 
 def test_repeated_events_award_once(canvas: Campus, signer: rsa.RSAPrivateKey) -> None:
