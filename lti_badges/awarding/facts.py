@@ -17,7 +17,6 @@ from lti_badges.store import (
     Award,
     Course,
     CourseMember,
-    Deployment,
     LineItem,
     MemberResult,
     batches,
@@ -78,29 +77,22 @@ def badges_held(
 ) -> dict[str, dict[str, datetime]]:
     """Achievement ids, and since when they are held, by member id: of the same person in any course
     of the institution."""
-    platform = (
-        select(Deployment.platform_id)
-        .where(Deployment.id == course.deployment_id)
-        .scalar_subquery()
-    )
     rows = session.execute(
-        select(CourseMember.sub, Award.achievement_id, Award.achieved_at)
+        select(CourseMember.person_id, Award.achievement_id, Award.achieved_at)
         .join(Award, Award.member_id == CourseMember.id)
         .join(Course, Course.id == CourseMember.course_id)
-        .join(Deployment, Deployment.id == Course.deployment_id)
         .where(
-            CourseMember.sub.in_([member.sub for member in members]),
-            Deployment.platform_id == platform,
+            CourseMember.person_id.in_({member.person_id for member in members} - {None}),
             Course.institution_id == course.institution_id,
             Award.state.in_([state.value for state in HELD]),
             Award.standing_at(clock.now()),
         )
     )
-    by_sub: dict[str, dict[str, datetime]] = defaultdict(dict)
-    for sub, achievement_id, achieved_at in rows:
-        before = by_sub[sub].get(achievement_id, achieved_at)
-        by_sub[sub][achievement_id] = min(before, achieved_at)
-    return {member.id: by_sub[member.sub] for member in members}
+    held: dict[str | None, dict[str, datetime]] = defaultdict(dict)
+    for person_id, achievement_id, achieved_at in rows:
+        before = held[person_id].get(achievement_id, achieved_at)
+        held[person_id][achievement_id] = min(before, achieved_at)
+    return {member.id: held[member.person_id] for member in members}
 
 
 def _results(

@@ -14,6 +14,7 @@ from lti_badges.core.errors import InvalidInput, NotFound
 from lti_badges.ledger.audit import record
 from lti_badges.ledger.backend_pauses import resume_backend
 from lti_badges.ledger.course_lock import locked_course
+from lti_badges.ledger.holding import note_holding
 from lti_badges.ledger.recipients import recipient_key, recipient_of
 from lti_badges.ledger.states import begin_revoking, change_state
 from lti_badges.store import (
@@ -67,7 +68,7 @@ def award_by_hand(
         )
         session.add(award)
         session.flush()
-        member.dirty = True  # other badges may build on this one
+        note_holding(session, [award])
         record(
             session,
             "granted_by_hand",

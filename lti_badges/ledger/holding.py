@@ -1,22 +1,30 @@
 """Which badges count as held, and whom a change of that concerns: badges may build on others, in
-any course of the same LMS."""
+any course of the same person.
+
+A change is a row, written in the transaction that makes it: whoever dies before the members are
+marked leaves it to the schedule. They are marked in transactions of their own, a course at a time,
+since other courses have writers of their own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
-from sqlalchemy import select, update
+import structlog
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from lti_badges.core import clock
+from lti_badges.ledger.course_lock import ask_for_reading
 from lti_badges.rules import BadgeHeld, leaves, load
 from lti_badges.store import (
     Award,
     AwardRule,
     Course,
     CourseMember,
-    Deployment,
+    HoldingChange,
     RuleVersion,
     Sessions,
     State,
@@ -34,54 +42,95 @@ HELD = frozenset(
     }
 )
 """An award in one of these states counts as a badge held, for badges that build on others."""
+AT_ONCE = 500
+
+log = structlog.get_logger("lti_badges.holding")
 
 
 def note_holding(session: Session, awards: Iterable[Award]) -> None:
     """Somebody got or lost a badge: everybody whose rules ask for it, wherever, is judged again
-    soon. Done after the commit: other courses have writers of their own."""
-    changed = [(award.member_id, award.achievement_id) for award in awards]
-    if changed:
-        after_commit(session, partial(_mark, changed=changed))
+    soon, and once more when it expires."""
+    changed = list(awards)
+    if not changed:
+        return
+    now = clock.now()
+    due = [(award.id, now) for award in changed]
+    due += [
+        (each.id, each.expires_at) for each in changed if each.expires_at and each.state in HELD
+    ]
+    session.flush()
+    session.execute(
+        insert(HoldingChange), [{"award_id": award_id, "due_at": at} for award_id, at in due]
+    )
+    after_commit(session, partial(_mark_at_once, award_ids=[award.id for award in changed]))
 
 
-def _mark(sessions: Sessions, changed: list[tuple[str, str]]) -> None:
-    achievements = {achievement_id for _, achievement_id in changed}
+def mark_dependents(sessions: Sessions, award_ids: Sequence[str] | None = None) -> int:
+    """Mark whoever is concerned by the changes that are due, of these awards or of all. Returns how
+    many changes. Done twice by two workers, it does no harm."""
     with sessions() as session:
-        courses = _courses_asking_for(session, achievements)
-        if not courses:
-            return
-        people = session.execute(
-            select(CourseMember.sub, Deployment.platform_id)
-            .join(Course, Course.id == CourseMember.course_id)
-            .join(Deployment, Deployment.id == Course.deployment_id)
-            .where(CourseMember.id.in_({member_id for member_id, _ in changed}))
-            .distinct()
-        ).all()
-        there = session.execute(
-            select(CourseMember.id, CourseMember.course_id)
-            .join(Course, Course.id == CourseMember.course_id)
-            .join(Deployment, Deployment.id == Course.deployment_id)
-            .where(
-                CourseMember.course_id.in_(courses),
-                CourseMember.sub.in_({sub for sub, _ in people}),
-                Deployment.platform_id.in_({platform_id for _, platform_id in people}),
-            )
-            .order_by(CourseMember.course_id, CourseMember.id)
-        ).all()
-    for course_id in sorted({row.course_id for row in there}):
-        mine = [row.id for row in there if row.course_id == course_id]
+        query = (
+            select(HoldingChange.id, Award.member_id, Award.achievement_id)
+            .join(Award, Award.id == HoldingChange.award_id)
+            .where(HoldingChange.due_at <= clock.now())
+            .order_by(HoldingChange.due_at)
+            .limit(AT_ONCE)
+        )
+        if award_ids is not None:
+            query = query.where(HoldingChange.award_id.in_(award_ids))
+        changes = session.execute(query).all()
+        concerned = _concerned(session, {(row.member_id, row.achievement_id) for row in changes})
+    for course_id in sorted(concerned):
         with sessions.begin() as session:
             # The course's row first, as every writer of a course takes it.
             course = session.get(Course, course_id, with_for_update=True)
             session.execute(
-                update(CourseMember).where(CourseMember.id.in_(mine)).values(dirty=True)
+                update(CourseMember)
+                .where(CourseMember.id.in_(concerned[course_id]))
+                .values(dirty=True)
             )
             if course is not None:
-                now = clock.now()
-                course.next_sync_at = min(course.next_sync_at or now, now)
+                ask_for_reading(course)
+    if changes:
+        with sessions.begin() as session:
+            session.execute(
+                delete(HoldingChange).where(HoldingChange.id.in_([row.id for row in changes])),
+                execution_options={"synchronize_session": False},
+            )
+    return len(changes)
+
+
+def _mark_at_once(sessions: Sessions, award_ids: list[str]) -> None:
+    """What has just been committed stands, whatever happens here: the schedule marks them then."""
+    try:
+        mark_dependents(sessions, award_ids)
+    except SQLAlchemyError:
+        log.warning("holding_marked_later", awards=len(award_ids), exc_info=True)
+
+
+def _concerned(session: Session, changed: set[tuple[str, str]]) -> dict[str, list[str]]:
+    """Members, by course, whose rules ask for a badge that their person got or lost."""
+    courses = _courses_asking_for(session, {achievement_id for _, achievement_id in changed})
+    if not courses:
+        return {}
+    people = (
+        select(CourseMember.person_id)
+        .where(CourseMember.id.in_({member_id for member_id, _ in changed}))
+        .scalar_subquery()
+    )
+    found: dict[str, list[str]] = {}
+    for row in session.execute(
+        select(CourseMember.id, CourseMember.course_id).where(
+            CourseMember.course_id.in_(courses), CourseMember.person_id.in_(people)
+        )
+    ):
+        found.setdefault(row.course_id, []).append(row.id)
+    return found
 
 
 def _courses_asking_for(session: Session, achievements: set[str]) -> set[str]:
+    if not achievements:
+        return set()
     rows = session.execute(
         select(AwardRule.course_id, RuleVersion.criteria)
         .join(

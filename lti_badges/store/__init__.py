@@ -23,6 +23,7 @@ from lti_badges.store.courses import (
     MemberResult,
     ResourceLink,
 )
+from lti_badges.store.holding import HoldingChange
 from lti_badges.store.institutions import (
     DEFAULT_INSTITUTION,
     Admin,
@@ -64,6 +65,7 @@ __all__ = [
     "Delivery",
     "Deployment",
     "DrawnPicture",
+    "HoldingChange",
     "Institution",
     "Invitation",
     "IssuedCredential",

@@ -17,6 +17,7 @@ from lti_badges.store.awarding import AuditEvent, Award, AwardRule, RuleVersion,
 from lti_badges.store.badges import Achievement, BackendRow, IssuedCredential
 from lti_badges.store.base import Base
 from lti_badges.store.courses import Course, CourseMember, LineItem, MemberResult, ResourceLink
+from lti_badges.store.holding import HoldingChange
 from lti_badges.store.institutions import Admin, Institution, RolePermissions, Share
 from lti_badges.store.issuing import StatusList
 from lti_badges.store.people import Consent, Person
@@ -148,19 +149,20 @@ def _conditions(own: str) -> list[tuple[type[Base], ColumnElement[bool]]]:
         (Standing, through(rules, Standing.rule_id)),
         (Award, in_course(Award.course_id)),
         (AuditEvent, or_(AuditEvent.institution_id == own, in_course(AuditEvent.course_id))),
-        (IssuedCredential, _issued(own)),
+        (IssuedCredential, _of_award(IssuedCredential.award_id, own)),
+        (HoldingChange, _of_award(HoldingChange.award_id, own)),
         (StatusList, _of_backend(own, shared("backend", StatusList.backend_id))),
     ]
 
 
-def _issued(own: str) -> ColumnElement[bool]:
+def _of_award(award_id: Any, own: str) -> ColumnElement[bool]:
     """By the award's course: a shared backend signs for several institutions."""
     award = _table(Award).alias("scope_award")
     course = _table(Course).alias("scope_course")
     return exists(
         select(1)
         .select_from(award.join(course, course.c.id == award.c.course_id))
-        .where(award.c.id == IssuedCredential.award_id, course.c.institution_id == own)
+        .where(award.c.id == award_id, course.c.institution_id == own)
         .correlate_except(award, course)
     )
 

@@ -13,6 +13,7 @@ from lti_badges.context import ToolContext
 from lti_badges.delivery.claims import due_awards, recover
 from lti_badges.delivery.grade_passback import due_for_pass_back
 from lti_badges.jobs.background import due_courses
+from lti_badges.ledger.holding import mark_dependents
 from lti_badges.settings import Settings
 from tests.support.databases import new_postgres, postgres_answers
 from tests.support.platform import TestPlatform
@@ -93,7 +94,14 @@ def test_the_tick_reads_no_large_table_from_end_to_end(tool: ToolContext) -> Non
 
     event.listen(Engine, "before_cursor_execute", note)
     try:
-        for work in (recover, due_awards, due_courses, due_for_pass_back, due_notice_orders):
+        for work in (
+            recover,
+            due_awards,
+            due_courses,
+            due_for_pass_back,
+            due_notice_orders,
+            lambda each: mark_dependents(each.sessions),
+        ):
             work(tool)
     finally:
         event.remove(Engine, "before_cursor_execute", note)

@@ -19,6 +19,7 @@ from lti_badges.store import (
     Course,
     CourseMember,
     Deployment,
+    HoldingChange,
     Institution,
     IssuedCredential,
     LineItem,
@@ -132,6 +133,7 @@ def rows_of(session: Session, platform_id: str, institution_id: str) -> Rows:
             issued_at=now,
         )
     )
+    add(HoldingChange(award_id=award.id, due_at=now))
     add(
         Consent(
             person_id=person.id,
