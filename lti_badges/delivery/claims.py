@@ -33,7 +33,8 @@ from lti_badges.values.badge import Issuance
 LEASE = timedelta(minutes=2)
 # A request whose answer was lost may still be on its way: look it up only after this rest.
 REST = timedelta(seconds=60)
-BUSY, SOON, MINUTE = timedelta(seconds=5), timedelta(seconds=1), timedelta(minutes=1)
+BUSY, SOON = timedelta(seconds=5), timedelta(seconds=1)
+A_MINUTE = 61  # seconds: an award is counted by its whole second
 SHADOW = timedelta(hours=1)
 OPEN_CIRCUIT_AFTER = 5
 # A worker waits so long for a backend; what is further off is left to the next tick.
@@ -233,10 +234,9 @@ def _pace(session: Session, backend: BackendRow) -> datetime | None:
     """When to come back, if the backend may not be sent more just now; else counts this one. The
     backend's row is locked, so that workers count together.
 
-    `a_minute` is a count in a minute from the first award on, not spaced evenly as the learned rate
-    is (backends/pace.py): it counts awards, whose calls differ in number, and no worker may hold
-    an award's lease while it waits for its turn. Where the server's own minute lies across two
-    of ours and it refuses, the learned rate takes over.
+    `a_minute` holds for every span of a minute, but is not spaced evenly as the learned rate is
+    (backends/pace.py): it counts awards, whose calls differ in number, and no worker may hold an
+    award's lease while it waits for its turn.
     """
     at_once, a_minute = backend.settings.get("at_once"), backend.settings.get("a_minute")
     if not at_once and not a_minute:
@@ -250,12 +250,25 @@ def _pace(session: Session, backend: BackendRow) -> datetime | None:
         if (busy or 0) >= int(at_once):
             return now + SOON
     if a_minute:
-        if backend.minute_at is None or now - backend.minute_at >= MINUTE:
-            backend.minute_at, backend.minute_count = now, 0
-        if backend.minute_count >= int(a_minute):
-            return backend.minute_at + MINUTE
-        backend.minute_count += 1
+        return _sent_in_a_minute(backend, int(a_minute), now)
     return None
+
+
+def _sent_in_a_minute(backend: BackendRow, most: int, now: datetime) -> datetime | None:
+    """Counts one more award, by its second; or when the next may go, if the last minute is full."""
+    second = int(now.timestamp())
+    recent = {at: count for at, count in backend.minute_sends or () if at + A_MINUTE > second}
+    left = sum(recent.values())
+    if left < most:
+        recent[second] = recent.get(second, 0) + 1
+        backend.minute_sends = sorted(recent.items())
+        return None
+    free_at = second
+    for at, count in sorted(recent.items()):
+        if left < most:
+            break
+        free_at, left = at + A_MINUTE, left - count
+    return clock.from_epoch(free_at)
 
 
 def _lock_key(session: Session, award: Award) -> str:

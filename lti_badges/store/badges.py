@@ -30,8 +30,8 @@ class BackendRow(Base):
     back (Retry-After, or a circuit opened by failures); `error` is why, as a sentence. Its own
     badges were last listed at `listed_at`, `listing_error` is why that failed since, and
     `awards_itself` names what it awards without us. What the last reconciliation found is
-    `reconciled`: checked, revoked, missing, foreign, error. In the minute from `minute_at` on,
-    `minute_count` awards were sent. `consent` is none, inform or ask.
+    `reconciled`: checked, revoked, missing, foreign, error. `minute_sends` counts the awards of the
+    last minute by the second, where their number is limited. `consent` is none, inform or ask.
 
     `rate` is how many calls a second it takes, as learned; `rate_at` when that changed last,
     `rate_since` when it was first learned, `rate_ceiling` what it refused last, `next_call` the
@@ -53,8 +53,7 @@ class BackendRow(Base):
     failures: Mapped[int] = mapped_column(Integer, default=0)
     error: Mapped[str | None] = mapped_column(Text)
     error_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    minute_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    minute_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    minute_sends: Mapped[list[tuple[int, int]] | None] = mapped_column(JSON(none_as_null=True))
     rate: Mapped[float | None] = mapped_column(Float)
     rate_at: Mapped[float | None] = mapped_column(Float)
     rate_since: Mapped[float | None] = mapped_column(Float)

@@ -76,6 +76,25 @@ def test_no_more_are_sent_in_a_minute_than_may_be(campus: Campus) -> None:
         assert {award.state for award in campus.awards()} == {"issued"}
 
 
+def test_the_minute_is_any_minute(campus: Campus) -> None:
+    """Not the clock's, nor one that begins anew with the first award after it."""
+    with BadgrServer().running() as server:
+        ids = prepared(campus, server, a_minute="3")
+        with time_machine.travel(clock.now(), tick=True) as moved:
+            deliver(campus.context, ids[0])
+            moved.shift(timedelta(seconds=55))
+            for award_id in ids[1:3]:
+                deliver(campus.context, award_id)
+            assert len(server.live()) == 3
+            moved.shift(timedelta(seconds=8))
+            for award_id in ids[3:]:
+                deliver(campus.context, award_id)
+            assert len(server.live()) == 4
+            moved.shift(timedelta(seconds=54))
+            deliver_due(campus.context)
+            assert len(server.live()) == 6
+
+
 @pytest.mark.parametrize("wrong", ["0", "-1", "many", "1.5", "٣"])
 def test_limits_are_whole_numbers(lite: Campus, wrong: str) -> None:
     settings = {"url": "https://b.example", "a_minute": wrong}
