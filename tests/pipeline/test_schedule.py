@@ -85,7 +85,8 @@ def test_the_schedule_takes_a_course_only_while_it_is_due(campus: Campus) -> Non
 def read_while(campus: Campus, during: Callable[[], object]) -> datetime | None:
     """Reads the course; `during` happens once, while it is being read. Returns when the course is
     read next."""
-    course_id, did = campus.course_id(), []
+    course_id = campus.course_id()
+    did: list[object] = []
 
     def progress(_what: str, _count: int) -> None:
         if not did:
