@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -12,16 +13,17 @@ from lti_badges.awarding.manual import award_by_hand
 from lti_badges.delivery.grade_passback import due_for_pass_back, pass_back
 from lti_badges.lms import LMSES
 from lti_badges.queries.sources import capabilities
-from lti_badges.rules import ActivityCompleted, ScoreAtLeast
+from lti_badges.rules import ActivityCompleted, OnFall, ScoreAtLeast
 from lti_badges.sandbox import Item
-from lti_badges.sandbox.demo_course import COURSE
+from lti_badges.sandbox.demo_course import COURSE, QUIZ
 from lti_badges.settings import Settings
 from lti_badges.store import Award, CourseMember, LineItem, Platform
 from lti_badges.values.course import Kind
+from tests.awarding.test_expiry import later
 from tests.support.campus import TEACHER, Campus
 from tests.support.campus import campus as running_campus
 
-BEN = "5"
+BEN, LATE, ACTIVE = "5", "6", "7"
 
 
 @pytest.fixture(params=list(LMSES))
@@ -136,3 +138,40 @@ def test_restrict_access_is_a_condition_without_any_token(sqlite_settings: Setti
         assert campus.winners() == {BEN, "6"}
         campus.world.courses[COURSE].links["main"].kept_from.discard("7")
         assert "See it verified" in campus.enter("7").text
+
+
+@pytest.mark.parametrize("over_lti", [True, False])
+def test_a_suspended_or_ended_enrolment_keeps_its_badge_and_earns_none(
+    campus: Campus, over_lti: bool
+) -> None:
+    """Each LMS leaves it out of its lists, or calls it inactive."""
+    if over_lti:
+        with campus.context.sessions.begin() as session:
+            session.scalars(select(Platform)).one().connection = None
+    elif not campus.world.vendor.connection(campus.world):
+        pytest.skip("this LMS has no interface of its own")
+    item = own_column(campus) if over_lti else campus.world.courses[COURSE].items[QUIZ]
+    item.scores.clear()
+    campus.enter(TEACHER)
+    wanted = ScoreAtLeast(campus.item_key(item.label), item.label, Fraction(8, 10))
+    campus.rule(wanted, on_fall=OnFall.REVOKE, grace_days=0)
+    campus.grade(BEN, str(item.maximum), item.id)
+    campus.sync()
+    campus.deliver()
+    assert campus.winners() == {BEN}
+    for sub in (BEN, LATE):
+        campus.world.people[sub] = replace(campus.world.people[sub], active=False)
+    campus.grade(BEN, 1, item.id)
+    for sub in (LATE, ACTIVE):
+        campus.grade(sub, str(item.maximum), item.id)
+    for days in (0, 2, 12):
+        with later(campus, days=days):
+            assert campus.sync().errors == []
+            campus.deliver()
+    assert campus.winners() == {BEN, ACTIVE}
+    assert campus.award_of(BEN).state == "issued"
+    campus.world.people[BEN] = replace(campus.world.people[BEN], active=True)
+    with later(campus, days=13):
+        campus.sync()
+        campus.deliver()
+    assert campus.award_of(BEN).state == "revoked"  # they are back, and below it
