@@ -207,8 +207,14 @@ class Http:
             target = reply.headers.get("location")
             if method != "GET" or reply.status not in _REDIRECTS or not target:
                 return reply
-            following = urljoin(url, target)
-            if _origin(following) != _origin(url) and "authorization" in map(str.lower, given):
+            try:
+                following = urljoin(url, target)
+                leads_away = _origin(following) != _origin(url)
+            except ValueError:
+                raise NotSent(
+                    f"{host_of(url)} leads to no usable address.", code="address"
+                ) from None
+            if leads_away and "authorization" in map(str.lower, given):
                 return reply
             url, params = following, None
         raise NotSent(f"{host_of(url)} redirects in circles.", code="redirects")
@@ -226,12 +232,12 @@ class Http:
         max_bytes: int,
         deadline: float,
     ) -> Reply:
-        if params:  # beside the address's own query, not in its place
-            url = str(httpx.URL(url).copy_merge_params(params))
-        self._check(url)
         host = host_of(url)
         client = self._public if public_only else self._client
         try:
+            if params:  # beside the address's own query, not in its place
+                url = str(httpx.URL(url).copy_merge_params(params))
+            self._check(url)
             with (
                 until(deadline),
                 client.stream(
@@ -244,6 +250,10 @@ class Http:
             raise NotSent(f"{host} can't be reached ({_cause(error)}).") from error
         except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as error:
             raise NotSent(f"{url[:200]} is not an address that can be called.") from error
+        except UnicodeError as error:  # an id in the address, or a token, that a server made up
+            raise NotSent(
+                f"{host} gave something that can't be sent back to it.", code="address"
+            ) from error
         except httpx.TimeoutException as error:
             raise ReplyLost(f"{host} did not answer in time.", code="timeout") from error
         except (httpx.TransportError, httpx.DecodingError) as error:

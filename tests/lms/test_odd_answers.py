@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,9 +33,11 @@ from lti_badges.values.course import (
     Result,
     Unread,
 )
-from tests.support.odd import OddHttp, SameAnswer, names_in
+from tests.support.lms_side import side_of
+from tests.support.odd import OddHttp, SameAnswer, SpoiltHttp, names_in
 
-ROUNDS = 60 * int(os.environ.get("FUZZ", "1"))
+TIMES = int(os.environ.get("FUZZ", "1"))
+ROUNDS, SPOILT_ROUNDS = 60 * TIMES, 3 * TIMES
 KEPT = {
     "url": "https://lms.example",
     "token": "t",
@@ -93,6 +96,20 @@ def test_no_answer_of_an_lms_leaves_its_family_of_errors(key: str) -> None:
     for seed in range(ROUNDS):
         http = OddHttp(random.Random(f"{key} {seed}"), names)
         exercise(opened(vendor, http, KEPT if seed % 4 else {}), gradables(keys))
+
+
+@pytest.mark.parametrize("key", list(lms.LMSES))
+def test_one_odd_place_in_a_true_answer_leaves_no_family_of_errors(
+    key: str, keys_folder: Path
+) -> None:
+    with side_of(key, keys_folder) as side:
+        course = side.opened()
+        known = [*course.gradables(), *course.rare_gradables()]
+        for seed in range(SPOILT_ROUNDS):
+            chance = random.Random(f"{key} {seed}")
+            side.http = SpoiltHttp(chance)
+            exercise(side.opened(), chance.sample(known, min(3, len(known))))
+            side.http.close()
 
 
 @pytest.mark.parametrize("answer", [[{"groupid": 1, "userids": None}], [{"groupid": 1}]])

@@ -124,3 +124,40 @@ class SameAnswer(Http):
         if "token" in url.rpartition("/")[2]:
             body = json.dumps({"access_token": "t", "expires_in": 3600}).encode()
         return Reply(200, httpx.Headers(), body, url)
+
+
+class SpoiltHttp(Http):
+    """Asks the real server; now and then one place of its JSON is another value, or is missing."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__(allow_loopback=True)
+        self._chance = chance
+
+    def with_certificate(self, certificate: str, private_key: str) -> Http:
+        """The same."""
+        return self
+
+    def request(self, method: str, url: str, **options: Any) -> Reply:
+        """The answer, spoilt in three of ten cases."""
+        reply = super().request(method, url, **options)
+        if self._chance.random() > 0.3:
+            return reply
+        try:
+            told = json.loads(reply.body)
+        except ValueError:
+            return reply
+        body = json.dumps(spoilt(told, self._chance)).encode("utf-8", "replace")
+        return Reply(reply.status, reply.headers, body, reply.url)
+
+
+def spoilt(value: Any, chance: random.Random) -> Any:
+    """The value with one place changed, however deep."""
+    if isinstance(value, dict) and value and chance.random() < 0.9:
+        name = chance.choice(list(value))
+        if chance.random() < 0.2:
+            return {key: each for key, each in value.items() if key != name}
+        return value | {name: spoilt(value[name], chance)}
+    if isinstance(value, list) and value and chance.random() < 0.9:
+        at = chance.randrange(len(value))
+        return [*value[:at], spoilt(value[at], chance), *value[at + 1 :]]
+    return chance.choice((*SCALARS, [], {}, [None], {"id": None}, [[]]))
