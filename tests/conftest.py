@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
+from lti_badges import pipeline
 from lti_badges.context import ToolContext
 from lti_badges.settings import Settings
 from tests.support.campus import Campus
@@ -31,6 +32,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("patient")
 for phase in ("connect", "read", "write", "pool"):
     setattr(DEFAULT_TIMEOUT_CONFIG, phase, PATIENCE_S)
+# Nor does a launch show its page before the course is read: tests look at what the page then says.
+pipeline.LAUNCH_BUDGET_S = PATIENCE_S
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import socket
 import threading
 import time
@@ -24,23 +26,34 @@ class _Quiet(WSGIRequestHandler):
 
 
 def free_port() -> int:
-    """A port nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody uses now, and that no connection will be given by the system: between this
+    answer and its use, those are taken by whoever calls somebody."""
+    return next(port for port in _PORTS if _is_free(port))
 
 
 def free_pair() -> int:
     """A port that is free together with the next one."""
-    for _ in range(50):
-        port = free_port()
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no two free ports side by side")
+    return next(port for port in _PORTS if _is_free(port) and _is_free(port + 1))
+
+
+def _ports() -> Iterator[int]:
+    """Below those that the system gives by itself (Linux: from 32768 on), each once a round, in an
+    order of this process's own: several run tests at once."""
+    ports = list(range(10_000, 32_000, 2))
+    random.Random().shuffle(ports)
+    yield from itertools.cycle(ports)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+_PORTS = _ports()
 
 
 def until(holds: Callable[[], bool], what: str = "") -> None:
@@ -54,7 +67,7 @@ def until(holds: Callable[[], bool], what: str = "") -> None:
 @contextmanager
 def served(app: Any, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
     """The address at which `app` answers until the end of the block."""
-    server = make_server(host, port, app, threaded=True, request_handler=_Quiet)
+    server = make_server(host, port or free_port(), app, threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
     thread.start()
     try:
