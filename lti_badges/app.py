@@ -21,6 +21,7 @@ from lti_badges.web.lti.events import events
 from lti_badges.web.lti.launch import launch
 from lti_badges.web.lti.registration import registration
 from lti_badges.web.proxies import TrustedProxies
+from lti_badges.web.public.branding import branding
 from lti_badges.web.public.health import health
 from lti_badges.web.public.pages import public
 from lti_badges.web.services import Services
@@ -55,6 +56,7 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
         learner,
         picker,
         public,
+        branding,
         events,
         sign_in,
         admin,

@@ -23,6 +23,7 @@ from lti_badges.core.crypto import Cipher
 from lti_badges.core.errors import InvalidInput
 from lti_badges.core.http import Http
 from lti_badges.store import BackendRow, Institution, Sessions, Share, ensure_institution
+from lti_badges.store.institutions import issuer_profile
 from lti_badges.store.signing_keys import SigningKeys
 
 KINDS: dict[str, type[Backend]] = {
@@ -73,6 +74,8 @@ def open_backend(
             session.get_one(BackendRow, row.id).secrets = cipher.seal(dict(values))
 
     kind = kind_of(row.kind)
+    with sessions() as session:
+        profile = issuer_profile(session, row.institution_id)
     config = BackendConfig(
         id=row.id,
         name=row.name,
@@ -81,6 +84,8 @@ def open_backend(
         sessions=sessions,
         keys=keys,
         settings=row.settings,
+        institution_id=row.institution_id,
+        profile=profile,
         secrets=cipher.unseal(row.secrets),
         load_secrets=load_secrets,
         save_secrets=save_secrets,

@@ -60,6 +60,7 @@ class Traits:
 class BackendConfig:
     """One configured backend and its collaborators.
 
+    `profile` is what its institution says of itself, where its own settings say nothing.
     `load_secrets` reads them anew (another worker may have rotated them), `save_secrets` stores
     rotated ones at once: refresh tokens work a single time.
     """
@@ -71,6 +72,8 @@ class BackendConfig:
     sessions: Sessions
     keys: SigningKeys
     settings: Mapping[str, str] = field(default_factory=dict)
+    institution_id: str = ""
+    profile: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     load_secrets: Callable[[], Mapping[str, str]] = field(default=dict)
     save_secrets: Callable[[Mapping[str, str]], None] = field(default=lambda _: None)

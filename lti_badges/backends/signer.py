@@ -43,12 +43,17 @@ from lti_badges.values.badge import AchievementRef, Issuance
 from lti_badges.values.settings import Setting
 
 ISSUER_SETTINGS = (
-    Setting("issuer_name", "Name of the issuer", "As it stands on each badge", default="Badges"),
-    Setting("issuer_url", "Web site of the issuer", required=False),
-    Setting("issuer_email", "Contact e-mail of the issuer", required=False),
+    Setting("issuer_name", "Name of the issuer", "Else the institution's", required=False),
+    Setting("issuer_url", "Web site of the issuer", "Else the institution's", required=False),
+    Setting(
+        "issuer_email", "Contact e-mail of the issuer", "Else the institution's", required=False
+    ),
     Setting("issuer_description", "A sentence about the issuer", required=False),
 )
 """Of every backend whose credentials are signed here."""
+UNNAMED = "Badges"
+"""The issuer's name while neither backend nor institution has one. Earlier versions stored it with
+a backend that nobody had named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +137,18 @@ class Signer:
 
     @cached_property
     def profile(self) -> IssuerProfile:
-        """The issuer as configured."""
-        settings = self.config.settings
+        """The issuer as configured: the backend's own settings, else the institution's profile."""
+        config, settings, profile = self.config, self.config.settings, self.config.profile
+        named = settings.get("issuer_name")
+        logo = f"{config.base_url}/institutions/{config.institution_id}/logo"
         return IssuerProfile(
-            id=f"{self.config.base_url}/issuers/{self.config.id}",
-            name=settings.get("issuer_name") or "Badges",
-            url=settings.get("issuer_url"),
-            email=settings.get("issuer_email"),
+            id=f"{config.base_url}/issuers/{config.id}",
+            name=(named if named != UNNAMED else "") or profile.get("name") or UNNAMED,
+            url=settings.get("issuer_url") or profile.get("url"),
+            email=settings.get("issuer_email") or profile.get("email"),
             description=settings.get("issuer_description"),
+            address=profile.get("address"),
+            image=logo if profile.get("logo") else None,
         )
 
     @property

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from lti_badges.backends import ensure_default
 from lti_badges.context import ToolContext
 from lti_badges.core.errors import InvalidInput, NotFound
+from lti_badges.core.links import web_address
+from lti_badges.core.text import email, paragraph
 from lti_badges.ledger.audit import record
 from lti_badges.store import (
     Achievement,
@@ -23,10 +25,13 @@ from lti_badges.store import (
     Platform,
     Share,
 )
+from lti_badges.values.permission import Permission
 
 MAX_NAME = 100
+MAX_ADDRESS = 500
 PROFILE = ("name", "url", "email", "address")
 """What the issuer's profile holds."""
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 
 
 def institution_named(session: Session, name: str) -> Institution:
@@ -107,14 +112,30 @@ def belongings(session: Session, institution_id: str) -> dict[str, int]:
 
 
 def save_profile(tool: ToolContext, values: dict[str, str], *, by: str) -> None:
-    """What the institution's issuer says of itself; empty values take an entry away."""
+    """What the institution's issuer says of itself, from the next credential on; empty values take
+    an entry away. Raises InvalidInput."""
     assert tool.institution_id is not None  # noqa: S101 - a profile is one institution's
+    tool.require(Permission.MANAGE_INSTITUTION)
+    kept = _checked_profile(values)
     with tool.sessions.begin() as session:
         row = session.get_one(Institution, tool.institution_id)
-        kept = {key: values[key].strip() for key in PROFILE if values.get(key, "").strip()}
         if kept != row.profile:
             row.profile = kept
             record(session, "profile_saved", actor=by, fields=sorted(kept))
+
+
+def _checked_profile(values: dict[str, str]) -> dict[str, str]:
+    said = {key: values.get(key, "").strip() for key in PROFILE}
+    if len(said["name"]) > MAX_NAME or not said["name"].isprintable():
+        raise InvalidInput(
+            f"The issuer's name is one line of at most {MAX_NAME} characters.", field="name"
+        )
+    if said["url"] and web_address(said["url"]) is None:
+        raise InvalidInput("The web site is an address like https://www.example.edu.", field="url")
+    if said["email"] and (email(said["email"]) is None or not _EMAIL.fullmatch(said["email"])):
+        raise InvalidInput("The e-mail is an address like badges@example.edu.", field="email")
+    said["address"] = paragraph(said["address"], MAX_ADDRESS) or ""
+    return {key: value for key, value in said.items() if value}
 
 
 def share(

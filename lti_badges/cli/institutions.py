@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import BinaryIO
 
 import click
 from sqlalchemy import select
 
+from lti_badges.catalogue.branding import save_colour, save_logo
 from lti_badges.catalogue.institutions import (
     PROFILE,
     add_institution,
@@ -19,6 +21,7 @@ from lti_badges.catalogue.institutions import (
 )
 from lti_badges.cli.common import json_option, open_context, open_installation, pairs, show
 from lti_badges.core.errors import InvalidInput
+from lti_badges.openbadges.picture import MAX_BYTES
 from lti_badges.store import Institution
 
 BY = "command line"
@@ -87,6 +90,21 @@ def profile(name: str, values: tuple[str, ...]) -> None:
     with tool.sessions() as session:
         kept = dict(institution_named(session, tool.institution_id or "").profile)
     save_profile(tool, kept | given, by=BY)
+    click.echo("Saved.")
+
+
+@institutions.command("branding")
+@click.argument("name")
+@click.option("--colour", help="Accent colour of its pages, as #2f54c8; empty for none.")
+@click.option("--logo", type=click.File("rb"), help="A PNG, SVG or JPEG file.")
+@click.option("--no-logo", is_flag=True, help="Take the logo away.")
+def branding(name: str, colour: str | None, logo: BinaryIO | None, *, no_logo: bool) -> None:
+    """What its public and course pages look like; the colour must be readable."""
+    tool = open_context(name)
+    if colour is not None:
+        save_colour(tool, colour, by=BY)
+    if logo is not None or no_logo:
+        save_logo(tool, logo.read(MAX_BYTES + 1) if logo else None, by=BY)
     click.echo("Saved.")
 
 

@@ -35,7 +35,7 @@ SECURITY_TERMS = {
 
 @dataclass(frozen=True, slots=True)
 class IssuerProfile:
-    """Who issues (OB 3.0 Profile). `id` is its public address."""
+    """Who issues (OB 3.0 Profile). `id` is its public address, `address` one for letters."""
 
     id: str
     name: str
@@ -43,6 +43,7 @@ class IssuerProfile:
     email: str | None = None
     description: str | None = None
     image: str | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,8 @@ def profile_fields(issuer: IssuerProfile) -> dict[str, Any]:
     profile |= {name: value for name, value in optional.items() if value}
     if issuer.image:
         profile["image"] = {"id": issuer.image, "type": "Image"}
+    if issuer.address:
+        profile["address"] = {"type": ["Address"], "streetAddress": issuer.address}
     return profile
 
 

@@ -72,6 +72,8 @@ def build_issuer(issuer: IssuerProfile) -> dict[str, Any]:
         profile["email"] = issuer.email
     if issuer.description:
         profile["description"] = issuer.description
+    if issuer.image:
+        profile["image"] = issuer.image
     return profile
 
 

@@ -30,6 +30,7 @@ from lti_badges.store import (
 from lti_badges.values.badge import AchievementRef
 
 NEW = timedelta(minutes=15)
+_SIGNED_BY = IssuedCredential.document["issuer"]["name"].as_string()
 MOVING = frozenset({State.PENDING, State.SENDING, State.UNKNOWN, State.REVOKING})
 
 
@@ -96,7 +97,9 @@ def learner_badges(
     """What one learner has and what the course still offers them."""
     with tool.sessions() as session:
         rows = session.execute(
-            select(Award, Achievement, BackendRow, IssuedCredential.award_id, Course.title)
+            select(
+                Award, Achievement, BackendRow, IssuedCredential.award_id, _SIGNED_BY, Course.title
+            )
             .join(Achievement, Achievement.id == Award.achievement_id)
             .join(BackendRow, BackendRow.id == Award.backend_id)
             .outerjoin(IssuedCredential, IssuedCredential.award_id == Award.id)
@@ -104,7 +107,7 @@ def learner_badges(
             .where(Award.member_id.in_(_same_person(session, member_id)))
             .order_by((Award.member_id == member_id).desc(), Award.created_at.desc())
         ).all()
-        earned = [_earned(tool, *row, may_show_result(session, row[0])) for row in rows]
+        earned = [_earned(tool, *row, may_show=may_show_result(session, row[0])) for row in rows]
         held = {award.achievement_id for award, *_ in rows if award.stands_at(clock.now())}
         questions = tuple(asked(session, member_id))
         toward = []
@@ -168,7 +171,9 @@ def _earned(
     achievement: Achievement,
     backend: BackendRow,
     signed: str | None,
+    signed_by: str | None,
     course: str,
+    *,
     may_show: bool,
 ) -> Earned:
     url = award.backend_url or tool.settings.url(f"/credentials/{award.id}")
@@ -182,7 +187,7 @@ def _earned(
         explanation=award.explanation,
         url=url if award.state in {State.ISSUED, State.REVOKING, State.REVOKED} else None,
         is_ours=signed is not None,
-        issuer=str((signed and backend.settings.get("issuer_name")) or backend.name),
+        issuer=signed_by or backend.name,
         reason=award.revocation_reason,
         visibility=award.visibility,
         shows_name=award.shows_name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,13 +14,16 @@ from lti_badges.store.base import Base, UtcDateTime, new_id, now
 DEFAULT_INSTITUTION = "00000000-0000-4000-8000-000000000001"
 """The id of the one that every installation has; rows that name no other belong to it."""
 DEFAULT_NAME = "default"
+LOGO = "logo"
+"""Where `branding` keeps the tag of the logo's bytes."""
 
 
 class Institution(Base):
     """Owner of deployments, courses, people, backends, achievements, permissions and admins.
 
     `profile` is what the issuer says of itself (name, url, email, address), `branding` what pages
-    look like (name, colour), `settings` what the institution decided (consent wording, retention).
+    look like (colour, the logo's tag), `settings` what the institution decided (consent wording,
+    retention).
     """
 
     __tablename__ = "institutions"
@@ -109,6 +113,25 @@ class AdminSession(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+def shown_name(name: str, profile: Mapping[str, Any]) -> str:
+    """What to call an institution on its pages and in its credentials; “” while it has no name but
+    the one that every installation begins with."""
+    return str(profile.get("name") or ("" if name == DEFAULT_NAME else name))
+
+
+def issuer_profile(session: Session, institution_id: str) -> dict[str, str]:
+    """What an institution says of itself as an issuer: name, url, email, address, and `logo` if it
+    has one. Read past the scope: a shared backend issues in its owner's name."""
+    table = Institution.__table__
+    columns = (table.c.name, table.c.profile, table.c.branding)
+    row = session.execute(select(*columns).where(table.c.id == institution_id)).one()
+    said = {key: str(value) for key, value in row.profile.items()}
+    said["name"] = shown_name(row.name, row.profile)
+    if row.branding.get(LOGO):
+        said[LOGO] = str(row.branding[LOGO])
+    return said
 
 
 def ensure_institution(session: Session) -> None:

@@ -24,7 +24,7 @@ from lti_badges.store import is_busy
 from lti_badges.values.score import percent
 from lti_badges.web import border, framing
 from lti_badges.web.assets import prepare_assets
-from lti_badges.web.services import may, services
+from lti_badges.web.services import house, may, services
 
 RETRY_BUSY_S = 5
 
@@ -61,7 +61,7 @@ def prepare(app: Flask) -> None:
     prepare_assets(app)
     app.before_request(_note_address)
     border.prepare(app)
-    app.jinja_env.globals.update(may=may)
+    app.jinja_env.globals.update(may=may, house=house)
     app.after_request(_headers)
     app.register_error_handler(LtiBadgesError, _known)
     app.register_error_handler(HTTPException, _http)
@@ -123,7 +123,10 @@ def guide(text: str) -> Markup:
 
 
 def _headers(response: Response) -> Response:
-    public = request.blueprint in {"public", "health", None} and request.path != "/lti/launch"
+    public = (
+        request.blueprint in {"public", "branding", "health", None}
+        and request.path != "/lti/launch"
+    )
     framed = not public and request.blueprint != "admin" and not g.get("is_unframed")
     frames = "'none'" if g.get("is_unframed") else framing.frame_ancestors() if framed else "'self'"
     if not framed:

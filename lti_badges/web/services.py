@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app, g
 
 from lti_badges import lms
+from lti_badges.catalogue.branding import Brand, brand_of
 from lti_badges.context import ToolContext
 from lti_badges.jobs import Queue
 from lti_badges.lti.launches import LaunchServices
@@ -72,6 +73,12 @@ def act_as(access: Access) -> ToolContext:
 def may(permission: str) -> bool:
     """Whether whoever asks may do that; pages hide the rest."""
     return services().tool.may(Permission(permission))
+
+
+def house() -> Brand:
+    """How the page shows whose it is: the institution that this request is for."""
+    tool = services().tool
+    return brand_of(tool, tool.institution_id or "")
 
 
 def services() -> Services:

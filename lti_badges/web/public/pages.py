@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import aliased
 from werkzeug.wrappers import Response as AnyResponse
 
+from lti_badges.catalogue.branding import brand_of
 from lti_badges.catalogue.issuance import achievement_of
 from lti_badges.catalogue.pictures import PNG, SVG, picture_of
 from lti_badges.core.errors import NotFound
@@ -103,10 +104,12 @@ def achievement(achievement: Any) -> AnyResponse:
     tool = services().installation
     kind = chosen_type(PAGE_OR_DOCUMENT)
     if kind == HTML_TYPE:
-        backend = _backend(row.backend_id)
         return Response(
             render_template(
-                "public/achievement.html", badge=achievement_of(tool, row), backend=backend
+                "public/achievement.html",
+                badge=achievement_of(tool, row),
+                issuer=documents.issuer_of_achievement(tool, row.id),
+                brand=brand_of(tool, _backend(row.backend_id).institution_id),
             )
         )
     document = documents.achievement(tool, str(achievement))
@@ -138,7 +141,10 @@ def issuer(issuer: Any) -> AnyResponse:
     kind = chosen_type(PAGE_OR_DOCUMENT)
     if kind == HTML_TYPE:
         page = render_template(
-            "public/issuer.html", profile=found.profile, keys=found.public_keys()
+            "public/issuer.html",
+            profile=found.profile,
+            keys=found.public_keys(),
+            brand=brand_of(tool, found.config.institution_id),
         )
         return Response(page)
     return _document(found.profile_document(), kind)
@@ -208,6 +214,7 @@ def _credential_page(award_id: str, email: str | None = None) -> AnyResponse:
         backend=backend,
         credential=row,
         issuer=documents.signer_of(tool, backend, signed=row is not None),
+        brand=brand_of(tool, backend.institution_id),
         verification=verdict(tool, row, backend) if row else None,
         matches=matches_recipient(row.document, email) if row and email else None,
         asked=email,
