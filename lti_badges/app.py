@@ -12,7 +12,7 @@ from lti_badges.jobs import Queue, open_queue
 from lti_badges.settings import Settings
 from lti_badges.store import is_current, upgrade
 from lti_badges.web import common, limits
-from lti_badges.web.admin.pages import admin
+from lti_badges.web.admin import admin
 from lti_badges.web.instructor import instructor
 from lti_badges.web.instructor.sign_in import sign_in
 from lti_badges.web.learner.pages import learner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from typing import BinaryIO
 
 import click
@@ -22,7 +23,9 @@ from lti_badges.catalogue.institutions import (
 from lti_badges.cli.common import json_option, open_context, open_installation, pairs, show
 from lti_badges.core.errors import InvalidInput
 from lti_badges.openbadges.picture import MAX_BYTES
+from lti_badges.people.permissions import set_table, table
 from lti_badges.store import Institution
+from lti_badges.values.permission import OF_A_COURSE, Permission
 
 BY = "command line"
 
@@ -106,6 +109,39 @@ def branding(name: str, colour: str | None, logo: BinaryIO | None, *, no_logo: b
     if logo is not None or no_logo:
         save_logo(tool, logo.read(MAX_BYTES + 1) if logo else None, by=BY)
     click.echo("Saved.")
+
+
+@institutions.command("permissions")
+@click.argument("name")
+@click.option(
+    "--set", "changes", multiple=True, metavar="ROLE:PERMISSION=on|off", help="From now on."
+)
+@json_option
+def permissions(name: str, changes: tuple[str, ...], as_json: bool) -> None:
+    """What each course role may do there, from the next launch on."""
+    tool = open_context(name)
+    wanted: dict[str, set[str]] = {}
+    known = table(tool)
+    for change, switch in pairs(changes).items():
+        role, colon, permission = change.rpartition(":")
+        if not colon or switch not in {"on", "off"}:
+            raise InvalidInput(f"“{change}={switch}” is not ROLE:PERMISSION=on or off.")
+        held = wanted.setdefault(role, {each.value for each in _of(known, role)})
+        if permission not in OF_A_COURSE:
+            raise InvalidInput(
+                f"“{permission}” is not a permission; there are: {', '.join(sorted(OF_A_COURSE))}."
+            )
+        (held.add if switch == "on" else held.discard)(permission)
+    set_table(tool, wanted, by=BY)
+    rows = [
+        {"role": role, "permissions": sorted(held)} for role, held in sorted(table(tool).items())
+    ]
+    show(rows, ["role", "permissions"], as_json=as_json)
+
+
+def _of(known: Mapping[str, Collection[Permission]], role: str) -> Collection[Permission]:
+    """A sub-role that the table does not have begins as its principal."""
+    return known.get(role, known.get(role.partition("#")[0], ()))
 
 
 @institutions.command("remove")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from lti_badges.backends import ensure_default
+from lti_badges.catalogue.keys import rotate_keys
 from lti_badges.cli.common import (
     institution_option,
     json_option,
@@ -141,8 +142,8 @@ def list_keys(as_json: bool) -> None:
 def rotate(secret_lost: bool) -> None:
     """Make new keys. The LTI key signs once platforms have had a day to fetch it; the issuer's sign
     at once, and what the old ones signed verifies as before."""
-    tool = open_upgraded() if secret_lost else open_context()
+    tool = open_upgraded() if secret_lost else open_installation()
     hours = 0 if secret_lost else int(PUBLISH_BEFORE_USE / timedelta(hours=1))
-    for key in tool.keys.rotate(secret_lost=secret_lost):
+    for key in rotate_keys(tool, by="command line", secret_lost=secret_lost):
         when = f"signs in {hours} hours" if key.purpose == LTI and hours else "signs from now on"
         click.echo(f"{key.purpose} {key.kid} is published; it {when}.")

@@ -157,7 +157,7 @@ def check_owner(
     if issuer in shared_issuers:
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
             endpoint = getattr(configuration, name)
-            if not _is_at(endpoint, endpoint_hosts):
+            if not is_at(endpoint, endpoint_hosts):
                 raise _unusable(
                     f"{host_of(url)} names {host_of(endpoint)} for {issuer}, which is not one of "
                     "that LMS's own hosts. An LMS of your own needs an issuer of its own, or an "
@@ -171,7 +171,8 @@ def check_owner(
         raise _unusable(f"{host_of(url)} sends the registration to another host.")
 
 
-def _is_at(url: str, hosts: Sequence[str]) -> bool:
+def is_at(url: str, hosts: Sequence[str]) -> bool:
+    """Whether an address lies at one of the hosts; a leading dot stands for all hosts below."""
     host = (urlsplit(url).hostname or "").lower()
     return any(host.endswith(each) if each.startswith(".") else host == each for each in hosts)
 

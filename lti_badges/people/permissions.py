@@ -21,6 +21,7 @@ from lti_badges.values.course import MEMBERSHIP
 from lti_badges.values.permission import OF_A_COURSE, Permission
 
 _P = Permission
+MAX_ROLE = 100
 ASSISTS = frozenset({_P.SEE_LEARNERS, _P.SEE_GRADES, _P.AWARD})
 DEFAULTS: Mapping[str, frozenset[Permission]] = {
     "Instructor": OF_A_COURSE,
@@ -88,25 +89,38 @@ def table(tool: ToolContext) -> dict[str, frozenset[Permission]]:
 def set_permissions(tool: ToolContext, role: str, permissions: Collection[str], *, by: str) -> None:
     """What a role may do from the next launch on; the defaults again where they are the same.
     Raises InvalidInput."""
+    set_table(tool, {role: permissions}, by=by)
+
+
+def set_table(tool: ToolContext, wanted: Mapping[str, Collection[str]], *, by: str) -> None:
+    """The same for several roles, all or none. Raises InvalidInput."""
     tool.require(Permission.MANAGE_INSTITUTION)
+    checked = {role: _checked(role, permissions) for role, permissions in wanted.items()}
+    with tool.sessions.begin() as session:
+        own = {row.role: row for row in session.scalars(select(RolePermissions))}
+        for role, permissions in checked.items():
+            row, default = own.get(role), DEFAULTS.get(role)
+            if permissions == (frozenset(map(_P, row.permissions)) if row else default):
+                continue
+            if permissions == default and row is not None:
+                session.delete(row)
+            else:
+                row = row or RolePermissions(institution_id=tool.institution_id, role=role)
+                row.permissions = sorted(permissions)
+                session.add(row)
+            record(session, "permissions_set", actor=by, role=role, permissions=sorted(permissions))
+
+
+def _checked(role: str, permissions: Collection[str]) -> frozenset[Permission]:
     principal = role.partition("#")[0]
-    if principal not in DEFAULTS or len(role) > 100:
+    if principal not in DEFAULTS or len(role) > MAX_ROLE or not role.isprintable():
         raise InvalidInput(f"“{role[:60]}” is not a course role; there are: {', '.join(DEFAULTS)}.")
-    unknown = [each for each in permissions if each not in {p.value for p in OF_A_COURSE}]
-    if unknown:
+    known = {each.value for each in OF_A_COURSE}
+    if unknown := [each for each in permissions if each not in known]:
         raise InvalidInput(
             f"“{unknown[0][:60]}” is not a permission; there are: {', '.join(sorted(OF_A_COURSE))}."
         )
-    wanted = frozenset(_P(each) for each in permissions)
-    with tool.sessions.begin() as session:
-        row = session.scalar(select(RolePermissions).where(RolePermissions.role == role))
-        if wanted == DEFAULTS.get(role) and row is not None:
-            session.delete(row)
-        elif wanted != DEFAULTS.get(role):
-            row = row or RolePermissions(institution_id=tool.institution_id, role=role)
-            row.permissions = sorted(wanted)
-            session.add(row)
-        record(session, "permissions_set", actor=by, role=role, permissions=sorted(wanted))
+    return frozenset(_P(each) for each in permissions)
 
 
 def note_permissions(member: CourseMember, permissions: Collection[Permission]) -> bool:

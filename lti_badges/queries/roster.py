@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import NotFound
 from lti_badges.ledger.rules_in_force import current_versions
+from lti_badges.queries.trail import csv_line, told
 from lti_badges.rules import Judgement, Outcome
 from lti_badges.store import (
     Achievement,
@@ -27,7 +26,6 @@ from lti_badges.store import (
     Course,
     CourseMember,
     Standing,
-    State,
     batches,
 )
 from lti_badges.values.permission import Permission
@@ -175,7 +173,7 @@ def awards_csv(tool: ToolContext, course_id: str) -> Iterator[str]:
 def _csv_lines(tool: ToolContext, course_id: str) -> Iterator[str]:
     """No transaction stays open while a page of it is on its way: whoever reads slowly, or not at
     all, holds up nobody."""
-    yield _line(
+    yield csv_line(
         ["name", "email", "badge", "state", "achieved at", "issued at", "revoked at", "why", "url"]
     )
     by_name = func.coalesce(func.lower(CourseMember.name), "")
@@ -195,11 +193,11 @@ def _csv_lines(tool: ToolContext, course_id: str) -> Iterator[str]:
 
     for rows in batches(query, by_name, Award.id, read=read, key=key, size=EXPORTED):
         for award, member, badge, _ in rows:
-            yield _award_line(tool, award, member, badge)
+            yield _awardcsv_line(tool, award, member, badge)
 
 
-def _award_line(tool: ToolContext, award: Award, member: CourseMember, badge: str) -> str:
-    return _line(
+def _awardcsv_line(tool: ToolContext, award: Award, member: CourseMember, badge: str) -> str:
+    return csv_line(
         [
             member.name,
             member.email,
@@ -298,59 +296,7 @@ def _trail(
     mine = AuditEvent.member_id == member_id
     about = AuditEvent.award_id == award.id if award else AuditEvent.rule_id == rule_id
     rows = session.scalars(select(AuditEvent).where(mine, about).order_by(AuditEvent.id).limit(100))
-    return tuple(Event(row.at, _told(row), row.actor) for row in rows)
-
-
-_STATES = {
-    State.PENDING: "waiting to be sent",
-    State.SENDING: "being sent",
-    State.ISSUED: "issued",
-    State.REVOKING: "being revoked",
-    State.REVOKED: "revoked",
-    State.UNKNOWN: "outcome unknown, being looked up",
-    State.NEEDS_CONSENT: "waiting for the learner's consent",
-    State.NEEDS_RECIPIENT: "waiting for the learner's e-mail or id",
-    State.REJECTED: "refused by the badge backend",
-}
-
-
-def state_label(state: str) -> str:
-    """An award's state as a person would say it."""
-    return _STATES[State(state)]
-
-
-def _told(event: AuditEvent) -> str:
-    detail = event.detail
-    if event.kind == "award_state":
-        why = f": {detail['why']}" if detail.get("why") else ""
-        return f"The award is {state_label(str(detail['now']))}{why}"
-    if event.kind == "granted":
-        return f"Granted by version {detail.get('rule_version')} of the rule: {detail['judgement']}"
-    if event.kind == "granted_by_hand":
-        return f"Awarded by hand: {detail.get('reason')}"
-    if event.kind == "fallen":
-        by_edit = detail.get("cause") == "rule"
-        told = "The rule was changed, and is no longer met" if by_edit else "No longer met"
-        return f"{told}: {detail.get('judgement')}"
-    if event.kind == "flagged":
-        return "Flagged for the instructor's review"
-    if event.kind == "flag_kept":
-        return "The instructor let the badge stand"
-    if event.kind == "pass_back":
-        done = "taken back" if detail.get("outcome") == "withdrawn" else "written"
-        return f"Score for the gradebook: {detail.get('error') or done}"
-    return event.kind.replace("_", " ").capitalize()
-
-
-def _line(cells: Sequence[str | None]) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerow([_plain(cell or "") for cell in cells])
-    return out.getvalue()
-
-
-def _plain(cell: str) -> str:
-    """A cell that begins like a formula is text all the same."""
-    return f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell
+    return tuple(Event(row.at, told(row), row.actor) for row in rows)
 
 
 def _iso(moment: datetime | None) -> str:

@@ -172,6 +172,8 @@ class Award(Base):
         UniqueConstraint("achievement_id", "member_id", "number"),
         Index(None, "state", "next_attempt_at"),
         Index(None, "course_id", "state"),
+        Index(None, "created_at", "id"),
+        Index(None, "member_id"),
         Index(None, "backend_id", "achievement_id", "recipient_key"),
         Index("ix_awards_passed_back", "passed_back", "pass_back_at"),
         # The schedule looks every two seconds for the few that are on their way, among millions.

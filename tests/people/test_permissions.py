@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
 import pytest
 import time_machine
+from click.testing import CliRunner, Result
 
+from lti_badges.cli.main import cli
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput
 from lti_badges.people.permissions import permissions_of, role_names, set_permissions, table
@@ -101,6 +104,35 @@ def test_the_institutions_own_table_counts_from_the_next_launch(
             set_permissions(tool, role, wanted, by="a test")
     set_permissions(tool, "Instructor#TeachingAssistant", sorted(SEES), by="a test")
     assert table(tool)["Instructor#TeachingAssistant"] == SEES
+
+
+def test_the_command_shows_and_changes_the_table(lite: Campus) -> None:
+    settings = lite.context.settings
+    env = {
+        "LTI_BADGES_BASE_URL": settings.base_url,
+        "LTI_BADGES_DATABASE_URL": settings.database_url,
+        "LTI_BADGES_KEYS_DIR": str(settings.keys_dir),
+    }
+
+    def run(*changes: str) -> Result:
+        sets = [f"--set={change}" for change in changes]
+        path = ["institutions", "permissions", "default", "--json", *sets]
+        return CliRunner().invoke(cli, path, env=env)
+
+    def told(done: Result) -> dict[str, set[str]]:
+        assert done.exit_code == 0, done.output
+        return {row["role"]: set(row["permissions"]) for row in json.loads(done.output)}
+
+    assert told(run())["Instructor#Grader"] == SEES
+    changed = told(run("Instructor#Grader:revoke=on", "Instructor#Grader:award=off"))
+    assert changed["Instructor#Grader"] == SEES - {"award"} | {"revoke"}
+    # A sub-role that the table does not have begins as its principal.
+    lecturer = told(run("Instructor#Lecturer:choose_backend=off"))["Instructor#Lecturer"]
+    assert lecturer == set(OF_A_COURSE) - {"choose_backend"}
+    for wrong in ("Instructor:fly=on", "Nobody:award=on", "Instructor:award=maybe", "award=on"):
+        done = run("Instructor#Grader:award=on", wrong)
+        assert done.exit_code != 0, wrong
+    assert told(run())["Instructor#Grader"] == SEES - {"award"} | {"revoke"}
 
 
 def test_a_lost_role_ends_older_pages_and_no_others(lite: Campus, browser: Browser) -> None:

@@ -146,6 +146,31 @@ def test_no_address_takes_an_id_of_another_institution(lite: Campus, foreign: Ro
         assert theirs(session, foreign) == before
 
 
+def test_lists_and_files_of_the_console_hold_one_institution(lite: Campus, foreign: Rows) -> None:
+    other = str(foreign.keys[Institution])
+    own, theirs_, operator = Console(lite, DEFAULT_INSTITUTION), Console(lite, other), Console(lite)
+    pages = ("/courses", "/people", "/awards", "/audit", "/platforms", "/backends", "/overview")
+    for path in (*pages, "/work", "/profile"):
+        page = own.get(path).text
+        for name in ("A course", "A badge", ">Ada<", "ada@example.org", other):
+            assert name not in page, (path, name)
+        assert "Statistics" not in theirs_.get(path).text
+    assert "A badge" in theirs_.get("/awards").text
+    assert ">Ada<" in theirs_.get("/people").text
+    # What an operator may choose, an institution's admin can't, however it is said.
+    operator.headers["X-Institution"] = other
+    assert "A badge" in operator.get("/awards").text
+    own.headers["X-Institution"] = other
+    assert "A badge" not in own.get("/awards").text
+    assert "A badge" not in own.post("/awards/retry/review", shown=other).text
+    assert "A course" not in own.post("/audit.csv", shown=other).text
+    assert "A course" in theirs_.post("/audit.csv").text
+    assert own.post("/audit.csv", all="on").status_code == 403
+    assert own.get("/audit", all="on").status_code == 403
+    for path in ("/institutions", "/institutions/rename", "/keys/rotate"):
+        assert own.post(path, name="Mine").status_code == 403
+
+
 def _filled(pattern: str, key: str) -> str:
     """`/rules/<rule_id>/<any(pause, remove):change>` with the id, and the first of what is said."""
     return re.sub(
