@@ -105,19 +105,44 @@ def check_backend(tool: ToolContext, backend_id: str, *, by: str = "admin") -> s
     return f"{sentence} It goes on: {count} waiting awards are tried again." if count else sentence
 
 
-def make_default(tool: ToolContext, backend_id: str) -> None:
+def make_default(tool: ToolContext, backend_id: str, *, by: str = "admin") -> None:
     """New badges are made there. Raises NotFound."""
     with tool.sessions.begin() as session:
-        _make_default(session, backend_named(session, backend_id))
+        row = backend_named(session, backend_id)
+        _make_default(session, row)
+        record(
+            session,
+            "backend_made_default",
+            actor=by,
+            institution_id=row.institution_id,
+            backend=row.name,
+        )
 
 
-def remove_backend(tool: ToolContext, name: str) -> None:
+def resume(tool: ToolContext, backend_id: str, *, by: str) -> int:
+    """A person says that a backend works again. Returns how many awards go on. Raises NotFound."""
+    with tool.sessions.begin() as session:
+        row = backend_named(session, backend_id)
+        count = resume_backend(session, row)
+        record(
+            session,
+            "backend_resumed",
+            actor=by,
+            institution_id=row.institution_id,
+            backend=row.name,
+            awards=count,
+        )
+        return count
+
+
+def remove_backend(tool: ToolContext, name: str, *, by: str = "admin") -> None:
     """Remove a backend that no badge uses. Raises InvalidInput and NotFound."""
     with tool.sessions.begin() as session:
         row = backend_named(session, name)
         for model, what in ((Award, "awards"), (Achievement, "badges")):
             if session.scalar(select(model.id).where(model.backend_id == row.id).limit(1)):
                 raise InvalidInput(f"“{row.name}” has {what}; it can't be removed.")
+        record(session, "backend_removed", actor=by, backend=row.name, of_kind=row.kind)
         session.delete(row)
 
 
@@ -137,6 +162,8 @@ def connect_platform(
     values: Mapping[str, str],
     secrets: Mapping[str, str],
     deployment_id: str | None = None,
+    *,
+    by: str = "admin",
 ) -> str:
     """Store credentials for the LMS's own REST API, sealed, and prove them; its courses are read
     anew. With `deployment_id` they count for that deployment only. Returns what the proof said.
@@ -152,6 +179,14 @@ def connect_platform(
         deployment = _deployment(platform, deployment_id) if deployment_id else None
         (deployment or platform).connection = tool.cipher.seal(given)
         session.flush()
+        record(
+            session,
+            "platform_connected",
+            actor=by,
+            institution_id=deployment.institution_id if deployment else platform.institution_id,
+            platform=platform.name or platform.issuer,
+            deployment=deployment_id or "all",
+        )
         concerned = select(Deployment.id).where(Deployment.platform_id == platform.id)
         if deployment is not None:
             concerned = concerned.where(Deployment.id == deployment.id)
@@ -183,6 +218,21 @@ def approve_deployment(
     if row.state == APPROVED and row.institution_id not in {None, owner}:
         raise InvalidInput("This deployment belongs to another institution, with its courses.")
     row.institution_id, row.state, row.approved_at = owner, APPROVED, clock.now()
+
+
+def let_in(
+    session: Session, platform: Platform, deployment_id: str, owner: str | None, *, by: str
+) -> None:
+    """The same as a person's act, with its event. Raises InvalidInput."""
+    approve_deployment(platform, deployment_id, owner)
+    record(
+        session,
+        "deployment_approved",
+        actor=by,
+        institution_id=owner or platform.institution_id or DEFAULT_INSTITUTION,
+        platform=platform.name or platform.issuer,
+        deployment=deployment_id,
+    )
 
 
 def platform_named(session: Session, platform_id: str) -> Platform:

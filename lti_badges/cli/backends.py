@@ -145,7 +145,7 @@ def move(
 @institution_option
 def remove(name: str, institution: str | None) -> None:
     """Remove a backend that no badge uses."""
-    remove_backend(open_context(institution), name)
+    remove_backend(open_context(institution), name, by="command line")
     click.echo("Removed.")
 
 

@@ -8,7 +8,12 @@ import click
 from sqlalchemy import select
 
 from lti_badges import lms
-from lti_badges.catalogue.configuration import approve_deployment, connect_platform, platform_named
+from lti_badges.catalogue.configuration import (
+    approve_deployment,
+    connect_platform,
+    let_in,
+    platform_named,
+)
 from lti_badges.catalogue.institutions import institution_names
 from lti_badges.catalogue.platforms import decide_change, pending_changes, remove_platform
 from lti_badges.cli.common import (
@@ -192,7 +197,7 @@ def connect(
     given, secrets = pairs(values), secrets_for(secret_names)
     tool = open_installation()
     try:
-        said = connect_platform(tool, platform_id, given, secrets, deployment_id)
+        said = connect_platform(tool, platform_id, given, secrets, deployment_id, by=BY)
     except PlatformError as error:
         click.echo(f"Stored, but it does not work yet: {error.message}", err=True)
         return
@@ -235,5 +240,5 @@ def approve(platform_id: str, deployment_id: str, institution: str | None) -> No
     tool = open_installation()
     owner = named_institution(tool, institution) if institution else None
     with tool.sessions.begin() as session:
-        approve_deployment(platform_named(session, platform_id), deployment_id, owner)
+        let_in(session, platform_named(session, platform_id), deployment_id, owner, by=BY)
     click.echo("Approved.")

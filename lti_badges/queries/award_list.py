@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from lti_badges.awarding.manual import RETRIED
 from lti_badges.context import ToolContext
 from lti_badges.core.errors import InvalidInput, NotFound
-from lti_badges.queries.listing import Listing, Order, matches, page_of
+from lti_badges.queries.listing import Listing, Order, holds, page_of, words
 from lti_badges.store import Achievement, Award, BackendRow, Course, CourseMember, State
 
 RETRY, REVOKE = ACTIONS = ("retry", "revoke")
@@ -140,9 +140,8 @@ def _query(wanted: AwardFilter) -> Select[*tuple[Any, ...]]:
         .join(Course, Course.id == Award.course_id)
         .join(BackendRow, BackendRow.id == Award.backend_id)
     )
-    if wanted.search.strip():
-        columns = (CourseMember.name, CourseMember.email, Achievement.name, Award.error)
-        query = query.where(matches(wanted.search, *columns))
+    for word in words(wanted.search):
+        query = query.where(_mentions(word))
     if wanted.state:
         query = query.where(Award.state == wanted.state)
     if wanted.backend:
@@ -150,6 +149,15 @@ def _query(wanted: AwardFilter) -> Select[*tuple[Any, ...]]:
     if wanted.course:
         query = query.where(Award.course_id == wanted.course)
     return query
+
+
+def _mentions(word: str) -> ColumnElement[bool]:
+    """By learner, badge or error. Learners and badges are looked through once, not once an award."""
+    learners = select(CourseMember.id).where(holds(word, CourseMember.name, CourseMember.email))
+    badges = select(Achievement.id).where(holds(word, Achievement.name))
+    return or_(
+        Award.member_id.in_(learners), Award.achievement_id.in_(badges), holds(word, Award.error)
+    )
 
 
 def _listed(row: Sequence[Any]) -> ListedAward:

@@ -67,17 +67,20 @@ def page_of(
     )
 
 
+def words(search: str) -> list[str]:
+    """What is searched for: each of them must be found."""
+    return search[:MAX_SEARCH].lower().split()[:MAX_WORDS]
+
+
+def holds(word: str, *columns: Any) -> ColumnElement[bool]:
+    """Whether a word stands in one of the columns, whatever its case; `%` and `_` are letters like
+    others."""
+    return or_(*(func.lower(each).contains(word, autoescape=True) for each in columns))
+
+
 def matches(search: str, *columns: Any) -> ColumnElement[bool]:
-    """Whether each word stands in one of the columns, whatever its case; `%` and `_` are letters
-    like others."""
-    words = search[:MAX_SEARCH].lower().split()[:MAX_WORDS]
-    return and_(
-        true(),
-        *(
-            or_(*(func.lower(each).contains(word, autoescape=True) for each in columns))
-            for word in words
-        ),
-    )
+    """Whether each word of a search stands in one of the columns."""
+    return and_(true(), *(holds(word, *columns) for word in words(search)))
 
 
 def _position(direction: str, row: Sequence[Any]) -> str:

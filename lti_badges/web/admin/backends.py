@@ -11,11 +11,11 @@ from lti_badges.catalogue.configuration import (
     check_backend,
     make_default,
     remove_backend,
+    resume,
     save_backend,
 )
 from lti_badges.catalogue.issuance import backend_of
 from lti_badges.core.errors import Refused
-from lti_badges.ledger.backend_pauses import resume_backend
 from lti_badges.store import BackendRow
 from lti_badges.web.admin.blueprint import admin, by, given, outcomes
 from lti_badges.web.services import enter_institution, services
@@ -80,8 +80,7 @@ def consent() -> str:
         row = backend_named(session, backend_id)
     backend = backend_of(tool, row)
     backend.take_consent(request.args["code"], _consent_address())
-    with tool.sessions.begin() as session:
-        resume_backend(session, backend_named(session, backend_id))
+    resume(tool, backend_id, by="consent page")
     return render_template("admin/consented.html", row=row, sentence=backend.check())
 
 
@@ -99,12 +98,11 @@ def change_backend(backend_id: str, change: str) -> str:
     """Make it the default, let its awards go on, or remove it."""
     tool = services().tool
     if change == "default":
-        make_default(tool, backend_id)
+        make_default(tool, backend_id, by=by())
     elif change == "remove":
-        remove_backend(tool, backend_id)
+        remove_backend(tool, backend_id, by=by())
     else:
-        with tool.sessions.begin() as session:
-            resume_backend(session, backend_named(session, backend_id))
+        resume(tool, backend_id, by=by())
     return backends()
 
 

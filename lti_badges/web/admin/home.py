@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import render_template, request
 
-from lti_badges.catalogue.configuration import approve_deployment, platform_named
+from lti_badges.catalogue.configuration import let_in, platform_named
 from lti_badges.catalogue.platforms import decide_change, pending_changes
 from lti_badges.core.errors import NotAllowed
 from lti_badges.queries.admin import overview, retry_backend
@@ -46,5 +46,5 @@ def approve() -> str:
         if not signed_in_admin().is_operator and platform.institution_id != own:
             raise NotAllowed("Institutions share this LMS: only an operator can say whose it is.")
         owner = platform.institution_id or own
-        approve_deployment(platform, request.form.get("deployment", ""), owner)
+        let_in(session, platform, request.form.get("deployment", ""), owner, by=by())
     return home()

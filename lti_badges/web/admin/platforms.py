@@ -100,7 +100,7 @@ def connect(platform_id: str) -> str:
     values, secrets = given(vendor.connection_settings)
     deployment = request.form.get("deployment") or None
     try:
-        said = connect_platform(tool, platform_id, values, secrets, deployment)
+        said = connect_platform(tool, platform_id, values, secrets, deployment, by=by())
     except PlatformError as error:
         return _platforms(said=f"The connection is stored, but it does not work: {error.message}")
     return _platforms(said=f"Connected. {said}")
