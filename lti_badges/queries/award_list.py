@@ -152,7 +152,7 @@ def _query(wanted: AwardFilter) -> Select[*tuple[Any, ...]]:
 
 
 def _mentions(word: str) -> ColumnElement[bool]:
-    """By learner, badge or error. Learners and badges are looked through once, not once an award."""
+    """By learner, badge or error. Learners and badges are looked through once, not each time."""
     learners = select(CourseMember.id).where(holds(word, CourseMember.name, CourseMember.email))
     badges = select(Achievement.id).where(holds(word, Achievement.name))
     return or_(

@@ -13,12 +13,9 @@ from lti_badges.context import ToolContext
 from lti_badges.delivery.claims import due_awards, recover
 from lti_badges.delivery.grade_passback import due_for_pass_back
 from lti_badges.jobs.background import due_courses
-<<<<<<< HEAD
 from lti_badges.ledger.holding import mark_dependents
-=======
 from lti_badges.queries.award_list import AwardFilter, award_list
 from lti_badges.queries.listing import PAGE
->>>>>>> 68124b7 (A page of awards costs the same at a million; what an admin changes says who did it)
 from lti_badges.settings import Settings
 from lti_badges.store import DEFAULT_INSTITUTION
 from tests.support.databases import new_postgres, postgres_answers
@@ -83,7 +80,15 @@ def _multiply(connection: Any, table: str) -> None:
 
 @pytest.mark.postgres
 def test_the_tick_reads_no_large_table_from_end_to_end(tool: ToolContext) -> None:
-    assert scans(tool, recover, due_awards, due_courses, due_for_pass_back, due_notice_orders) == []
+    works = (
+        recover,
+        due_awards,
+        due_courses,
+        due_for_pass_back,
+        due_notice_orders,
+        lambda each: mark_dependents(each.sessions),
+    )
+    assert scans(tool, *works) == []
 
 
 @pytest.mark.postgres
@@ -110,18 +115,7 @@ def scans(tool: ToolContext, *works: Callable[[ToolContext], object]) -> list[st
 
     event.listen(Engine, "before_cursor_execute", note)
     try:
-<<<<<<< HEAD
-        for work in (
-            recover,
-            due_awards,
-            due_courses,
-            due_for_pass_back,
-            due_notice_orders,
-            lambda each: mark_dependents(each.sessions),
-        ):
-=======
         for work in works:
->>>>>>> 68124b7 (A page of awards costs the same at a million; what an admin changes says who did it)
             work(tool)
     finally:
         event.remove(Engine, "before_cursor_execute", note)

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 """Migrations one by one: a single line, and what the newer ones do to rows that are there."""
 
 from __future__ import annotations
@@ -53,43 +52,3 @@ def test_badges_that_expire_are_noted_when_the_notes_are_new(context: ToolContex
     with context.sessions() as session:
         noted = session.execute(select(HoldingChange.award_id, HoldingChange.due_at)).all()
     assert [tuple(each) for each in noted] == [(first, expires_at)]
-=======
-"""The migrations are one chain, and the newest goes down and up again."""
-
-from __future__ import annotations
-
-from alembic import command
-from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
-
-from lti_badges.settings import Settings
-from lti_badges.store import is_current, open_engine, upgrade
-from lti_badges.store.migrate import _config, _connected
-from lti_badges.store.session import for_writing
-
-
-def test_the_migrations_are_one_chain() -> None:
-    scripts = ScriptDirectory.from_config(_config())
-    assert len(scripts.get_heads()) == 1
-    parents = [each.down_revision for each in scripts.walk_revisions()]
-    assert len(parents) == len(set(map(str, parents)))
-
-
-def test_the_newest_migration_goes_down_and_up_again(database_url: str) -> None:
-    engine = open_engine(Settings(database_url=database_url).database_url)
-
-    def indexes() -> set[str | None]:
-        return {each["name"] for each in inspect(engine).get_indexes("awards")}
-
-    before = indexes()
-    assert is_current(engine)
-    config = _config()
-    with _connected(for_writing(engine)) as connection, connection.begin():
-        config.attributes["connection"] = connection
-        command.downgrade(config, "-1")
-    assert not is_current(engine)
-    upgrade(engine)
-    assert is_current(engine)
-    assert indexes() == before
-    engine.dispose()
->>>>>>> 3397d81 (The newest migration is undone and done again by a test)
