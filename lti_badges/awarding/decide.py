@@ -32,8 +32,9 @@ class Situation:
     whom nothing can be said. `met_since` is since when the rule has been met without a break,
     `fallen_at` since when a held badge's rule is no longer met; `ended_at` when the last award was
     revoked or expired; `flagged` once the instructor was asked about the fall, `kept` once they let
-    the badge stand. `edit_takes` when whoever edited the rule saw that this member loses the badge,
-    and wanted it; `may_revoke` only after a whole reading without a failure."""
+    the badge stand, `declined` once the learner gave the last award back. `edit_takes` when whoever
+    edited the rule saw that this member loses the badge, and wanted it; `may_revoke` only after a
+    whole reading without a failure."""
 
     outcome: Outcome
     can_earn: bool
@@ -46,6 +47,7 @@ class Situation:
     flagged: bool
     kept: bool
     cause: Cause = Cause.RESULTS
+    declined: bool = False
     edit_takes: bool = False
     may_revoke: bool = True
 
@@ -56,6 +58,7 @@ def decide(situation: Situation, policy: Policy, now: datetime) -> Action:
     - only a met rule grants, only to who can earn, and never a second badge beside a held one;
     - after a revocation or expiry the rule must have been missed and met anew, else the badge would
       come back by itself;
+    - what the learner declined is not given again, except by a person;
     - unknown changes nothing: nobody loses a badge because a grade could not be read;
     - a fall acts only on awards that this rule granted, as its policy says;
     - who is away keeps what they have; so does who only fell because the rule was edited;
@@ -80,7 +83,7 @@ def decide(situation: Situation, policy: Policy, now: datetime) -> Action:
 
 
 def _on_met(situation: Situation) -> Action:
-    if situation.holds or not situation.can_earn:
+    if situation.holds or situation.declined or not situation.can_earn:
         return Action.NOTHING
     ended_at, met_since = situation.ended_at, situation.met_since
     if ended_at is not None and (met_since is None or met_since <= ended_at):

@@ -181,6 +181,7 @@ class BatchJudge:
             kept=standing.kept,
             cause=cause_of(rule, award, judgement, facts, self.now),
             edit_takes=standing.takes_version == rule.version.version,
+            declined=award is not None and award.declined_at is not None,
             may_revoke=self.may_revoke,
         )
 

@@ -30,6 +30,7 @@ from lti_badges.values.permission import Permission
 
 RETRIED = (State.REJECTED, State.NEEDS_RECIPIENT, State.PENDING, State.UNKNOWN, State.REVOKING)
 MAX_REASON = 500
+DECLINED = "The learner declined it."
 
 
 def award_by_hand(
@@ -92,23 +93,47 @@ def revoke(
     reason = _reason(reason)
     with tool.sessions.begin() as session:
         award = _award(session, award_id)
-        if award.state in {State.REVOKED, State.REVOKING}:
-            return State(award.state)
-        if award.state in {State.SENDING, State.UNKNOWN}:
-            raise InvalidInput(
-                "This award is just being delivered, and whether it arrived is not known yet. "
-                "Try again in a minute."
-            )
-        award.revoke_adopted = adopted
-        due = begin_revoking(session, award, why=reason, actor=by)
-        if award.id not in due:  # it never reached the backend
-            award.revocation_reason = reason
-            award.revoked_at, award.next_attempt_at = clock.now(), None
-            change_state(session, award, State.REVOKED, why=reason, actor=by)
+        due = _taken_back(session, award, reason, by, adopted=adopted)
         state = State(award.state)
     for each in due:
         tool.enqueue("deliver", each)
     return state
+
+
+def decline(tool: ToolContext, award_id: str, member_id: str, *, by: str) -> State:
+    """The learner does not want a badge of theirs: it is revoked, and no rule gives it again; a
+    person may. Returns the state it is in now. Raises InvalidInput, NotFound."""
+    with tool.sessions.begin() as session:
+        award = _award(session, award_id)
+        if award.member_id != member_id:
+            raise NotFound("This is not one of your badges.")
+        if award.state not in {State.REVOKED, State.REVOKING}:
+            award.declined_at = clock.now()
+        due = _taken_back(session, award, DECLINED, by, adopted=True)
+        state = State(award.state)
+    for each in due:
+        tool.enqueue("deliver", each)
+    return state
+
+
+def _taken_back(
+    session: Session, award: Award, reason: str, by: str, *, adopted: bool
+) -> list[str]:
+    """Ids of what is due at the backend. Nothing happens to what is revoked already."""
+    if award.state in {State.REVOKED, State.REVOKING}:
+        return []
+    if award.state in {State.SENDING, State.UNKNOWN}:
+        raise InvalidInput(
+            "This award is just being delivered, and whether it arrived is not known yet. "
+            "Try again in a minute."
+        )
+    award.revoke_adopted = adopted
+    due = begin_revoking(session, award, why=reason, actor=by)
+    if award.id not in due:  # it never reached the backend
+        award.revocation_reason = reason
+        award.revoked_at, award.next_attempt_at = clock.now(), None
+        change_state(session, award, State.REVOKED, why=reason, actor=by)
+    return list(due)
 
 
 def retry(tool: ToolContext, award_ids: Sequence[str] | None = None, *, by: str = "admin") -> int:

@@ -56,6 +56,8 @@ class Earned:
     may_show_result: bool = False
     is_local: bool = False
     course: str = ""
+    declined: bool = False
+    """Whether the learner gave it back."""
 
     @property
     def is_new(self) -> bool:
@@ -194,5 +196,6 @@ def _earned(
         shows_result=award.shows_result,
         may_show_result=may_show,
         is_local=KINDS[backend.kind].traits.is_local,
+        declined=award.declined_at is not None,
         course=course,
     )

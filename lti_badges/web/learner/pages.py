@@ -8,6 +8,7 @@ import segno
 from flask import Blueprint, Response, render_template, request
 from markupsafe import Markup
 
+from lti_badges.awarding.manual import decline
 from lti_badges.core.errors import NotAllowed
 from lti_badges.courses.launch_intake import LaunchedMember
 from lti_badges.people.consent import answer_consent
@@ -56,6 +57,16 @@ def display(award_id: str) -> str:
         shows_result="shows_result" in request.form,
         by=access.actor,
     )
+    return _badges(access)
+
+
+@learner.post("/badges/<award_id>/decline")
+def decline_badge(award_id: str) -> str:
+    """The learner does not want one of their own badges."""
+    access = entered()
+    if access.read_only or not access.member_id:
+        raise NotAllowed("Only the learner can decline a badge.")
+    decline(services().tool, award_id, access.member_id, by=access.actor)
     return _badges(access)
 
 
