@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from lti_badges.core import clock
+from lti_badges.core.backoff import later
 from lti_badges.ledger.holding import HELD
 from lti_badges.rules import Facts
 from lti_badges.store import (
@@ -21,7 +22,7 @@ from lti_badges.store import (
     MemberResult,
     batches,
 )
-from lti_badges.store.courses import VALUES_READ
+from lti_badges.store.courses import VALUES_READ, item_read_at
 from lti_badges.values.course import Completion, Kind, Result, ResultState
 
 BATCH = 200
@@ -53,14 +54,15 @@ def facts_of(session: Session, course: Course, members: Sequence[CourseMember]) 
         stored[row.member_id][row.line_item_id] = row
     held = badges_held(session, course, members)
     sources = {item.key: item.source for item in items}
+    read = {item.id: item_read_at(course, item) for item in items}
     readings = tuple(
         (clock.parse_iso(began), clock.parse_iso(ended))
         for began, ended in course.settings.get(VALUES_READ) or ()
     )
     return {
         member.id: Facts(
-            results=_results(member, items, stored[member.id]),
-            completions=_completions(member, items, stored[member.id]),
+            results=_results(member, items, read, stored[member.id]),
+            completions=_completions(member, items, read, stored[member.id]),
             badges_held=held[member.id].keys(),
             badges_since=held[member.id],
             sources=sources,
@@ -96,14 +98,17 @@ def badges_held(
 
 
 def _results(
-    member: CourseMember, items: Sequence[LineItem], stored: dict[str, MemberResult]
+    member: CourseMember,
+    items: Sequence[LineItem],
+    read: Mapping[str, datetime | None],
+    stored: dict[str, MemberResult],
 ) -> dict[str, Result]:
     """Items that were read in full and name nothing for the member count as "no grade yet"."""
     results = {}
     for item in items:
         if item.kind not in {Kind.ITEM, Kind.COURSE_GRADE}:
             continue
-        row = stored.get(item.id)
+        row, in_full = stored.get(item.id), read[item.id]
         if row is not None:
             state = ResultState(row.state)
             # The gradebook may scale a result's own maximum; the item's holds where it has none.
@@ -114,26 +119,29 @@ def _results(
                 state,
                 row.score,
                 maximum,
-                row.read_at,
+                later(in_full, row.read_at),
                 row.mark,
                 row.changed_at,
                 row.graded_at,
                 row.submitted_at,
                 row.posted_at,
             )
-        elif item.read_at is not None:
+        elif in_full is not None:
             results[item.key] = Result(
-                item.key, member.sub, ResultState.MISSING, None, item.maximum, item.read_at
+                item.key, member.sub, ResultState.MISSING, None, item.maximum, in_full
             )
     return results
 
 
 def _completions(
-    member: CourseMember, items: Sequence[LineItem], stored: dict[str, MemberResult]
+    member: CourseMember,
+    items: Sequence[LineItem],
+    read: Mapping[str, datetime | None],
+    stored: dict[str, MemberResult],
 ) -> dict[str, Completion]:
     completions = {}
     for item in items:
-        row = stored.get(item.id)
+        row, in_full = stored.get(item.id), read[item.id]
         is_group = item.kind == Kind.GROUP
         if row is not None and item.kind in {Kind.COMPLETION, Kind.ACTIVITY, Kind.GROUP}:
             done = row.state == COMPLETED
@@ -142,12 +150,11 @@ def _completions(
                 item.key,
                 done,
                 row.completed_at,
-                row.read_at,
+                # Of a completion, only those who had not reached it are asked for again.
+                later(in_full, row.read_at) if is_group else row.read_at,
                 is_group,
                 row.changed_at,
             )
-        elif is_group and item.read_at is not None:  # the list named everybody who is in it
-            completions[item.key] = Completion(
-                member.sub, item.key, False, None, item.read_at, is_group
-            )
+        elif is_group and in_full is not None:  # the list named everybody who is in it
+            completions[item.key] = Completion(member.sub, item.key, False, None, in_full, is_group)
     return completions

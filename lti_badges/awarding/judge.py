@@ -201,7 +201,7 @@ class BatchJudge:
             leaf.outcome is Outcome.NOT_YET and leaf.value == NO_VALUE
             for leaf in judgement.leaves()
         )
-        return vanished and member.seen_in != self.course.sync_token
+        return vanished and (member.seen_in is None or self.course.roster_error is not None)
 
     def _stand(self, rule: RuleInForce, member: CourseMember, judgement: Judgement) -> Standing:
         standing = self.standings.get((rule.row.id, member.id))

@@ -30,6 +30,7 @@ from lti_badges.rules import (
     leaves,
 )
 from lti_badges.store import Award, Course, CourseMember, LineItem
+from lti_badges.store.courses import item_read_at
 from lti_badges.values.course import COURSE_GRADE_KEY, Kind, ResultState
 
 BATCH = 200
@@ -233,7 +234,6 @@ def is_stale(tool: ToolContext, course_id: str, criterion: Criterion) -> bool:
     """Whether something that the rule needs was never read, or longer than a minute ago."""
     now = clock.now()
     with tool.sessions() as session:
-        return any(
-            item.read_at is None or now - item.read_at > FRESH
-            for item in _items(session, course_id, criterion)
-        )
+        course = session.get_one(Course, course_id)
+        times = [item_read_at(course, item) for item in _items(session, course_id, criterion)]
+    return any(at is None or now - at > FRESH for at in times)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
-from lti_badges.courses.snapshot import store_members
+from lti_badges.courses.roster import store_members
 from lti_badges.ledger.course_lock import course_row
 from lti_badges.lti.claims import Launch
 from lti_badges.people.permissions import note_permissions, permissions_of

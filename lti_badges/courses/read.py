@@ -20,17 +20,16 @@ from lti_badges.core.errors import Gone, NoRight, PlatformDown, PlatformError, U
 from lti_badges.courses.calls import affordable_at, note_calls
 from lti_badges.courses.changes import VALUES_AT, changed_since
 from lti_badges.courses.odd_rows import OddRows
+from lti_badges.courses.roster import note_leavers, note_tracking, store_members
 from lti_badges.courses.schedule import or_as_asked, plan_after_failure, plan_next
+from lti_badges.courses.seen import Seen
 from lti_badges.courses.snapshot import (
-    note_leavers,
     note_read_in_full,
     note_read_of_one,
-    note_tracking,
     note_unread,
     note_up_to_date,
     note_vanished,
     store_gradables,
-    store_members,
     store_readings,
 )
 from lti_badges.ledger.course_lock import locked_course
@@ -121,6 +120,7 @@ class CourseReading:
     readings: int = 0
     changed: int = 0
     errors: list[str] = field(default_factory=list)
+    seen: Seen = field(default_factory=Seen)
     _progress: str | None = None
 
     @classmethod
@@ -180,9 +180,9 @@ class CourseReading:
         try:
             for batch in _batches(odd.members(self.course.members())):
                 self.members += len(batch)
-                self._write(lambda s, c, b=batch: store_members(s, c, b, self.token))
+                self._write(lambda s, c, b=batch: store_members(s, c, b, self.seen))
                 self._tell("members", self.members)
-            short = self._write(lambda session, course: note_leavers(session, course, self.token))
+            short = self._write(lambda session, course: note_leavers(session, course, self.seen))
             problem = PlatformDown(short, code="implausible_roster") if short else None
         except PlatformError as error:
             problem = error
@@ -194,9 +194,9 @@ class CourseReading:
         odd = OddRows()
         try:
             for batch in _batches(odd.gradables(self.course.gradables())):
-                self._write(lambda s, c, b=batch: store_gradables(s, c, b, self.token))
+                self._write(lambda s, c, b=batch: store_gradables(s, c, b, self.seen))
             if not odd.left_out:  # else the row that was left out may be the one that is missed
-                self._write(lambda session, course: note_vanished(session, course, self.token))
+                self._write(lambda session, course: note_vanished(session, course, self.seen))
         except PlatformError as error:
             return self._noted(error)
         finally:
@@ -212,9 +212,9 @@ class CourseReading:
         odd = OddRows()
         try:
             for batch in _batches(odd.gradables(self.course.rare_gradables())):
-                self._write(lambda s, c, b=batch: store_gradables(s, c, b, self.token))
+                self._write(lambda s, c, b=batch: store_gradables(s, c, b, self.seen))
             if not odd.left_out:
-                self._write(lambda s, c: note_vanished(s, c, self.token, rare=True))
+                self._write(lambda s, c: note_vanished(s, c, self.seen, rare=True))
         except PlatformError as error:
             said, soon = error.message, isinstance(error, PlatformDown)
         self._note_odd("rare", odd)
@@ -271,14 +271,14 @@ class CourseReading:
         problem: PlatformError | None = None
         with locked_course(self.tool, self.course_id) as (session, course):
             self._renew(course)
-            self.changed += store_readings(session, course, values, self.token)
+            self.changed += store_readings(session, course, values, self.seen)
             note_tracking(session, course, [each for each in batch if isinstance(each, Tracking)])
             session.flush()
             for reading in batch:
                 if isinstance(reading, UpToDate):
                     note_up_to_date(session, course, reading.kind, reading.key)
                 elif isinstance(reading, ReadInFull):
-                    note_read_in_full(session, course, reading.kind, reading.key, self.token)
+                    note_read_in_full(session, course, reading.kind, reading.key, self.seen)
                 elif isinstance(reading, Unread):
                     note_unread(session, course, reading.kind, reading.key, reading.error)
                     problem = PlatformDown(

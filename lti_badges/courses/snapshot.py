@@ -1,19 +1,20 @@
-"""Storing what an LMS said: only what changed is written as changed, and marks its member dirty."""
+"""Storing items and values that an LMS tells: only what changed is written, and marks its member
+dirty."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from fractions import Fraction
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lti_badges.core import clock
+from lti_badges.courses.roster import people_of
+from lti_badges.courses.seen import ITEMS, Seen
 from lti_badges.ledger.course_lock import judge_all_again
-from lti_badges.ledger.recipients import release_waiting
 from lti_badges.ledger.rules_in_force import current_versions, needed_keys
-from lti_badges.people.persons import link_persons
 from lti_badges.store import (
     COMPLETED,
     NOT_COMPLETED,
@@ -21,146 +22,24 @@ from lti_badges.store import (
     CourseMember,
     LineItem,
     MemberResult,
-    insert_missing,
+    new_id,
 )
-from lti_badges.store.courses import LEARNER, OTHER, STAFF
+from lti_badges.store.courses import note_item_read
 from lti_badges.values.course import (
     COURSE_GRADE_KEY,
     Completion,
     Gradable,
     Kind,
-    Member,
     Result,
     ResultState,
-    Role,
-    Tracking,
-    role_of,
 )
 from lti_badges.values.score import plain
 
-FEW = 5
-"""A course of fewer members may lose most of them from one day to the next."""
-BELIEVED_AFTER = timedelta(days=1)
-
-
-def store_members(
-    session: Session, course: Course, members: Sequence[Member], token: str | None
-) -> list[CourseMember]:
-    """Insert or update members; `token` marks them as seen in this sync. Returns their rows."""
-    subs = [member.sub for member in members]
-    known = _people(session, course, subs)
-    missing = dict.fromkeys(sub for sub in subs if sub not in known)
-    if missing:
-        new = [{"course_id": course.id, "sub": sub, "dirty": True} for sub in missing]
-        insert_missing(session, CourseMember, new, "course_id", "sub")
-        known |= _people(session, course, list(missing))
-    rows = []
-    for member in members:
-        row = known[member.sub]
-        _update_member(session, row, member, is_listed=token is not None)
-        if token is not None:
-            row.seen_in = token
-        rows.append(row)
-    session.flush()
-    link_persons(session, course, rows)
-    return rows
-
-
-def _people(session: Session, course: Course, subs: Sequence[str]) -> dict[str, CourseMember]:
-    found = session.scalars(
-        select(CourseMember).where(CourseMember.course_id == course.id, CourseMember.sub.in_(subs))
-    )
-    return {row.sub: row for row in found}
-
-
-def _update_member(session: Session, row: CourseMember, member: Member, *, is_listed: bool) -> None:
-    """What a roster (`is_listed`) or a launch says. The roster's word on who is a learner wins: a
-    teacher may view the course as a student."""
-    reach = _reach(row)
-    before = (row.can_earn, row.present, row.email, row.roster_says, row.status)
-    row.roles = sorted(member.roles)
-    row.status = member.status
-    if is_listed:
-        row.roster_says = _said_of(member)
-    row.can_earn = (
-        member.can_earn and row.roster_says in {None, LEARNER} and row.is_tracked is not False
-    )
-    row.present = member.status != "Deleted"
-    # A roster or launch without names withholds them; it does not say that they are gone.
-    row.name = member.name or row.name
-    row.email = member.email or row.email
-    row.sourcedid = member.sourcedid or row.sourcedid
-    if member.custom:
-        row.custom = dict(row.custom or {}) | dict(member.custom)
-    if (row.can_earn, row.present, row.email, row.roster_says, row.status) != before:
-        row.changed_at = clock.now()
-        row.dirty = True
-    if _reach(row) != reach:
-        release_waiting(session, row)
-
-
-def _reach(row: CourseMember) -> tuple[object, ...]:
-    """What a backend may need to know of a recipient."""
-    return row.email, row.name, row.sourcedid, dict(row.custom or {})
-
-
-def _said_of(member: Member) -> str:
-    if member.can_earn:
-        return LEARNER
-    return STAFF if role_of(member.roles) is Role.INSTRUCTOR else OTHER
-
-
-def note_tracking(session: Session, course: Course, told: Sequence[Tracking]) -> None:
-    """Whom the LMS itself does not treat as learners: they never earn, whatever the roster says."""
-    if not told:
-        return
-    tracked = {each.sub: each.tracked for each in told}
-    for row in _people(session, course, list(tracked)).values():
-        if row.is_tracked is tracked[row.sub]:
-            continue
-        was, row.is_tracked = row.is_tracked, tracked[row.sub]
-        if row.is_tracked:
-            row.can_earn = row.can_earn or (was is False and row.roster_says == LEARNER)
-        else:
-            row.can_earn = False
-        row.dirty = True
-
-
-def note_leavers(session: Session, course: Course, token: str) -> str | None:
-    """After a roster was read to its end: whoever it did not name has left; their awards stay.
-
-    Returns a sentence, and changes nothing, when it names too few to be true: nobody at all, or
-    less than half of those known; what stays so for a day is believed.
-    """
-    unnamed = (CourseMember.seen_in.is_(None)) | (CourseMember.seen_in != token)
-    here = (CourseMember.course_id == course.id, CourseMember.present.is_(True))
-    named = session.scalar(
-        select(func.count()).where(
-            CourseMember.course_id == course.id, CourseMember.seen_in == token
-        )
-    )
-    listed = (*here, CourseMember.roster_says.is_not(None))
-    known = session.scalar(select(func.count()).where(*listed)) or 0
-    still = session.scalar(select(func.count()).where(*listed, CourseMember.seen_in == token)) or 0
-    if not named or (known >= FEW and still * 2 < known):
-        since = course.roster_short_since or clock.now()
-        course.roster_short_since = since
-        if not named or clock.now() - since < BELIEVED_AFTER:
-            return (
-                f"The LMS's list of members names {still} of the {known} known ones, so it is not "
-                "believed: nobody is taken for having left, and no badge is taken away."
-            )
-    course.roster_short_since = None
-    session.execute(
-        update(CourseMember)
-        .where(*here, unnamed)
-        .values(present=False, can_earn=False, dirty=True, roster_says=None, changed_at=clock.now())
-    )
-    return None
+SCANNED = 500
 
 
 def store_gradables(
-    session: Session, course: Course, gradables: Iterable[Gradable], token: str
+    session: Session, course: Course, gradables: Iterable[Gradable], seen: Seen
 ) -> None:
     """Insert or update what rules can use."""
     known = {
@@ -171,7 +50,9 @@ def store_gradables(
     for gradable in gradables:
         row = known.get((gradable.kind.value, gradable.key))
         if row is None:
-            row = LineItem(course_id=course.id, kind=gradable.kind.value, key=gradable.key)
+            row = LineItem(
+                id=new_id(), course_id=course.id, kind=gradable.kind.value, key=gradable.key
+            )
             known[gradable.kind.value, gradable.key] = row
             session.add(row)
         # Of an item that nobody may see now, its points can't be told: they stay as they were.
@@ -191,7 +72,7 @@ def store_gradables(
         row.is_rare = gradable.is_rare
         row.is_hidden = gradable.is_hidden
         row.present = True
-        row.seen_in = token
+        seen.add(ITEMS, row.id)
     if drifted:
         judge_all_again(session, course.id)
 
@@ -205,19 +86,17 @@ def _suspect_rules(session: Session, course: Course, row: LineItem, gradable: Gr
             rule.suspicion = why
 
 
-def note_vanished(session: Session, course: Course, token: str, *, rare: bool = False) -> None:
+def note_vanished(session: Session, course: Course, seen: Seen, *, rare: bool = False) -> None:
     """After the list (of what is listed `rare`ly) was read to its end: items it did not name are
     gone; their rules pause."""
-    vanished = list(
-        session.scalars(
-            select(LineItem).where(
-                LineItem.course_id == course.id,
-                LineItem.present.is_(True),
-                LineItem.is_rare.is_(rare),
-                (LineItem.seen_in.is_(None)) | (LineItem.seen_in != token),
-            )
+    listed = session.scalars(
+        select(LineItem).where(
+            LineItem.course_id == course.id,
+            LineItem.present.is_(True),
+            LineItem.is_rare.is_(rare),
         )
     )
+    vanished = [item for item in listed if not seen.has(ITEMS, item.id)]
     for item in vanished:
         item.present = False
     if vanished:
@@ -228,10 +107,10 @@ def store_readings(
     session: Session,
     course: Course,
     readings: Sequence[Result | Completion],
-    token: str | None,
+    seen: Seen | None,
 ) -> int:
-    """Insert or update values; returns how many changed. Values of people who are not members
-    (staff, leavers) are passed over."""
+    """Insert values, and update those that changed; returns how many did. Values of people who are
+    not members (staff, leavers) are passed over."""
     items = {
         (row.kind, row.key): row
         for row in session.scalars(
@@ -241,15 +120,7 @@ def store_readings(
             )
         )
     }
-    subs = {reading.sub for reading in readings}
-    people = {
-        row.sub: row
-        for row in session.scalars(
-            select(CourseMember).where(
-                CourseMember.course_id == course.id, CourseMember.sub.in_(subs)
-            )
-        )
-    }
+    people = people_of(session, course, list({reading.sub for reading in readings}))
     held = {
         (row.line_item_id, row.member_id): row
         for row in session.scalars(
@@ -275,8 +146,8 @@ def store_readings(
             changed += 1
             person.dirty = True
             course.last_change_at = reading.read_at
-        if token is not None:
-            row.seen_in = token
+        if seen is not None:
+            seen.add(item.id, person.id)
     return changed
 
 
@@ -288,6 +159,7 @@ def _item_key(reading: Result | Completion) -> tuple[str, str]:
 
 
 def _update_result(row: MemberResult, reading: Result | Completion) -> bool:
+    """A value that is the same is not written: that it was read again says the course's row."""
     before = (row.state, row.score, row.maximum, row.completed_at, row.mark)
     times = (row.graded_at, row.submitted_at, row.posted_at)
     after: tuple[str, Fraction | None, Fraction | None, datetime | None, str | None]
@@ -300,23 +172,26 @@ def _update_result(row: MemberResult, reading: Result | Completion) -> bool:
         row.posted_at = reading.posted_at
         after = (reading.state.value, reading.score, reading.maximum, None, mark)
     row.state, row.score, row.maximum, row.completed_at, row.mark = after
-    row.read_at = reading.read_at
     if after != before:
         row.changed_at = reading.read_at
-    return after != before or times != (row.graded_at, row.submitted_at, row.posted_at)
+    changed = after != before or times != (row.graded_at, row.submitted_at, row.posted_at)
+    if changed:
+        row.read_at = reading.read_at
+    return changed
 
 
-def note_read_in_full(session: Session, course: Course, kind: Kind, key: str, token: str) -> None:
+def note_read_in_full(session: Session, course: Course, kind: Kind, key: str, seen: Seen) -> None:
     """A gradable was read to its end: values it no longer names are gone, errors are over."""
     item = _item(session, course, kind, key)
     if item is None:
         return
     first_time = item.read_at is None
-    item.read_at, item.error, item.error_since = clock.now(), None, None
+    _note_read(course, item)
     if kind in {Kind.ITEM, Kind.COURSE_GRADE}:
-        _note_withdrawn(session, item, token, ResultState.MISSING.value)
+        _note_withdrawn(session, item, seen, ResultState.MISSING.value)
     elif kind is Kind.GROUP:
-        _note_withdrawn(session, item, token, NOT_COMPLETED)
+        _note_withdrawn(session, item, seen, NOT_COMPLETED)
+    seen.forget(item.id)
     if first_time:
         # "Never read" became "no grade yet" for everybody without one.
         judge_all_again(session, course.id)
@@ -326,23 +201,28 @@ def note_up_to_date(session: Session, course: Course, kind: Kind, key: str) -> N
     """What changed in a gradable was read: the values that were not named stand."""
     item = _item(session, course, kind, key)
     if item is not None:
-        item.read_at, item.error, item.error_since = clock.now(), None, None
+        _note_read(course, item)
 
 
-def _note_withdrawn(session: Session, item: LineItem, token: str, nothing: str) -> None:
-    withdrawn = session.execute(
-        select(MemberResult, CourseMember)
-        .join(CourseMember, CourseMember.id == MemberResult.member_id)
-        .where(
-            MemberResult.line_item_id == item.id,
-            MemberResult.state != nothing,
-            (MemberResult.seen_in.is_(None)) | (MemberResult.seen_in != token),
-        )
+def _note_read(course: Course, item: LineItem) -> None:
+    """The item's own row is written the first time only, and when an error is over."""
+    now = clock.now()
+    item.read_at = item.read_at or now
+    item.error = item.error_since = None
+    note_item_read(course, item, now)
+
+
+def _note_withdrawn(session: Session, item: LineItem, seen: Seen, nothing: str) -> None:
+    stored = session.execute(
+        select(MemberResult.id, MemberResult.member_id)
+        .where(MemberResult.line_item_id == item.id, MemberResult.state != nothing)
+        .execution_options(yield_per=SCANNED)
     )
-    for result, member in withdrawn:
+    for result_id, member_id in [row for row in stored if not seen.has(item.id, row.member_id)]:
+        result = session.get_one(MemberResult, result_id)
         result.state, result.score, result.mark = nothing, None, None
         result.read_at = result.changed_at = clock.now()
-        member.dirty = True
+        session.get_one(CourseMember, member_id).dirty = True
 
 
 def note_read_of_one(

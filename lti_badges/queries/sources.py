@@ -17,6 +17,7 @@ from lti_badges.courses.push import PUSHED_AT
 from lti_badges.courses.read import LIST_ERROR, ODD_ROWS
 from lti_badges.ledger.rules_in_force import wanted_gradables
 from lti_badges.store import Course, LineItem
+from lti_badges.store.courses import item_read_at
 from lti_badges.store.leases import is_free
 from lti_badges.values.course import Kind
 
@@ -79,7 +80,7 @@ def course_sources(tool: ToolContext, course_id: str) -> CourseSources:
         items = session.scalars(
             select(LineItem).where(LineItem.course_id == course_id).order_by(LineItem.label)
         )
-        sources = tuple(_source(item, (item.kind, item.key) in used) for item in items)
+        sources = tuple(_source(course, item, (item.kind, item.key) in used) for item in items)
         a_day = lms.of(course.deployment.platform.lms).calls_a_day
     pushed = course.settings.get(PUSHED_AT)
     return CourseSources(
@@ -109,7 +110,7 @@ def capabilities(tool: ToolContext, course_id: str) -> tuple[lms.Capability, ...
     return lms_of(tool, course_id).capabilities()
 
 
-def _source(item: LineItem, used: bool) -> Source:
+def _source(course: Course, item: LineItem, used: bool) -> Source:
     return Source(
         kind=Kind(item.kind),
         key=item.key,
@@ -119,7 +120,7 @@ def _source(item: LineItem, used: bool) -> Source:
         used=used,
         present=item.present,
         is_own=item.is_own,
-        read_at=item.read_at,
+        read_at=item_read_at(course, item),
         error=item.error,
         error_since=item.error_since,
         in_words=item.in_words,

@@ -108,12 +108,12 @@ class ResourceLink(Base):
 class CourseMember(Base):
     """A member of a course. `present` is false once the roster no longer lists them; awards stay.
 
-    `seen_in` is the token of the last sync that listed them, so that a roster can be read page
-    by page and leavers found at the end without holding it in memory. `dirty` members have facts
-    that no rule has judged yet: set with each change, cleared by the evaluation, so that a crash
-    between the two forgets nobody. `roster_says` is learner, staff or other, by the last roster
-    that named them; `is_tracked` false says that the LMS does not treat them as a learner.
-    `permissions` is what the last launch allowed; page tokens made before `tokens_from` are void.
+    `seen_in` is the token of the reading since which every roster has named them; null once one
+    that was read to its end did not. `dirty` members have facts that no rule has judged yet: set
+    with each change, cleared by the evaluation, so that a crash between the two forgets nobody.
+    `roster_says` is learner, staff or other, by the last roster that named them; `is_tracked`
+    false says that the LMS does not treat them as a learner. `permissions` is what the last launch
+    allowed; page tokens made before `tokens_from` are void.
     """
 
     __tablename__ = "members"
@@ -149,7 +149,8 @@ class LineItem(Base):
     """Something of a course that a rule can use. `kind`: item, course_grade, activity, completion,
     group.
 
-    `read_at` is when its results were last read in full; `error` why they can't be read now.
+    `read_at` is when its results were first read in full, see `item_read_at` for the last time;
+    `error` why they can't be read now.
     """
 
     __tablename__ = "line_items"
@@ -180,10 +181,12 @@ LEARNER, STAFF, OTHER = "learner", "staff", "other"
 """What a roster says of somebody."""
 VALUES_READ = "values_readings"
 """The setting of a course that tells when its last readings of all values began and ended."""
+ITEMS_READ = "items_read_at"
+"""The setting that tells when each item, by its id, was last read in full."""
 NO_ROSTER = "no_roster"
+"""The course's setting that its LMS tells this tool no roster."""
 MEMORY = "lms_memory"
 """What an LMS's adapter remembers of the course, in its settings."""
-"""The course's setting that its LMS tells this tool no roster."""
 COMPLETED, NOT_COMPLETED = "completed", "not_completed"
 """The states of a completion or membership; a result's are those of ResultState."""
 
@@ -192,7 +195,8 @@ class MemberResult(Base):
     """A member's result in a line item, or completion of an activity or membership of a group
     (`state` completed/not). `mark` is a grade in words.
 
-    `changed_at` moves only when the value does; `read_at` with each reading. The LMS's own times
+    `changed_at` moves only when the value does, `read_at` also with its times: a reading that finds
+    them as they are writes nothing here. The LMS's own times
     are `completed_at`, `graded_at`, `submitted_at` and `posted_at`, where it tells them.
     """
 
@@ -218,3 +222,16 @@ class MemberResult(Base):
     seen_in: Mapped[str | None] = mapped_column(String(80))
 
     line_item: Mapped[LineItem] = relationship()
+
+
+def note_item_read(course: Course, item: LineItem, at: datetime) -> None:
+    """An item was read in full. Kept with the course, whose row each reading writes anyway."""
+    kept = dict(course.settings.get(ITEMS_READ) or {})
+    course.settings = {**course.settings, ITEMS_READ: {**kept, item.id: at.isoformat()}}
+
+
+def item_read_at(course: Course, item: LineItem) -> datetime | None:
+    """When an item was last read in full; None when it never was."""
+    told = (course.settings.get(ITEMS_READ) or {}).get(item.id)
+    at = None if told is None else datetime.fromisoformat(told)
+    return max((each for each in (at, item.read_at) if each is not None), default=None)
