@@ -30,7 +30,7 @@ from lti_badges.ledger.rules_in_force import needed_keys
 from lti_badges.lti.claims import Launch
 from lti_badges.people.held import Erasure, erasure_of, scrub
 from lti_badges.rules import Criterion, Policy, dump
-from lti_badges.store import Award, BackendRow, CourseMember, State
+from lti_badges.store import Award, AwardRule, BackendRow, CourseMember, State
 from lti_badges.values.course import Role
 from lti_badges.values.permission import Permission
 
@@ -104,7 +104,10 @@ def take_launch(tool: ToolContext, launch: Launch, deployment_row_id: str) -> La
     if course_id is None or launched.member_id is None or launch.is_masked:
         return launched
     if launched.role is Role.LEARNER:
-        _within(LAUNCH_BUDGET_S, lambda: _sync_launched_learner(tool, course_id, launch.sub))
+        if _has_rules(tool, course_id):
+            _within(LAUNCH_BUDGET_S, lambda: _sync_launched_learner(tool, course_id, launch.sub))
+        elif _is_unlisted(tool, course_id, launch.sub):
+            tool.enqueue("sync", course_id)
     elif launched.role is Role.INSTRUCTOR:
         _within(LAUNCH_BUDGET_S, lambda: _sync_launched_course(tool, course_id))
     return launched
@@ -169,6 +172,17 @@ def _sync_launched_learner(tool: ToolContext, course_id: str, sub: str) -> None:
     for award_id in due:
         if award_id not in local:
             tool.enqueue("deliver", award_id)
+
+
+def _has_rules(tool: ToolContext, course_id: str) -> bool:
+    """Without a rule in force nothing of a learner is asked for, and nothing can follow."""
+    with tool.sessions() as session:
+        rule = select(AwardRule.id).where(
+            AwardRule.course_id == course_id,
+            AwardRule.removed_at.is_(None),
+            AwardRule.active.is_(True),
+        )
+        return session.scalar(rule.limit(1)) is not None
 
 
 def _is_unlisted(tool: ToolContext, course_id: str, sub: str) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -29,6 +30,7 @@ from lti_badges.values.permission import Permission
 ACHIEVEMENT_PARAMETER = "achievement_id"
 """The custom parameter that deep linking puts on a placed badge; it survives a course copy."""
 SIGNATURE_PARAMETER = "achievement_signature"
+NOTED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,14 @@ class LaunchedMember:
 def note_launch(tool: ToolContext, launch: Launch, deployment_row_id: str) -> LaunchedMember:
     """Store the course, the person and the link of an accepted launch."""
     with tool.sessions.begin() as session:
-        deployment = session.get_one(Deployment, deployment_row_id)
-        platform = session.get_one(Platform, deployment.platform_id)
-        platform.last_launch_at = clock.now()
+        deployment, platform = session.execute(
+            select(Deployment, Platform)
+            .join(Platform, Platform.id == Deployment.platform_id)
+            .where(Deployment.id == deployment_row_id)
+        ).one()
+        # All launches of an LMS meet in this row: it is written once a minute.
+        if platform.last_launch_at is None or clock.now() - platform.last_launch_at > NOTED_EVERY:
+            platform.last_launch_at = clock.now()
         deployment.guid = launch.platform_guid or deployment.guid
         if launch.notices_url and launch.notices_url != deployment.notices_url:
             deployment.notices_url, deployment.notices_due_at = launch.notices_url, clock.now()

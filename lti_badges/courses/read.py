@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Select, false, func, select, tuple_, update
+from sqlalchemy.orm import Session
 
 from lti_badges import lms
 from lti_badges.catalogue.connections import lms_of
@@ -121,6 +122,8 @@ class CourseReading:
     changed: int = 0
     errors: list[str] = field(default_factory=list)
     seen: Seen = field(default_factory=Seen)
+    odd: dict[str, list[str]] = field(default_factory=dict)
+    """What was left out of each list that was read, in sentences."""
     _progress: str | None = None
 
     @classmethod
@@ -156,6 +159,7 @@ class CourseReading:
                 return
             course.sync_lease_until, course.sync_progress = None, None
             course.sync_seconds = time.monotonic() - self.began
+            _note_odd(course, self.odd)
             calls, a_day = self.course.course.calls, self.course.calls_a_day
             note_calls(course, calls, a_day)
             affordable = affordable_at(course, calls.made, a_day)
@@ -182,12 +186,11 @@ class CourseReading:
                 self.members += len(batch)
                 self._write(lambda s, c, b=batch: store_members(s, c, b, self.seen))
                 self._tell("members", self.members)
-            short = self._write(lambda session, course: note_leavers(session, course, self.seen))
-            problem = PlatformDown(short, code="implausible_roster") if short else None
+            problem = self._write(lambda s, course: _note_whole_roster(s, course, self.seen))
         except PlatformError as error:
-            problem = error
-        self._write(lambda _, course: _note_roster(course, problem))
-        self._note_odd("members", odd)
+            failure = problem = error
+            self._write(lambda _, course: _note_roster(course, failure))
+        self.odd["members"] = odd.sentences
         return self._noted(problem)
 
     def _gradables(self) -> PlatformError | None:
@@ -200,7 +203,7 @@ class CourseReading:
         except PlatformError as error:
             return self._noted(error)
         finally:
-            self._note_odd("items", odd)
+            self.odd["items"] = odd.sentences
         return None
 
     def _rare(self) -> None:
@@ -217,7 +220,7 @@ class CourseReading:
                 self._write(lambda s, c: note_vanished(s, c, self.seen, rare=True))
         except PlatformError as error:
             said, soon = error.message, isinstance(error, PlatformDown)
-        self._note_odd("rare", odd)
+        self.odd["rare"] = odd.sentences
         at = clock.iso(clock.now() - (DAILY - HOURLY if soon else timedelta(0)))
         self._write(lambda _, course: _note(course, **{LISTED_AT: at, LIST_ERROR: said}))
 
@@ -248,18 +251,8 @@ class CourseReading:
                 self._write(lambda _, course: _note(course, **{COMPLETIONS_AT: _now()}))
         except PlatformError as error:
             problem = error
-        self._note_odd("values", odd)
+        self.odd["values"] = odd.sentences
         return self._noted(problem)
-
-    def _note_odd(self, kind: str, odd: OddRows) -> None:
-        """What was left out this time, in place of what was the last time."""
-
-        def change(_: object, course: Course) -> None:
-            kept = dict(course.settings.get(ODD_ROWS) or {})
-            if kept.get(kind, []) != odd.sentences:
-                course.settings = {**course.settings, ODD_ROWS: {**kept, kind: odd.sentences}}
-
-        self._write(change)
 
     def _is_due(self, name: str, every: timedelta) -> bool:
         with self.tool.sessions() as session:
@@ -338,6 +331,20 @@ class CourseReading:
             return None  # known and said on the page; coming back sooner changes nothing
         self.errors.append(problem.message)
         return problem
+
+
+def _note_odd(course: Course, odd: Mapping[str, list[str]]) -> None:
+    """In place of what was left out the last time."""
+    kept = course.settings.get(ODD_ROWS) or {}
+    if any(kept.get(kind, []) != sentences for kind, sentences in odd.items()):
+        course.settings = {**course.settings, ODD_ROWS: {**kept, **odd}}
+
+
+def _note_whole_roster(session: Session, course: Course, seen: Seen) -> PlatformError | None:
+    short = note_leavers(session, course, seen)
+    problem = PlatformDown(short, code="implausible_roster") if short else None
+    _note_roster(course, problem)
+    return problem
 
 
 def _note_roster(course: Course, problem: PlatformError | None) -> None:

@@ -34,16 +34,20 @@ def store_members(
         new = [{"course_id": course.id, "sub": sub, "dirty": True} for sub in missing]
         insert_missing(session, CourseMember, new, "course_id", "sub")
         known |= people_of(session, course, list(missing))
-    rows = []
+    rows, news = [], []
     for member in members:
         row = known[member.sub]
+        before = (row.name, row.email)
         _update_member(session, row, member, is_listed=seen is not None)
         if seen is not None:
             seen.add(ROSTER, row.id)
             row.seen_in = row.seen_in or course.sync_token
         rows.append(row)
+        if row.person_id is None or (row.name, row.email) != before:
+            news.append(row)
     session.flush()
-    link_persons(session, course, rows)
+    if news:
+        link_persons(session, course, news)
     return rows
 
 

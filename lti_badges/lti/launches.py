@@ -168,16 +168,18 @@ def _waiting(services: LaunchServices, ticket: str) -> tuple[Login, Platform, di
 
 def _login(services: LaunchServices, state: str, stage: str) -> tuple[Login, Platform]:
     with services.sessions() as session:
-        login = session.scalar(
-            select(Login).where(
+        found = session.execute(
+            select(Login, Platform)
+            .join(Platform, Platform.id == Login.platform_id)
+            .where(
                 Login.state_hash == hashed(state),
                 Login.stage == stage,
                 Login.expires_at > clock.now(),
             )
-        )
-        if login is None:
-            raise _used_up()
-        return login, session.get_one(Platform, login.platform_id)
+        ).first()
+    if found is None:
+        raise _used_up()
+    return found[0], found[1]
 
 
 def _used_up() -> LaunchError:
@@ -226,17 +228,18 @@ def _opened(services: LaunchServices, login: Login | None) -> dict[str, Any]:
 
 def _deployment(services: LaunchServices, platform: Platform, launch: Launch) -> tuple[str, str]:
     """The deployment's row and whose it is. An unknown one is noted for the admin, once."""
-    with services.sessions.begin() as session:
+    with services.sessions() as session:
         row = session.scalar(
             select(Deployment).where(
                 Deployment.platform_id == platform.id,
                 Deployment.deployment_id == launch.deployment_id,
             )
         )
-        if row is None:
+    if row is None:
+        with services.sessions.begin() as session:
             row = _noted(session, platform, launch)
-        if row.state == APPROVED and row.institution_id and platform.archived_at is None:
-            return row.id, row.institution_id
+    if row.state == APPROVED and row.institution_id and platform.archived_at is None:
+        return row.id, row.institution_id
     raise UnknownDeployment(platform.id, launch.deployment_id, launch.return_url)
 
 
