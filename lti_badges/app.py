@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
     app.wsgi_app = TrustedProxies(app.wsgi_app, tool.settings.trusted_proxies)  # type: ignore[method-assign]
     Services.of(queue).attach(app)
     common.prepare(app)
-    limits.prepare(app, tool.settings.limits)
+    limits.prepare(app, tool.settings, tool.database)
     for blueprint in (
         launch,
         registration,

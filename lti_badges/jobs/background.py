@@ -22,6 +22,7 @@ from lti_badges.ledger.holding import mark_dependents
 from lti_badges.lti.login import forget_expired
 from lti_badges.store import Course
 from lti_badges.store.leases import is_free, is_gone
+from lti_badges.store.shared_limits import StoredBuckets
 
 TICK_S = 2.0
 HOUSEKEEPING = timedelta(minutes=5)
@@ -104,8 +105,10 @@ def tick(queue: Queue) -> None:
 
 
 def housekeeping(queue: Queue) -> None:
-    """What can wait some minutes: old logins, and the daily look at backends and connections."""
+    """What can wait some minutes: old logins, full buckets, the daily look at backends and
+    connections."""
     forget_expired(queue.tool.sessions)
+    StoredBuckets(queue.tool.database).forget_full()
     for backend_id in due_for_reconciliation(queue.tool):
         queue.tool.enqueue("reconcile", backend_id)
     for rule_id in due_columns(queue.tool):

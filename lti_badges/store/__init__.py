@@ -41,6 +41,7 @@ from lti_badges.store.people import Consent, Person
 from lti_badges.store.platforms import Deployment, Invitation, Login, Platform, PlatformChange
 from lti_badges.store.scope import EVERY_INSTITUTION, WrongInstitution, institution_of
 from lti_badges.store.session import Sessions, after_commit, is_busy, open_engine, open_sessions
+from lti_badges.store.shared_limits import LimitBucket
 from lti_badges.store.signing_keys import KeyRow, SigningKeys
 from lti_badges.store.upsert import insert_missing
 
@@ -70,6 +71,7 @@ __all__ = [
     "Invitation",
     "IssuedCredential",
     "KeyRow",
+    "LimitBucket",
     "LineItem",
     "Login",
     "MemberResult",

@@ -223,6 +223,7 @@ def test_the_models_that_belong_to_an_institution_are_all_filtered() -> None:
         "admin_sessions",
         "delivery_locks",
         "drawn_pictures",
+        "limit_buckets",
         "logins",
         "processes",
         "signing_keys",

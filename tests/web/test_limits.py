@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from redis import Redis, RedisError
+from sqlalchemy import func, select, update
 
 from lti_badges.app import create_app
 from lti_badges.context import ToolContext
 from lti_badges.jobs import open_queue
 from lti_badges.settings import Settings
-from lti_badges.store import Login, Platform
+from lti_badges.store import LimitBucket, Login, Platform
+from lti_badges.store.shared_limits import StoredBuckets
+from tests.support.serving import PATIENCE_S, free_port, until
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """A Redis of this test's own."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("no redis-server is installed")
+    port = free_port()
+    server = subprocess.Popen(
+        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+    )
+    url = f"redis://127.0.0.1:{port}/0"
+    try:
+        until(lambda: _answers(url))
+        yield url
+    finally:
+        server.terminate()
+        server.wait(PATIENCE_S)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return bool(Redis.from_url(url).ping())
+    except RedisError:
+        return False
 
 
 def client(settings: Settings, **changes: Any) -> tuple[FlaskClient, ToolContext]:
@@ -70,6 +104,72 @@ def test_a_stranger_names_no_address_of_its_own(sqlite_settings: Settings) -> No
         for number in range(40)
     }
     assert 429 in seen
+    context.close()
+
+
+def asked(asking: FlaskClient, times: int) -> list[int]:
+    """The answers to a recipient's question, whose bucket holds 20."""
+    return [
+        asking.post(f"/credentials/{uuid4()}", data={"email": "a@example.org"}).status_code
+        for _ in range(times)
+    ]
+
+
+def test_all_processes_count_together(settings: Settings) -> None:
+    first, one = client(settings)
+    second, other = client(settings)
+    assert 429 not in asked(first, 15)
+    told = asked(second, 15)
+    assert told[:3] == [404, 404, 404]
+    assert told[-1] == 429
+    assert asked(first, 1) == [429]
+    with one.sessions() as session:
+        kept = session.scalars(select(LimitBucket.key)).all()
+    assert len(kept) == 1
+    assert "127.0.0.1" not in kept[0]
+    one.close()
+    other.close()
+
+
+@pytest.mark.redis
+def test_they_count_in_redis_where_the_queue_is(sqlite_settings: Settings, redis_url: str) -> None:
+    first, one = client(sqlite_settings, queue_url=redis_url)
+    second, other = client(sqlite_settings, queue_url=redis_url)
+    assert 429 not in asked(first, 15)
+    assert asked(second, 15)[-1] == 429
+    with one.sessions() as session:
+        assert session.scalars(select(LimitBucket.key)).all() == []
+    one.close()
+    other.close()
+
+
+def test_a_silent_redis_refuses_nobody_and_is_told_of(
+    sqlite_settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asking, context = client(sqlite_settings, queue_url=f"redis://127.0.0.1:{free_port()}/0")
+    told = asked(asking, 40)
+    assert told[:15] == [404] * 15
+    assert told[-1] == 429  # by this process's own count
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("shared_limits_unavailable") == 1
+    context.close()
+
+
+def test_a_bucket_fills_again_and_is_forgotten(settings: Settings) -> None:
+    context = ToolContext.build(settings)
+    buckets = StoredBuckets(context.database)
+    assert [buckets.take("a", rate=1000.0, size=1.0) for _ in range(1)] == [True]
+    assert [buckets.take("b", rate=0.000001, size=2.0) for _ in range(4)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    until(lambda: buckets.take("a", rate=1000.0, size=1.0))
+    with context.sessions.begin() as session:
+        session.execute(update(LimitBucket).values(at=LimitBucket.at - 7200))
+    assert buckets.forget_full() == 2
+    assert buckets.take("b", rate=0.000001, size=2.0)
     context.close()
 
 
