@@ -24,6 +24,14 @@ from lti_badges.core.errors import InvalidInput
 from lti_badges.core.http import Http
 from lti_badges.store import BackendRow, Institution, Sessions, Share, ensure_institution
 from lti_badges.store.institutions import issuer_profile
+from lti_badges.store import (
+    BackendRow,
+    Institution,
+    Sessions,
+    Share,
+    ensure_institution,
+    one_at_a_time,
+)
 from lti_badges.store.signing_keys import SigningKeys
 
 KINDS: dict[str, type[Backend]] = {
@@ -97,6 +105,7 @@ def ensure_default(sessions: Sessions) -> None:
     """The default institution, and for each institution without any backend the built-in issuer as
     its default, under the name `builtin`. `sessions` serve every institution."""
     with sessions.begin() as session:
+        one_at_a_time(session)
         ensure_institution(session)
         lacking = session.scalars(
             select(Institution.id).where(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -100,11 +101,11 @@ def db() -> None:
 @db.command("upgrade")
 def upgrade_schema() -> None:
     """Bring the schema up to date."""
-    tool = ToolContext.build(Settings.load())
+    tool, began = ToolContext.build(Settings.load()), time.monotonic()
     upgrade(tool.database)
     ensure_default(tool.sessions)
     tool.keys.open()
-    click.echo("The schema is up to date.")
+    click.echo(f"The schema is up to date ({time.monotonic() - began:.1f} s).")
 
 
 @click.group()

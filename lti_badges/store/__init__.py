@@ -40,7 +40,15 @@ from lti_badges.store.migrate import is_current, upgrade
 from lti_badges.store.people import Consent, Person
 from lti_badges.store.platforms import Deployment, Invitation, Login, Platform, PlatformChange
 from lti_badges.store.scope import EVERY_INSTITUTION, WrongInstitution, institution_of
-from lti_badges.store.session import Sessions, after_commit, is_busy, open_engine, open_sessions
+from lti_badges.store.session import (
+    Sessions,
+    after_commit,
+    is_busy,
+    is_unwritable,
+    one_at_a_time,
+    open_engine,
+    open_sessions,
+)
 from lti_badges.store.shared_limits import LimitBucket
 from lti_badges.store.signing_keys import KeyRow, SigningKeys
 from lti_badges.store.upsert import insert_missing
@@ -97,7 +105,9 @@ __all__ = [
     "institution_of",
     "is_busy",
     "is_current",
+    "is_unwritable",
     "new_id",
+    "one_at_a_time",
     "open_engine",
     "open_sessions",
     "upgrade",

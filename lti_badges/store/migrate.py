@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
-from lti_badges.store.session import for_writing
+from lti_badges.store.session import for_writing, one_at_a_time
 
 
 def upgrade(engine: Engine) -> None:
@@ -22,6 +22,7 @@ def upgrade(engine: Engine) -> None:
         return
     with _connected(for_writing(engine)) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
+            one_at_a_time(connection)
             # A migration waits briefly for its locks rather than stopping the whole service.
             connection.exec_driver_sql("SET LOCAL lock_timeout = '10s'")
         config = _config()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session, sessionmaker
@@ -24,6 +24,10 @@ CONNECTIONS = 18
 _WRITES, _LATER = "writes", "after_commit"
 # SQLSTATE: connection trouble, too many connections, shutting down, a lock or statement timeout.
 _BUSY_STATES = ("08", "53", "55P03", "57")
+_NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR})
+_NO_ROOM_STATES = ("53100", "25006", "58030")
+_UPGRADE = 0x1713AD
+"""The advisory lock of what only one process does at a time."""
 
 
 class Sessions(sessionmaker[Session]):
@@ -97,6 +101,25 @@ def is_busy(error: BaseException) -> bool:
         return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
     state = getattr(error.orig, "sqlstate", None)
     return error.connection_invalidated or bool(state and state.startswith(_BUSY_STATES))
+
+
+def is_unwritable(error: BaseException) -> bool:
+    """Whether a database takes no writes until a person acts: its disk is full, or read-only."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.OperationalError):
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _NO_ROOM
+    state = getattr(error.orig, "sqlstate", None)
+    return bool(state and state.startswith(_NO_ROOM_STATES))
+
+
+def one_at_a_time(connection: Connection | Session) -> None:
+    """For the rest of this writing transaction no other process is past this point: several that
+    start at once on a new database make its tables and first rows one after the other. On SQLite
+    the transaction itself sees to that."""
+    bind = connection.get_bind() if isinstance(connection, Session) else connection
+    if bind.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE})
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -21,6 +21,8 @@ from lti_badges.ledger.audit import ADDRESS
 from lti_badges.lti.ags import with_query
 from lti_badges.queries.trail import state_label
 from lti_badges.store import is_busy
+from lti_badges.queries.roster import state_label
+from lti_badges.store import is_busy, is_unwritable
 from lti_badges.values.score import percent
 from lti_badges.web import border, framing
 from lti_badges.web.assets import prepare_assets
@@ -166,6 +168,13 @@ def _http(error: HTTPException) -> AnyResponse:
 
 
 def _unforeseen(error: Exception) -> AnyResponse:
+    if is_unwritable(error):
+        log.error("database_unwritable", path=request.path, error=str(getattr(error, "orig", "")))
+        return _error(
+            503,
+            "The tool can't store anything just now: its disk is full or read-only. Nothing was "
+            "changed; tell whoever runs it.",
+        )
     if is_busy(error):
         log.warning("database_busy", path=request.path)
         answer = _error(503, "The tool is busy just now. Wait some seconds and try again.")
