@@ -22,8 +22,6 @@ from lti_badges.backends.webhook import Webhook
 from lti_badges.core.crypto import Cipher
 from lti_badges.core.errors import InvalidInput
 from lti_badges.core.http import Http
-from lti_badges.store import BackendRow, Institution, Sessions, Share, ensure_institution
-from lti_badges.store.institutions import issuer_profile
 from lti_badges.store import (
     BackendRow,
     Institution,
@@ -32,6 +30,7 @@ from lti_badges.store import (
     ensure_institution,
     one_at_a_time,
 )
+from lti_badges.store.institutions import issuer_profile
 from lti_badges.store.signing_keys import SigningKeys
 
 KINDS: dict[str, type[Backend]] = {

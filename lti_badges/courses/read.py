@@ -11,17 +11,21 @@ from itertools import islice
 from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Select, false, func, select, tuple_, update
-from sqlalchemy.orm import Session
 
 from lti_badges import lms
 from lti_badges.catalogue.connections import lms_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
-from lti_badges.core.errors import Gone, NoRight, PlatformDown, PlatformError, Unsupported
+from lti_badges.core.errors import Gone, PlatformDown, PlatformError, Unsupported
 from lti_badges.courses.calls import affordable_at, note_calls
 from lti_badges.courses.changes import VALUES_AT, changed_since
 from lti_badges.courses.odd_rows import OddRows
-from lti_badges.courses.roster import note_leavers, note_tracking, store_members
+from lti_badges.courses.roster import (
+    note_roster,
+    note_tracking,
+    note_whole_roster,
+    store_members,
+)
 from lti_badges.courses.schedule import or_as_asked, plan_after_failure, plan_next
 from lti_badges.courses.seen import Seen
 from lti_badges.courses.snapshot import (
@@ -36,7 +40,7 @@ from lti_badges.courses.snapshot import (
 from lti_badges.ledger.course_lock import locked_course
 from lti_badges.ledger.rules_in_force import wanted_gradables
 from lti_badges.store import COMPLETED, Course, CourseMember, LineItem, MemberResult, batches
-from lti_badges.store.courses import MEMORY, NO_ROSTER, VALUES_READ
+from lti_badges.store.courses import MEMORY, VALUES_READ
 from lti_badges.store.leases import free, is_gone, new_claim
 from lti_badges.values.course import (
     Completion,
@@ -186,10 +190,10 @@ class CourseReading:
                 self.members += len(batch)
                 self._write(lambda s, c, b=batch: store_members(s, c, b, self.seen))
                 self._tell("members", self.members)
-            problem = self._write(lambda s, course: _note_whole_roster(s, course, self.seen))
+            problem = self._write(lambda s, course: note_whole_roster(s, course, self.seen))
         except PlatformError as error:
             failure = problem = error
-            self._write(lambda _, course: _note_roster(course, failure))
+            self._write(lambda _, course: note_roster(course, failure))
         self.odd["members"] = odd.sentences
         return self._noted(problem)
 
@@ -338,19 +342,6 @@ def _note_odd(course: Course, odd: Mapping[str, list[str]]) -> None:
     kept = course.settings.get(ODD_ROWS) or {}
     if any(kept.get(kind, []) != sentences for kind, sentences in odd.items()):
         course.settings = {**course.settings, ODD_ROWS: {**kept, **odd}}
-
-
-def _note_whole_roster(session: Session, course: Course, seen: Seen) -> PlatformError | None:
-    short = note_leavers(session, course, seen)
-    problem = PlatformDown(short, code="implausible_roster") if short else None
-    _note_roster(course, problem)
-    return problem
-
-
-def _note_roster(course: Course, problem: PlatformError | None) -> None:
-    course.roster_error = problem.message if problem else None
-    if problem is None or isinstance(problem, (Unsupported, NoRight)):
-        course.settings = {**course.settings, NO_ROSTER: problem is not None}
 
 
 def _note_values_read(course: Course, began: str, memory: object) -> None:

@@ -9,11 +9,12 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from lti_badges.core import clock
+from lti_badges.core.errors import NoRight, PlatformDown, PlatformError, Unsupported
 from lti_badges.courses.seen import ROSTER, Seen
 from lti_badges.ledger.recipients import release_waiting
 from lti_badges.people.persons import link_persons
 from lti_badges.store import Course, CourseMember, insert_missing
-from lti_badges.store.courses import LEARNER, OTHER, STAFF
+from lti_badges.store.courses import LEARNER, NO_ROSTER, OTHER, STAFF
 from lti_badges.values.course import Member, Role, Tracking, role_of
 
 FEW = 5
@@ -149,3 +150,18 @@ def _change(session: Session, member_ids: Sequence[str], **values: object) -> No
     for start in range(0, len(member_ids), SCANNED):
         some = member_ids[start : start + SCANNED]
         session.execute(update(CourseMember).where(CourseMember.id.in_(some)).values(**values))
+
+
+def note_whole_roster(session: Session, course: Course, seen: Seen) -> PlatformError | None:
+    """After a roster was read to its end. Returns why it is not believed."""
+    short = note_leavers(session, course, seen)
+    problem = PlatformDown(short, code="implausible_roster") if short else None
+    note_roster(course, problem)
+    return problem
+
+
+def note_roster(course: Course, problem: PlatformError | None) -> None:
+    """Why the roster could not be read, and whether the LMS tells one at all."""
+    course.roster_error = problem.message if problem else None
+    if problem is None or isinstance(problem, (Unsupported, NoRight)):
+        course.settings = {**course.settings, NO_ROSTER: problem is not None}

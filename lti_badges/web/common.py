@@ -20,8 +20,6 @@ from lti_badges.core.links import web_address
 from lti_badges.ledger.audit import ADDRESS
 from lti_badges.lti.ags import with_query
 from lti_badges.queries.trail import state_label
-from lti_badges.store import is_busy
-from lti_badges.queries.roster import state_label
 from lti_badges.store import is_busy, is_unwritable
 from lti_badges.values.score import percent
 from lti_badges.web import border, framing
