@@ -19,9 +19,10 @@ from lti_badges.core.http import Http, Reply, host_of
 from lti_badges.core.links import same_origin
 from lti_badges.core.oauth import Grant, TokenRefused, TokenUnavailable, request_token
 from lti_badges.core.paging import linked
-from lti_badges.core.text import as_text
+from lti_badges.core.text import OddText, identifier
 
 MOST_WAIT_S = 86_400.0
+MAX_REF = 500
 ABOUT_THE_AWARD = frozenset({400, 409, 411, 412, 413, 414, 415, 422})
 """Refusals of this request itself, for a person to correct. All others (a lost right, a collection
 that is not found, a certificate that ended, payment) are about the backend, and may pass."""
@@ -102,10 +103,22 @@ def parsed(reply: Reply, *, writes: bool) -> Any:
 
 
 def ref_of(row: Mapping[str, Any], name: str = "id") -> str:
-    """The backend's own id of something it names. Raises Unavailable for one without."""
-    found = as_text(row.get(name))
-    if not found:
-        raise unreadable(f"The backend names something without its id (“{name}”).")
+    """The backend's own id of something it names. Raises Unavailable for one without, or with one
+    that can't be kept."""
+    try:
+        return identifier(row.get(name), MAX_REF)
+    except OddText:
+        raise unreadable(f"The backend names something without a usable id (“{name}”).") from None
+
+
+def made_there(row: Any, name: str = "id") -> dict[str, Any]:
+    """What a write has made, as its answer tells it, with a usable id under `name`. Raises
+    OutcomeUnknown where it tells nothing of the sort."""
+    found: dict[str, Any] = row if isinstance(row, dict) else {}
+    try:
+        ref_of(found, name)
+    except Unavailable:
+        raise OutcomeUnknown("The server's answer names nothing that it made.") from None
     return found
 
 

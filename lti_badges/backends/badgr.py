@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lti_badges.backends.api import BearerApi, parsed, ref_of, token
+from lti_badges.backends.api import BearerApi, made_there, parsed, ref_of, token
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.tokens import TokenStore
 from lti_badges.core import clock
@@ -107,7 +107,7 @@ class Badgr(Backend):
 
     def check(self) -> str:
         """Logs in and reads the issuers."""
-        issuers = [issuer.get("name", "?") for issuer in self._all("/v2/issuers")]
+        issuers = [str(issuer.get("name", "?")) for issuer in self._all("/v2/issuers")]
         if not issuers:
             raise Refused(
                 f"{host_of(self.base_url())} let us in, but this login has no issuer. "
@@ -153,10 +153,7 @@ class Badgr(Backend):
         path = f"/v2/badgeclasses/{_id(issuance.achievement.ref)}/assertions"
         reply = self.api.request("POST", path, json_body=self.order(issuance))
         if reply.ok:
-            try:
-                return _receipt(_first(parsed(reply, writes=True)))
-            except Unavailable as error:
-                raise OutcomeUnknown(error.message) from error
+            return _receipt(made_there(_first(parsed(reply, writes=True)), "entityId"))
         if reply.status == 400 and _is_duplicate(reply):
             live = [held for held in self._held(issuance) if _is_live(held)]
             ours = [held for held in live if issuance.url in _evidence_urls(held)]

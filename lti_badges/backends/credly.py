@@ -15,19 +15,18 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lti_badges.backends.api import JsonApi, is_api_answer, parsed, ref_of, unreadable
+from lti_badges.backends.api import JsonApi, is_api_answer, made_there, parsed, ref_of, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.core import clock
 from lti_badges.core.errors import (
     LtiBadgesError,
     NeedsRecipient,
-    OutcomeUnknown,
     Refused,
     Unavailable,
 )
 from lti_badges.core.http import Reply, host_of
 from lti_badges.core.paging import addressed
-from lti_badges.core.text import as_list, as_text
+from lti_badges.core.text import as_list
 from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
 
@@ -103,9 +102,7 @@ class Credly(Backend):
         if reply.ok:
             answer = parsed(reply, writes=True)
             made = answer.get("data") if isinstance(answer, dict) else None
-            if not isinstance(made, dict) or not as_text(made.get("id")):
-                raise OutcomeUnknown("Credly's answer names nothing that it made.")
-            return _receipt(made)
+            return _receipt(made_there(made))
         if reply.status == 422 and (held := self.find(issuance)):
             return held
         raise self.api.refusal(reply)

@@ -14,13 +14,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from lti_badges.backends.api import BearerApi, parsed, ref_of, said, token, unreadable
+from lti_badges.backends.api import BearerApi, made_there, parsed, ref_of, said, token, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.tokens import TokenStore
 from lti_badges.core import clock
 from lti_badges.core.errors import (
     NeedsRecipient,
-    OutcomeUnknown,
     Refused,
     Unavailable,
 )
@@ -216,10 +215,7 @@ def explain(reply: Reply) -> str:
 
 
 def _made(answer: Any) -> str:
-    made = answer.get("resource_id") if isinstance(answer, dict) else None
-    if not isinstance(made, str) or not made:
-        raise OutcomeUnknown("The server's answer names nothing that it made.")
-    return made
+    return ref_of(made_there(answer, "resource_id"), "resource_id")
 
 
 def moment_of(value: object) -> datetime:

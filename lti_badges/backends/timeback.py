@@ -15,14 +15,13 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from lti_badges.backends.api import BearerApi, parsed, ref_of, said, token, unreadable
+from lti_badges.backends.api import BearerApi, made_there, parsed, ref_of, said, token, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.signer import ISSUER_SETTINGS, Signer
 from lti_badges.backends.tokens import TokenStore
 from lti_badges.core import clock
 from lti_badges.core.errors import (
     NeedsRecipient,
-    OutcomeUnknown,
     Refused,
     Unavailable,
 )
@@ -185,9 +184,7 @@ class Timeback(Backend):
             order["validUntil"] = clock.iso(issuance.expires_at)
         answer = self.api.json("POST", f"{OB}/issue-badge/", json_body=order)
         credential = answer.get("credential", answer) if isinstance(answer, dict) else {}
-        ref = credential.get("id") if isinstance(credential, dict) else None
-        if not isinstance(ref, str) or not ref:
-            raise OutcomeUnknown("The service's answer names no credential.")
+        ref = ref_of(made_there(credential))
         return Receipt(ref, ref if ref.startswith("https:") else None, clock.now())
 
     def revoke(self, issuance: Issuance, receipt_ref: str, reason: str) -> None:
@@ -275,12 +272,12 @@ def _issued(answer: Any, issuance: Issuance) -> Iterator[Receipt]:
             if badge.get("status", "active") != "active":
                 continue
             stored = badge.get("data")
-            ref = stored.get("id") if isinstance(stored, dict) else None
+            ref = ref_of(stored) if isinstance(stored, dict) and stored.get("id") else None
             if isinstance(stored, dict) and _has_expired(stored):
                 continue  # it would stand in the way of its renewal
             earned = _moment(badge.get("dateEarned"))
             ours = clock.iso(earned) == clock.iso(issuance.achieved_at)  # as we sent it
-            yield Receipt(str(ref or issuance.achievement.ref), None, earned, adopted=not ours)
+            yield Receipt(ref or issuance.achievement.ref, None, earned, adopted=not ours)
 
 
 def _has_expired(credential: Mapping[str, Any]) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +42,12 @@ from tests.support.campus import Campus
 from tests.support.databases import new_sqlite
 from tests.support.faulty import FaultyServer
 from tests.support.named_servers import AccredibleServer, CredlyServer
+from tests.support.odd import SpoiltHttp
 from tests.support.other_backends import ObfServer, Receiver, TimebackServer
 from tests.support.serving import served
 from tests.support.standard_servers import API, Ob3Server, ObfV1Server
+
+SPOILT_ROUNDS = 5 * int(os.environ.get("FUZZ", "1"))
 
 
 @dataclass(frozen=True)
@@ -246,6 +253,34 @@ def test_a_badge_is_made_listed_issued_found_and_revoked(
     if backend.traits.finds:
         found = backend.find(issuance)
         assert found is None or found.revoked
+
+
+@orders
+def test_one_odd_place_in_a_true_answer_leaves_no_family_of_errors(
+    kind: Kind, server: FaultyServer, tool_context: ToolContext
+) -> None:
+    backend = opened(tool_context, kind, server.base)
+    known = order(replace(made_at(backend, server), id="ours"))
+    held = backend.issue(known)
+    for seed in range(SPOILT_ROUNDS):
+        http = SpoiltHttp(random.Random(f"{kind.kind} {seed}"))
+        spoilt = type(backend)(replace(backend.config, http=http))
+        fresh = order(known.achievement, seed + 2)
+        calls: tuple[Callable[[], object], ...] = (
+            spoilt.check,
+            lambda it=spoilt: list(it.achievements()),  # type: ignore[misc]
+            lambda it=spoilt: list(it.awards_itself()),  # type: ignore[misc]
+            partial(spoilt.find, known),
+            partial(spoilt.find, fresh),
+            lambda it=spoilt: list(it.holdings(known.achievement.ref) or ()),  # type: ignore[misc]
+            partial(spoilt.issue, fresh),
+            partial(spoilt.revoke, fresh, held.ref, "Copied"),
+            partial(spoilt.create, draft()),
+        )
+        for call in calls:
+            with suppress(BackendError, InvalidInput):
+                call()
+        http.close()
 
 
 def test_one_login_serves_many_calls(
