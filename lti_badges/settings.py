@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from lti_badges.core.errors import SettingsError
 from lti_badges.core.links import LOOPBACK_HOSTS, web_origin
@@ -38,6 +46,10 @@ class Settings(BaseModel):
     private_networks: tuple[str, ...] = ()
     metrics_token: SecretStr = SecretStr("")
     security_contact: str = ""
+    sso_issuer: str = ""
+    sso_client_id: str = ""
+    sso_client_secret: SecretStr = SecretStr("")
+    sso_label: str = "single sign-on"
     limits: int = 1
     json_logs: bool = False
 
@@ -75,6 +87,17 @@ class Settings(BaseModel):
                     "separated by commas"
                 ) from None
         return given
+
+    @field_validator("sso_issuer")
+    @classmethod
+    def _check_sso_issuer(cls, given: str) -> str:
+        return checked_url(given, "the provider's issuer address") if given else given
+
+    @model_validator(mode="after")
+    def _check_sso(self) -> Self:
+        if bool(self.sso_issuer) is not bool(self.sso_client_id):
+            raise ValueError("LTI_BADGES_SSO_ISSUER and LTI_BADGES_SSO_CLIENT_ID go together")
+        return self
 
     @field_validator("base_url")
     @classmethod

@@ -83,13 +83,14 @@ def worker(threads: int) -> None:
 
 @click.command()
 @click.option("--name", default="operator", show_default=True, help="As the audit log calls them.")
+@click.option("--email", help="Their address at the single sign-on, by which they get in, too.")
 @institution_option
-def admin(name: str, institution: str | None) -> None:
+def admin(name: str, email: str | None, institution: str | None) -> None:
     """Print an address that opens the admin console once, within ten minutes. Without --institution
     its holder is an operator, who sees all institutions."""
     tool = open_installation()
     owner = named_institution(tool, institution) if institution else None
-    secret = admin_link(tool, name, owner, by="command line")
+    secret = admin_link(tool, name, owner, by="command line", email=email)
     click.echo(f"{tool.settings.base_url}/admin/#{secret}")
 
 

@@ -28,13 +28,14 @@ REFRESH = "refresh_token"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A token endpoint's answer: the token, when it ends, the refresh token and the scopes (as
-    given, blank-separated) if it named any."""
+    """A token endpoint's answer: the token, when it ends, the refresh token, the scopes (as given,
+    blank-separated) and an unchecked id_token if it named any."""
 
     access_token: str
     expires_at: datetime
     refresh_token: str | None = None
     scope: str | None = None
+    id_token: str | None = None
 
 
 class TokenRefused(LtiBadgesError):
@@ -106,12 +107,13 @@ def request_token(
             f"{host} gave no access token (answer {reply.status}); check the address.",
             code="no_token",
         )
-    refresh, scope = answer.get(REFRESH), answer.get("scope")
+    refresh, scope, signed = answer.get(REFRESH), answer.get("scope"), answer.get("id_token")
     return Grant(
         token,
         clock.now() + timedelta(seconds=_life(answer.get("expires_in"))),
         refresh if isinstance(refresh, str) and refresh else None,
         scope if isinstance(scope, str) and scope.strip() else None,
+        signed if isinstance(signed, str) and signed else None,
     )
 
 

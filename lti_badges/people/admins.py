@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from lti_badges.context import ToolContext
-from lti_badges.core import clock
+from lti_badges.core import clock, text
 from lti_badges.core.errors import InvalidInput, LaunchError, NotFound
 from lti_badges.ledger.audit import ADDRESS, record
 from lti_badges.store import Admin, AdminLink, AdminSession, Platform
@@ -45,9 +45,16 @@ class NeedsName(LaunchError):
         super().__init__("Say who you are: the console is opened by named admins.", code="name")
 
 
-def admin_link(installation: ToolContext, name: str, institution_id: str | None, *, by: str) -> str:
-    """The secret of a one-time address for an admin of this name, made if there is none yet. Raises
-    InvalidInput."""
+def admin_link(
+    installation: ToolContext,
+    name: str,
+    institution_id: str | None,
+    *,
+    by: str,
+    email: str | None = None,
+) -> str:
+    """The secret of a one-time address for an admin of this name, made if there is none yet; with
+    an e-mail address they are known by at the single sign-on, too. Raises InvalidInput."""
     with installation.sessions.begin() as session:
         row = session.scalar(
             select(Admin).where(
@@ -60,6 +67,8 @@ def admin_link(installation: ToolContext, name: str, institution_id: str | None,
         )
         if row is None:
             row = _made(session, name, institution_id, by)
+        if email is not None:
+            _name_address(session, row, email, by)
         return _link(session, row.id, LINK_LIFE)
 
 
@@ -99,17 +108,30 @@ def open_link(
             admin = session.get_one(Admin, link.admin_id)
         if admin.removed_at is not None:
             raise _fresh()
-        token = secrets.token_urlsafe(32)
-        row = AdminSession(
-            token_hash=_hashed(token),
-            admin_id=admin.id,
-            address=ADDRESS.get() or "",
-            browser=browser[:255],
-        )
-        session.add(row)
-        session.flush()
-        record(session, "admin_signed_in", actor=admin.name, institution_id=admin.institution_id)
-        return token, SignedIn(row.id, admin.id, admin.name, admin.institution_id)
+        return _opened(session, admin, "link", browser)
+
+
+def open_for(
+    installation: ToolContext, subject: str, email: str | None, *, browser: str = ""
+) -> tuple[str, SignedIn]:
+    """A session's token for whom a single sign-on vouches: an admin it vouched for before, or one
+    known by this verified address, who is theirs from then on. Raises LaunchError."""
+    with installation.sessions.begin() as session:
+        stays = Admin.removed_at.is_(None)
+        admin = session.scalar(select(Admin).where(Admin.subject == subject, stays))
+        if admin is None and email:
+            unclaimed = (Admin.email == email, Admin.subject.is_(None), stays)
+            admin = session.scalar(select(Admin).where(*unclaimed).with_for_update())
+            if admin is not None:
+                admin.subject = subject
+        if admin is None:
+            raise LaunchError(
+                "You are signed in there, but no admin of this console is known by your address. "
+                "Ask an operator: lti-badges admin --name NAME --email ADDRESS lets you in.",
+                code="sso_unknown",
+                status=403,
+            )
+        return _opened(session, admin, "sso", browser)
 
 
 def signed_in(installation: ToolContext, token: str) -> SignedIn:
@@ -184,6 +206,45 @@ def end_session(installation: ToolContext, session_id: str, who: SignedIn) -> No
             actor=who.name,
             institution_id=who.institution_id,
             ended=session_id,
+        )
+
+
+def _opened(session: Session, admin: Admin, way: str, browser: str) -> tuple[str, SignedIn]:
+    token = secrets.token_urlsafe(32)
+    row = AdminSession(
+        token_hash=_hashed(token),
+        admin_id=admin.id,
+        way=way,
+        address=ADDRESS.get() or "",
+        browser=browser[:255],
+    )
+    session.add(row)
+    session.flush()
+    institution_id = admin.institution_id
+    record(session, "admin_signed_in", actor=admin.name, institution_id=institution_id, way=way)
+    return token, SignedIn(row.id, admin.id, admin.name, institution_id)
+
+
+def _name_address(session: Session, admin: Admin, given: str, by: str) -> None:
+    """Another address, or another person's: who was known by the old one is no longer."""
+    address = (text.email(given) or "").lower()
+    if "@" not in address:
+        raise InvalidInput(f"“{given[:60]}” is not an e-mail address.", field="email")
+    other = session.scalar(
+        select(Admin.name).where(
+            Admin.email == address, Admin.id != admin.id, Admin.removed_at.is_(None)
+        )
+    )
+    if other is not None:
+        raise InvalidInput(f"“{other}” is known by {address} already.", field="email")
+    if admin.email != address:
+        admin.email, admin.subject = address, None
+        record(
+            session,
+            "admin_address_set",
+            actor=by,
+            institution_id=admin.institution_id,
+            name=admin.name,
         )
 
 

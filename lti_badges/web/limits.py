@@ -36,6 +36,8 @@ CLIENT = {
     "registration.notices": (60, 5.0),
     "events.push": (300, 30.0),
     "public.check_recipient": (20, 0.033),
+    "admin.sso": (20, 0.5),
+    "admin.sso_back": (20, 0.5),
     "sign_in.begin": (20, 0.5),
     "sign_in.back": (20, 0.5),
 }

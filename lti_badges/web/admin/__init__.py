@@ -12,6 +12,7 @@ from lti_badges.web.admin import (
     opening,
     people,
     platforms,
+    sso,
 )
 from lti_badges.web.admin.blueprint import admin
 
@@ -27,4 +28,5 @@ __all__ = [
     "opening",
     "people",
     "platforms",
+    "sso",
 ]

@@ -20,7 +20,7 @@ INSTITUTION = "X-Institution"
 """The header by which an operator's page says which institution it shows."""
 SHOWN = "shown"
 """The field of plain forms that says the same."""
-OPEN = {"admin.sign_in_page", "admin.enter", "admin.consent"}
+OPEN = {"admin.sign_in_page", "admin.enter", "admin.consent", "admin.sso", "admin.sso_back"}
 
 
 @admin.before_request

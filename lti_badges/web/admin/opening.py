@@ -14,7 +14,9 @@ from lti_badges.web.services import services
 @admin.get("/")
 def sign_in_page() -> str:
     """The page that the printed address opens: its script hands the secret over."""
-    return render_template("admin/sign_in.html", secret="")
+    settings = services().installation.settings
+    label = settings.sso_label if settings.sso_issuer else ""
+    return render_template("admin/sign_in.html", secret="", sso=label)
 
 
 @admin.post("/")
@@ -31,14 +33,14 @@ def enter() -> str:
     except NeedsName:
         return render_template("admin/sign_in.html", secret=secret)
     open_console(who, None)
-    return _console(opened)
+    return console(opened)
 
 
 @admin.post("/institution")
 def choose_institution() -> str:
     """An operator looks at another institution."""
     open_console(signed_in_admin(), request.form.get("institution"))
-    return _console(token())
+    return console(token())
 
 
 @admin.get("/sessions")
@@ -56,7 +58,8 @@ def end(session_id: str) -> str:
     return sessions()
 
 
-def _console(opened: str) -> str:
+def console(opened: str) -> str:
+    """The whole page, for a session that was opened just now."""
     with sight().sessions() as session:
         names = institution_names(session)
     return render_template(
