@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,51 @@ def test_every_kind_of_query_sees_one_institution(
 
 def _count(session: Session, query: Any) -> int:
     return session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+def _shapes(rows: Rows, theirs: Rows) -> Iterator[tuple[Any, set[Any]]]:
+    """Statements of many forms, and what `rows`' institution must be answered."""
+    for model in rows.keys:
+        key = model.__mapper__.get_property_by_column(
+            model.__mapper__.primary_key[0]
+        ).class_attribute
+        mine, other = (
+            (k[0] if isinstance(k, tuple) else k) for k in (rows.keys[model], theirs.keys[model])
+        )
+        alias = aliased(model)
+        aliased_key = getattr(alias, key.key)
+        yield select(key), {mine}
+        yield select(key).where(key.in_([mine, other])), {mine}
+        yield select(aliased_key).where(aliased_key == other), set()
+        yield select(key).where(key.in_(select(key).where(key == mine))), {mine}
+        yield select(func.max(key)).having(func.count() > 1), set()
+        yield select(exists().where(key == other)), {False}
+        yield select(key).union(select(key)), {mine}
+    mine = rows.keys[Course]
+    yield select(Course.id).join(LineItem).join(MemberResult), {mine}
+    yield select(Course.id).where(Course.id == select(LineItem.course_id).scalar_subquery()), {mine}
+    cte = select(CourseMember.course_id).cte("members_of")
+    yield select(Course.id).join(cte, cte.c.course_id == Course.id), {mine}
+
+
+def test_a_statement_that_was_compiled_for_one_institution_serves_another(
+    context: ToolContext, two: tuple[Rows, Rows]
+) -> None:
+    """Compiled statements are shared: the same ones asked by turns, and by many at once."""
+    sides = [(rows, other) for rows, other in (two, two[::-1])]
+
+    def ask(turn: int) -> None:
+        rows, other = sides[turn % 2]
+        with context.within(rows.keys[Institution]).sessions() as session:
+            for statement, expected in _shapes(rows, other):
+                assert set(session.scalars(statement)) == expected, str(statement)
+            (platform,) = session.scalars(select(Platform)).unique()
+            assert [each.id for each in platform.deployments] == [rows.keys[Deployment]]
+
+    for turn in range(4):
+        ask(turn)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(ask, range(24)))
 
 
 def test_no_update_or_delete_reaches_another_institution(
