@@ -14,7 +14,7 @@ from lti_badges.core.errors import InvalidInput, NotAllowed
 from lti_badges.core.http import host_of
 from lti_badges.core.text import OddText, identifier, line
 from lti_badges.ledger.audit import record
-from lti_badges.lti.registration import is_at
+from lti_badges.lti.platform_configuration import is_at
 from lti_badges.settings import checked_url
 from lti_badges.store import Platform
 

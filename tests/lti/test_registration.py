@@ -21,7 +21,8 @@ from lti_badges.core import clock
 from lti_badges.core.errors import HttpError, NotFound
 from lti_badges.core.http import Http
 from lti_badges.lms import LMSES
-from lti_badges.lti.registration import PLATFORM_CONFIGURATION, TOOL_CONFIGURATION, invite
+from lti_badges.lti.platform_configuration import PLATFORM_CONFIGURATION
+from lti_badges.lti.registration import TOOL_CONFIGURATION, invite
 from lti_badges.settings import Settings
 from lti_badges.store import (
     DEFAULT_INSTITUTION,

@@ -15,11 +15,9 @@ from lti_badges.core.text import read_json
 from lti_badges.courses.copy import note_copy
 from lti_badges.lti.id_token import unverified_parties, verified_claims
 from lti_badges.lti.notices import COPY, Notice, parse_notice
+from lti_badges.lti.platform_configuration import Configuration, check_owner, read_configuration
 from lti_badges.lti.registration import (
-    Configuration,
-    check_owner,
     open_invitation,
-    read_configuration,
     send_registration,
     store_registration,
     tool_registration,
