@@ -1,10 +1,11 @@
 """One file per LMS behind one interface; this is the registry, and no other folder names an LMS."""
 
 from lti_badges.core.errors import InvalidInput
-from lti_badges.lms.base import HISTORY, LMS, Capability, CourseHandle, Push
+from lti_badges.lms.base import HISTORY, LMS, Capability, Push
 from lti_badges.lms.blackboard.adapter import Blackboard
 from lti_badges.lms.brightspace.adapter import Brightspace
 from lti_badges.lms.canvas.adapter import Canvas
+from lti_badges.lms.course_handle import CourseHandle
 from lti_badges.lms.moodle.adapter import Moodle
 
 LMSES: dict[str, type[LMS]] = {

@@ -19,8 +19,8 @@ from lti_badges.core.http import Http, Reply, host_of
 from lti_badges.core.links import same_origin
 from lti_badges.core.paging import addressed, linked
 from lti_badges.core.text import NO_ID, as_text
-from lti_badges.lms.base import CourseHandle
 from lti_badges.lms.calls import Quota
+from lti_badges.lms.course_handle import CourseHandle
 from lti_badges.lms.oauth import TOKEN, is_fresh, parsed
 from lti_badges.values.score import exact
 

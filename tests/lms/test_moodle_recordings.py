@@ -15,7 +15,7 @@ from flask import Flask, Response, request
 
 from lti_badges.core.errors import Gone, LaunchError, NoRight, Unsupported
 from lti_badges.core.http import Http
-from lti_badges.lms.base import CourseHandle
+from lti_badges.lms.course_handle import CourseHandle
 from lti_badges.lms.moodle.adapter import Moodle
 from lti_badges.lms.moodle.further_sources import MoodleMore
 from lti_badges.lti.claims import MessageType, parse_launch

@@ -20,7 +20,7 @@ import pytest
 from lti_badges import lms
 from lti_badges.core.errors import PlatformError
 from lti_badges.core.http import Http
-from lti_badges.lms.base import CourseHandle
+from lti_badges.lms.course_handle import CourseHandle
 from lti_badges.lti import ags, nrps
 from lti_badges.lti.service import Service
 from lti_badges.lti.tokens import PlatformEndpoint

@@ -20,10 +20,11 @@ from lti_badges.core import clock
 from lti_badges.core.errors import NoRight, PlatformDown, PlatformError, Unsupported
 from lti_badges.core.http import Http
 from lti_badges.core.text import NO_ID
-from lti_badges.lms.base import LMS, CourseHandle
+from lti_badges.lms.base import LMS
 from lti_badges.lms.blackboard.adapter import Blackboard
 from lti_badges.lms.brightspace.adapter import Brightspace
 from lti_badges.lms.canvas.adapter import Canvas
+from lti_badges.lms.course_handle import CourseHandle
 from lti_badges.lti.service import Service
 from lti_badges.lti.tokens import PlatformEndpoint, ServiceTokens
 from lti_badges.values.course import (

@@ -16,12 +16,13 @@ from urllib.parse import quote
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, NoRight, Unsupported
 from lti_badges.core.http import Http
-from lti_badges.lms.base import LMS, CourseHandle
+from lti_badges.lms.base import LMS
 from lti_badges.lms.blackboard.columns import API, ITEM_PREFIX, column_of, is_calculated
 from lti_badges.lms.blackboard.quota import ACTIVE, DORMANT, WAITED_FOR, DailyQuota
 from lti_badges.lms.blackboard.rights import missing_rights, some_course
 from lti_badges.lms.blackboard.roster import PARAMETERS, Roster, roster
 from lti_badges.lms.blackboard.values import result_of
+from lti_badges.lms.course_handle import CourseHandle
 from lti_badges.lms.oauth import token_request
 from lti_badges.lms.reading import Learners, Reader, each, in_parts, keyed, of_kind, together
 from lti_badges.lms.rest import Rest, id_of, key_of, rows

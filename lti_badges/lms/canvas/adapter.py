@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, PlatformDown
 from lti_badges.core.text import as_text
-from lti_badges.lms.base import HISTORY, LMS, CourseHandle, Push
+from lti_badges.lms.base import HISTORY, LMS, Push
 from lti_badges.lms.canvas.connection import CONNECTION, SIGN_IN, grant
 from lti_badges.lms.canvas.developer_key import EXTENSION, developer_key, messages
 from lti_badges.lms.canvas.events import KEY_SET, read_event
@@ -40,6 +40,7 @@ from lti_badges.lms.canvas.values import (
     completion_of,
     refuse_without_modules,
 )
+from lti_badges.lms.course_handle import CourseHandle
 from lti_badges.lms.reading import (
     Learners,
     Reader,

@@ -11,7 +11,7 @@ from typing import Any
 
 from lti_badges.core.errors import HttpError, NoRight, NotConnected, PlatformDown
 from lti_badges.core.http import host_of
-from lti_badges.lms.base import CourseHandle
+from lti_badges.lms.course_handle import CourseHandle
 from lti_badges.lms.moodle.errors import refusal
 from lti_badges.lms.rest import rows
 
