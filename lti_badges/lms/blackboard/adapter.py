@@ -9,24 +9,22 @@ tells course completion, only how much of the content was marked as reviewed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
 
 from lti_badges.core import clock
-from lti_badges.core.errors import Gone, NoRight, Unsupported
-from lti_badges.core.http import Http
+from lti_badges.core.errors import Gone, NoRight
 from lti_badges.lms.base import LMS
 from lti_badges.lms.blackboard.columns import API, ITEM_PREFIX, column_of, is_calculated
+from lti_badges.lms.blackboard.connection import CONNECTION, SIGN_IN, grant
+from lti_badges.lms.blackboard.course_api import CourseApi
+from lti_badges.lms.blackboard.groups import CHILD_PREFIX, GROUP_PREFIX, Groups
 from lti_badges.lms.blackboard.quota import ACTIVE, DORMANT, WAITED_FOR, DailyQuota
 from lti_badges.lms.blackboard.rights import missing_rights, some_course
-from lti_badges.lms.blackboard.roster import PARAMETERS, Roster, roster
 from lti_badges.lms.blackboard.values import result_of
 from lti_badges.lms.course_handle import CourseHandle
-from lti_badges.lms.oauth import token_request
-from lti_badges.lms.reading import Learners, Reader, each, in_parts, keyed, of_kind, together
-from lti_badges.lms.rest import Rest, id_of, key_of, rows
-from lti_badges.lms.sign_in import SignIn
+from lti_badges.lms.reading import Learners, Reader, each, keyed, of_kind, together
+from lti_badges.lms.rest import Rest
 from lti_badges.values.course import (
     COURSE_COMPLETION,
     Completion,
@@ -39,11 +37,8 @@ from lti_badges.values.course import (
 from lti_badges.values.settings import Setting
 
 REVIEWED = "Blackboard content review"
-GROUP_PREFIX, GROUPS = "blackboard-group:", "Blackboard groups"
-CHILD_PREFIX, CHILDREN = "blackboard-child:", "Blackboard merged courses"
 INDEXES = "change_indexes"
 """Under which the adapter remembers each column's highest change index (None: no grade yet)."""
-PAGE_SIZE = "200"
 
 
 class Blackboard(LMS):
@@ -73,35 +68,9 @@ class Blackboard(LMS):
         "Approve each institution's deployment here: lti-badges deployments list.",
         "Open the tool once from a course: that proves the connection.",
     )
-    connection_settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("url", "Address of your Learn", "For example https://learn.uni.edu"),
-        Setting(
-            "application_key",
-            "REST application: key",
-            "Admin, REST API Integrations, bound to a user whose role may view the gradebook "
-            "(course.gradebook.MODIFY), course users (course.user.VIEW) and, for completion, the "
-            "performance dashboard (course.performance.dashboard.VIEW); as you like, groups "
-            "(course.group.VIEW) and merged courses (course.children.VIEW)",
-        ),
-        Setting("application_secret", "REST application: secret", secret=True),
-        Setting(
-            "read_as",
-            "Whose rights count",
-            "application: those of the user it is bound to; instructors: in each course an "
-            "instructor signs in",
-            default="application",
-            choices=("application", "instructors"),
-        ),
-    )
 
-    sign_in = SignIn(
-        authorize=f"{API}/v1/oauth2/authorizationcode",
-        token=f"{API}/v1/oauth2/token",
-        scopes="read offline",
-        client=("application_key", "application_secret"),
-        account=(),
-        basic=True,
-    )
+    connection_settings: ClassVar[tuple[Setting, ...]] = CONNECTION
+    sign_in = SIGN_IN
 
     @property
     def is_connected(self) -> bool:
@@ -133,7 +102,15 @@ class Blackboard(LMS):
             self.course.calls,
             WAITED_FOR if self._is_waited_for else reserve,
         )
-        return Rest(self.course, held.get("url", ""), _grant, quota=quota)
+        return Rest(self.course, held.get("url", ""), grant, quota=quota)
+
+    @property
+    def _api(self) -> CourseApi:
+        return CourseApi(self.rest, self.course)
+
+    @property
+    def _groups(self) -> Groups:
+        return Groups(self._api)
 
     def check(self) -> str:
         """Reads the version, and with it proves the token; then asks in one course for a row of
@@ -182,7 +159,7 @@ class Blackboard(LMS):
     def api_gradables(self) -> Iterator[Gradable]:
         """All columns, the overall grade and content review."""
         own = self.own_columns()
-        for row in self._pages(f"{self._path('v2')}/gradebook/columns"):
+        for row in self._api.pages(f"{self._api.path('v2')}/gradebook/columns"):
             column = column_of(row, own)
             if not is_calculated(row):
                 self._indexed.add(column.key)
@@ -192,22 +169,7 @@ class Blackboard(LMS):
 
     def rare_api_gradables(self) -> Iterator[Gradable]:
         """Groups, and the courses that were merged into this one."""
-        return in_parts(self._groups, self._children)
-
-    def _groups(self) -> Iterator[Gradable]:
-        for row in self._pages(f"{self._path('v2')}/groups"):
-            label = f"Group “{row.get('name')}”"
-            key = key_of(GROUP_PREFIX, row)
-            yield Gradable(Kind.GROUP, key, label, None, GROUPS, is_rare=True)
-
-    def _children(self) -> Iterator[Gradable]:
-        with suppress(Gone):  # nothing was merged into it
-            for row in self._pages(f"{self._path('v1')}/children", {"expand": "childCourse"}):
-                child = row.get("childCourse")
-                told = child if isinstance(child, dict) else {}
-                label = f"Merged course “{told.get('name') or id_of(row)}”"
-                key = f"{CHILD_PREFIX}{id_of(row)}"
-                yield Gradable(Kind.GROUP, key, label, None, CHILDREN, is_rare=True)
+        return self._groups.gradables()
 
     def readers(self) -> Sequence[Reader]:
         """Column by column, those that did not change since not at all; or one learner's columns
@@ -224,23 +186,20 @@ class Blackboard(LMS):
             each(of_kind(Kind.COMPLETION), self._reviews),
             each(of_kind(Kind.COURSE_GRADE), self._column),
             *items,
-            each(keyed(GROUP_PREFIX), self._members_of),
-            each(keyed(CHILD_PREFIX), self._members_of_child),
+            each(keyed(GROUP_PREFIX), self._groups.members),
+            each(keyed(CHILD_PREFIX), self._groups.members_of_child),
         )
-
-    def _path(self, version: str) -> str:
-        return f"{API}/{version}/courses/uuid:{quote(self.course.context_id, safe='')}"
 
     def _users(self, gradable: Gradable) -> str:
         column = gradable.key.removeprefix(ITEM_PREFIX)
         name = "finalGrade" if gradable.kind is Kind.COURSE_GRADE else column
-        return f"{self._path('v2')}/gradebook/columns/{quote(name, safe='')}/users"
+        return f"{self._api.path('v2')}/gradebook/columns/{quote(name, safe='')}/users"
 
     def _column(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
         if learners.one is not None:
             yield from self._one(gradable, learners.one)
             return
-        if not self._roster().subs:  # an older Learn does not expand its users
+        if not self._api.roster().subs:  # an older Learn does not expand its users
             for learner in learners.subs():
                 yield from self._one(gradable, learner)
             return
@@ -251,8 +210,8 @@ class Blackboard(LMS):
             self._remember(gradable, index)
 
     def _all_of(self, gradable: Gradable) -> Iterator[Result]:
-        for row in self._pages(self._users(gradable)):
-            if sub := self._sub_of(row):
+        for row in self._api.pages(self._users(gradable)):
+            if sub := self._api.sub_of(row):
                 yield result_of(gradable, sub, row)
 
     def _tells_changes(self, gradable: Gradable) -> bool:
@@ -297,7 +256,9 @@ class Blackboard(LMS):
             yield from self._one(wanted[0], sub)
             return
         asked = {item.key.removeprefix(ITEM_PREFIX): item for item in wanted}
-        for row in self._pages(f"{self._path('v2')}/gradebook/users/uuid:{quote(sub, safe='')}"):
+        for row in self._api.pages(
+            f"{self._api.path('v2')}/gradebook/users/uuid:{quote(sub, safe='')}"
+        ):
             if item := asked.get(str(row.get("columnId"))):
                 yield result_of(item, sub, row)
 
@@ -309,87 +270,12 @@ class Blackboard(LMS):
         if isinstance(row, dict):
             yield result_of(gradable, sub, row)
 
-    def _group(self, key: str) -> str:
-        group = quote(key.removeprefix(GROUP_PREFIX), safe="")
-        return f"{self._path('v2')}/groups/{group}/users"
-
-    def _membership(self, key: str, sub: str) -> Iterator[Completion]:
-        with suppress(Gone):  # not in it, or the group is gone: the course's own reading tells
-            self.rest.json(f"{self._group(key)}/uuid:{quote(sub, safe='')}")
-            yield Completion(sub, key, True, None, clock.now(), is_group=True)
-
-    def _members_of(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
-        key = gradable.key
-        if learners.one is not None:
-            yield from self._membership(key, learners.one)
-            return
-        if not self._roster().subs:
-            raise Unsupported("This Learn does not tell whose LTI id its course users have.")
-        for row in self._pages(self._group(key)):
-            if sub := self._sub_of(row):
-                yield Completion(sub, key, True, None, clock.now(), is_group=True)
-
-    def _members_of_child(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
-        """Known with the roster; of one learner by their membership."""
-        child = gradable.key.removeprefix(CHILD_PREFIX)
-        if learners.one is None:
-            found = [sub for sub, of in self._roster().children.items() if of == child]
-        else:
-            found = []
-            with suppress(Gone):
-                path = f"{self._path('v1')}/users/uuid:{quote(learners.one, safe='')}"
-                row = self.rest.json(path)
-                told = row.get("childCourseId") if isinstance(row, dict) else None
-                found = [learners.one] if told == child else []
-        for sub in found:
-            yield Completion(sub, gradable.key, True, None, clock.now(), is_group=True)
-
     def _reviews(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
         sub = learners.one
         params = {} if sub is None else {"userId": f"uuid:{sub}"}
-        path = f"{self._path('v1')}/performance/contentReviewStatus"
-        for row in self._pages(path, params):
-            owner = sub or self._sub_of(row)
+        path = f"{self._api.path('v1')}/performance/contentReviewStatus"
+        for row in self._api.pages(path, params):
+            owner = sub or self._api.sub_of(row)
             total, done = row.get("reviewableCount"), row.get("reviewedCount")
             if owner and isinstance(total, int) and total > 0:
                 yield Completion(owner, COURSE_COMPLETION, done == total, None, clock.now())
-
-    def _roster(self, unknown: str | None = None) -> Roster:
-        held = self.course.connection
-        course = (held.get("url", ""), held.get("application_key", ""), self.course.context_id)
-        path = f"{self._path('v1')}/users"
-        return roster(course, lambda: self._pages(path, PARAMETERS), unknown=unknown)
-
-    def _sub_of(self, row: Mapping[str, Any]) -> str | None:
-        """The LTI id of whose row it is; the roster is read anew for somebody it does not name."""
-        user = str(row.get("userId"))
-        return self._roster().subs.get(user) or self._roster(user).subs.get(user)
-
-    def _pages(
-        self, path: str, params: Mapping[str, str] | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """All rows, by `paging.nextPage`."""
-        query = {"limit": PAGE_SIZE, **(params or {})}
-        for answer in self.rest.addressed(path, query, _next_page):
-            yield from rows(answer, "results")
-
-
-def _next_page(answer: Mapping[str, Any]) -> Any:
-    paging = answer.get("paging")
-    return paging.get("nextPage") if isinstance(paging, dict) else None
-
-
-def _grant(http: Http, values: Mapping[str, str]) -> Mapping[str, Any]:
-    form = {"grant_type": "client_credentials"}
-    if values.get("refresh_token"):
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": values["refresh_token"],
-            "redirect_uri": values.get("redirect_uri", ""),
-        }
-    return token_request(
-        http,
-        f"{values.get('url', '').rstrip('/')}{API}/v1/oauth2/token",
-        form,
-        basic=(values.get("application_key", ""), values.get("application_secret", "")),
-    )
