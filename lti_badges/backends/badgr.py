@@ -15,23 +15,30 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from lti_badges.backends.api import BearerApi, made_there, parsed, ref_of, token
+from lti_badges.backends.badgr_answers import (
+    achievement,
+    evidence_urls,
+    explain,
+    first,
+    is_duplicate,
+    is_live,
+    receipt,
+    results,
+)
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.tokens import TokenStore
 from lti_badges.core import clock
 from lti_badges.core.errors import (
     LtiBadgesError,
     NeedsRecipient,
-    OutcomeUnknown,
     Refused,
     Unauthorized,
-    Unavailable,
 )
-from lti_badges.core.http import Reply, host_of
+from lti_badges.core.http import host_of
 from lti_badges.core.oauth import Grant, consent_url
 from lti_badges.values.badge import AchievementRef, Issuance, ListedAward, Receipt
 from lti_badges.values.settings import Setting
 
-DUPLICATE = ("previous award", "already exists", "duplicate award")
 SCOPE = "rw:issuer"  # without a scope the server grants only r:profile, and all else is a 404
 PAGE_SIZE = "100"
 # Servers refuse an issuedOn in the future: their clock may be behind ours.
@@ -120,7 +127,7 @@ class Badgr(Backend):
         issuer = self.config.settings.get("issuer")
         path = f"/v2/issuers/{_id(issuer)}/badgeclasses" if issuer else "/v2/badgeclasses"
         for badge in self._all(path):
-            yield _achievement(badge)
+            yield achievement(badge)
 
     def create(self, draft: AchievementDraft) -> AchievementRef:
         """Creates the badge class; the server wants a picture."""
@@ -132,19 +139,19 @@ class Badgr(Backend):
             **self.badge_extras(draft),
         }
         path = f"/v2/issuers/{_id(self._issuer())}/badgeclasses"
-        return _achievement(_first(self.api.json("POST", path, json_body=body)))
+        return achievement(first(self.api.json("POST", path, json_body=body)))
 
     def find(self, issuance: Issuance) -> Receipt | None:
         """Looked up by recipient, told apart by our evidence address; revoked ones count too."""
-        ours = (held for held in self._held(issuance) if issuance.url in _evidence_urls(held))
-        return next((_receipt(assertion) for assertion in ours), None)
+        ours = (held for held in self._held(issuance) if issuance.url in evidence_urls(held))
+        return next((receipt(assertion) for assertion in ours), None)
 
     def holdings(self, achievement_ref: str) -> Iterator[ListedAward]:
         """One list for all recipients."""
         path = f"/v2/badgeclasses/{_id(achievement_ref)}/assertions"
         params = {"include_expired": "1", "include_revoked": "1", "num": PAGE_SIZE}
         for held in self._all(path, params):
-            markers = frozenset(_evidence_urls(held))
+            markers = frozenset(evidence_urls(held))
             yield ListedAward(ref_of(held, "entityId"), markers, bool(held.get("revoked")))
 
     def issue(self, issuance: Issuance) -> Receipt:
@@ -153,12 +160,12 @@ class Badgr(Backend):
         path = f"/v2/badgeclasses/{_id(issuance.achievement.ref)}/assertions"
         reply = self.api.request("POST", path, json_body=self.order(issuance))
         if reply.ok:
-            return _receipt(made_there(_first(parsed(reply, writes=True)), "entityId"))
-        if reply.status == 400 and _is_duplicate(reply):
-            live = [held for held in self._held(issuance) if _is_live(held)]
-            ours = [held for held in live if issuance.url in _evidence_urls(held)]
+            return receipt(made_there(first(parsed(reply, writes=True)), "entityId"))
+        if reply.status == 400 and is_duplicate(reply):
+            live = [held for held in self._held(issuance) if is_live(held)]
+            ours = [held for held in live if issuance.url in evidence_urls(held)]
             for held in ours or live:
-                return replace(_receipt(held), adopted=not ours)
+                return replace(receipt(held), adopted=not ours)
         raise self.api.refusal(reply)
 
     def revoke(self, issuance: Issuance, receipt_ref: str, reason: str) -> None:
@@ -257,97 +264,7 @@ class Badgr(Backend):
     def _all(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
         """Every item of a list, over all pages (`Link: rel="next"`)."""
         for answer in self.api.listed(path, {"num": PAGE_SIZE} if params is None else params):
-            yield from _results(answer)
-
-
-def explain(reply: Reply) -> str:
-    """The server's words: field errors of any nesting, validation errors, then the description."""
-    try:
-        answer = reply.json()
-    except LtiBadgesError:
-        return ""
-    if not isinstance(answer, dict):
-        return ""
-    said = [
-        *_flat(answer.get("fieldErrors")),
-        *_flat(answer.get("validationErrors")),
-        *_flat(answer.get("nonFieldErrors")),
-    ]
-    status = answer.get("status")
-    if isinstance(status, dict) and not said:
-        said = _flat(status.get("description"))
-    if reply.status == 404 and not said:
-        said = ["not found, or the login has no right to it"]
-    return "; ".join(said or _flat(answer.get("error_description") or answer.get("error")))[:500]
-
-
-def _flat(errors: Any, name: str = "") -> list[str]:
-    """Field errors come as text, list, dict, or lists of dicts."""
-    if not errors:
-        return []
-    if isinstance(errors, dict):
-        return [text for key, value in errors.items() for text in _flat(value, str(key))]
-    if isinstance(errors, list):
-        return [text for value in errors for text in _flat(value, name)]
-    prefix = f"{name}: " if name and name != "non_field_errors" else ""
-    return [f"{prefix}{errors}"]
-
-
-def _is_duplicate(reply: Reply) -> bool:
-    """The server's own refusal of a second one: “A previous award of this badge already exists for
-    this recipient.” Any other 400 is a real no."""
-    return any(word in explain(reply).lower() for word in DUPLICATE)
-
-
-def _is_live(assertion: Mapping[str, Any]) -> bool:
-    """Neither revoked nor expired: the server lets neither stand in the way of a new one."""
-    try:
-        ended = clock.parse_iso(str(assertion["expires"])) if assertion.get("expires") else None
-    except ValueError:
-        ended = None
-    return not assertion.get("revoked") and (ended is None or ended > clock.now())
-
-
-def _results(answer: Any) -> list[dict[str, Any]]:
-    results = answer.get("result") if isinstance(answer, dict) else None
-    if not isinstance(results, list):
-        raise Unavailable("The server answered with something that is not a Badgr list.")
-    return [item for item in results if isinstance(item, dict)]
-
-
-def _first(answer: Any) -> dict[str, Any]:
-    try:
-        return _results(answer)[0]
-    except (IndexError, Unavailable):
-        raise OutcomeUnknown("The server's answer names nothing that it made.") from None
-
-
-def _receipt(assertion: dict[str, Any]) -> Receipt:
-    return Receipt(
-        ref=ref_of(assertion, "entityId"),
-        url=assertion.get("openBadgeId"),
-        issued_at=clock.told(assertion.get("issuedOn") or assertion.get("createdAt"))
-        or clock.now(),
-        revoked=bool(assertion.get("revoked")),
-    )
-
-
-def _achievement(badge: dict[str, Any]) -> AchievementRef:
-    return AchievementRef(
-        id="",
-        ref=ref_of(badge, "entityId"),
-        name=str(badge.get("name") or ""),
-        description=str(badge.get("description") or ""),
-        criteria=str(badge.get("criteriaNarrative") or badge.get("criteriaUrl") or ""),
-        url=badge.get("openBadgeId"),
-    )
-
-
-def _evidence_urls(assertion: dict[str, Any]) -> set[str]:
-    evidence = assertion.get("evidence")
-    if not isinstance(evidence, list):
-        return set()
-    return {str(item.get("url") or item.get("id")) for item in evidence if isinstance(item, dict)}
+            yield from results(answer)
 
 
 def _email(issuance: Issuance) -> str:
