@@ -17,13 +17,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.x509.oid import NameOID
-
-from lti_badges.backends.api import BearerApi, JsonApi, call, lost, ref_of, said, unreadable
+from lti_badges.backends.api import BearerApi, JsonApi, ref_of, unreadable
 from lti_badges.backends.base import AchievementDraft, Backend, BackendConfig, Traits
 from lti_badges.backends.obf import (
     CONSUMER,
@@ -34,9 +28,10 @@ from lti_badges.backends.obf import (
     moment_of,
     segment,
 )
+from lti_badges.backends.obf_v1_certificate import ClientCertificate, explain
 from lti_badges.backends.tokens import TokenStore
 from lti_badges.core import clock
-from lti_badges.core.errors import OutcomeUnknown, Refused, Unauthorized, Unavailable
+from lti_badges.core.errors import OutcomeUnknown, Refused, Unavailable
 from lti_badges.core.http import Reply, host_of
 from lti_badges.core.paging import by_offset
 from lti_badges.core.text import as_list, read_json
@@ -44,8 +39,6 @@ from lti_badges.values.badge import AchievementRef, Issuance, Receipt
 from lti_badges.values.settings import Setting
 
 PAGE_SIZE = 1000
-KEY_BITS = 2048
-NO_CERTIFICATE = {495: "the certificate no longer counts", 496: "it wants a certificate"}
 LINES = re.compile(r"\r?\n")  # `splitlines` would also cut at U+2028 and U+0085, inside texts
 MADE_AT = re.compile(r"/v1/(?:badge|event)/\w+/(\w+)/?$")
 
@@ -76,6 +69,7 @@ class OBFv1(Backend):
         super().__init__(config)
         self._base_url = config.settings["url"].rstrip("/")
         self.tokens = TokenStore(config, self._grant, spacing=TOKEN_SPACING)
+        self._certificate = ClientCertificate(config, self._base_url, self.tokens)
 
     @cached_property
     def api(self) -> JsonApi:
@@ -85,7 +79,7 @@ class OBFv1(Backend):
             gone = frozenset({401, 403})
             http = self.config.http
             return BearerApi(http, self._base_url, self.tokens, explain, expired=gone)
-        certificate, private_key = self._certificate()
+        certificate, private_key = self._certificate.pem()
         http = self.config.http.with_certificate(certificate, private_key)
         return JsonApi(http, self._base_url, "", explain)
 
@@ -163,9 +157,7 @@ class OBFv1(Backend):
         given = self.config.settings.get("client_id")
         if given:
             return segment(given, "client_id")
-        certificate = x509.load_pem_x509_certificate(self._certificate()[0].encode())
-        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        return segment(str(names[0].value) if names else "", "client_id")
+        return segment(self._certificate.organisation(), "client_id")
 
     def _sent(self, issuance: Issuance) -> dict[str, str]:
         """The filter for events of this badge and address since the award."""
@@ -241,98 +233,13 @@ class OBFv1(Backend):
             raise OutcomeUnknown("The server's answer names nothing that it made.")
         return found[1]
 
-    def _grant(self, held: Mapping[str, str]) -> Any:
-        return log_in(self.config, f"{self._base_url}/v1/client/oauth2/token", held)
-
     def _ends(self) -> str:
         if self.config.settings.get("client_id"):
             return ""
-        certificate = x509.load_pem_x509_certificate(self._certificate()[0].encode())
-        return f"; the certificate ends on {certificate.not_valid_after_utc:%-d %B %Y}"
+        return f"; the certificate ends on {self._certificate.end()}"
 
-    def _certificate(self) -> tuple[str, str]:
-        """(certificate, key) as PEM. A key that was entered since is exchanged for a new one."""
-        shown = _shown(self.config.load_secrets())
-        if shown:
-            return shown
-        with self.tokens.alone():
-            held = self.config.load_secrets()
-            shown = _shown(held)  # another worker may have been faster: a key may work once
-            if shown:
-                return shown
-            entered = held.get("api_key", "")
-            if not entered:
-                raise Unauthorized("Make an API key in Open Badge Factory and enter it here.")
-            certificate, private_key = self._exchanged(entered)
-            earned = {
-                "certificate": certificate,
-                "private_key": private_key,
-                "exchanged_key": entered,
-            }
-            self.config.save_secrets({**held, **earned})
-            return certificate, private_key
-
-    def _exchanged(self, api_key: str) -> tuple[str, str]:
-        """The key names the organisation, under the server's signature; it signs our request."""
-        client = _organisation(api_key, self._get("/v1/client/OBF.rsa.pub"))
-        private_key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
-        request = (
-            x509.CertificateSigningRequestBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, client)]))
-            .sign(private_key, hashes.SHA256())
-        )
-        body = {
-            "signature": api_key,
-            "request": request.public_bytes(serialization.Encoding.PEM).decode(),
-        }
-        url = f"{self._base_url}/v1/client/{client}/sign_request"
-        reply = call(self.config.http, "POST", url, writes=False, json_body=body)
-        if not reply.ok or "BEGIN CERTIFICATE" not in reply.text:
-            raise Unauthorized(
-                f"{host_of(url)} does not take this API key ({explain(reply) or reply.status}); "
-                "it works for ten minutes. Make a new one, enter it and test at once."
-            )
-        pem = private_key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        return reply.text, pem.decode()
-
-    def _get(self, path: str) -> bytes:
-        reply = call(self.config.http, "GET", f"{self._base_url}{path}", writes=False)
-        if not reply.ok:
-            raise lost(f"{host_of(reply.url)} answered with error {reply.status}.", writes=False)
-        return reply.body
-
-
-def explain(reply: Reply) -> str:
-    """The server's words; nginx before it answers 495 and 496 by a web page."""
-    if reply.status in NO_CERTIFICATE:
-        return f"{NO_CERTIFICATE[reply.status]} (error {reply.status}); make a new API key"
-    return said(reply, "message", "error")
-
-
-def _shown(held: Mapping[str, str]) -> tuple[str, str] | None:
-    """The certificate and key that stand for the API key as it was entered last."""
-    if held.get("certificate") and held.get("exchanged_key") == held.get("api_key"):
-        return held["certificate"], held["private_key"]
-    return None
-
-
-def _organisation(api_key: str, public_key: bytes) -> str:
-    """The client id in an API key. Raises Unauthorized for what the server did not sign."""
-    try:
-        signer = serialization.load_pem_public_key(public_key)
-        if not isinstance(signer, rsa.RSAPublicKey):
-            raise TypeError("not an RSA key")
-        blob = base64.b64decode("".join(api_key.split()), validate=True)
-        said = signer.recover_data_from_signature(blob, padding.PKCS1v15(), None)
-        return segment(str(json.loads(said)["id"]), "client_id")
-    except (ValueError, KeyError, TypeError, InvalidSignature):
-        raise Unauthorized(
-            "This is not an API key of this server; copy the whole key from Admin tools → API key."
-        ) from None
+    def _grant(self, held: Mapping[str, str]) -> Any:
+        return log_in(self.config, f"{self._base_url}/v1/client/oauth2/token", held)
 
 
 MAIL = {
