@@ -32,7 +32,7 @@ from lti_badges.openbadges.documents import (
 from lti_badges.openbadges.errors import CredentialError
 from lti_badges.openbadges.keys import multikey_document
 from lti_badges.store import IssuedCredential, StatusList, new_id
-from lti_badges.store.signing_keys import (
+from lti_badges.store.signing_key_rows import (
     ISSUER_ED25519,
     ISSUER_RSA,
     Ed25519Signer,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lti_badges.context import ToolContext
 from lti_badges.ledger.audit import record
-from lti_badges.store.signing_keys import PublicKey
+from lti_badges.store.signing_key_rows import PublicKey
 
 
 def rotate_keys(

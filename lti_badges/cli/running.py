@@ -33,7 +33,8 @@ from lti_badges.sandbox import DEMO_LMS
 from lti_badges.server import serve_forever
 from lti_badges.settings import Settings
 from lti_badges.store import upgrade
-from lti_badges.store.signing_keys import LTI, PUBLISH_BEFORE_USE
+from lti_badges.store.signing_key_rows import LTI
+from lti_badges.store.signing_keys import PUBLISH_BEFORE_USE
 
 AT_LEAST_ONE = click.IntRange(min=1)
 

@@ -50,7 +50,8 @@ from lti_badges.store.session import (
     open_sessions,
 )
 from lti_badges.store.shared_limits import LimitBucket
-from lti_badges.store.signing_keys import KeyRow, SigningKeys
+from lti_badges.store.signing_key_rows import KeyRow
+from lti_badges.store.signing_keys import SigningKeys
 from lti_badges.store.upsert import insert_missing
 
 __all__ = [

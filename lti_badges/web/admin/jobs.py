@@ -7,7 +7,7 @@ from flask import Response, render_template
 from lti_badges.catalogue.keys import rotate_keys
 from lti_badges.core.errors import SettingsError
 from lti_badges.queries.work import work
-from lti_badges.store.signing_keys import LTI
+from lti_badges.store.signing_key_rows import LTI
 from lti_badges.web.admin.blueprint import admin, by, require_operator, signed_in_admin
 from lti_badges.web.polling import polled, unless_seen
 from lti_badges.web.services import services
