@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from lti_badges.awarding.active_rules import RuleInForce, cause_of
 from lti_badges.awarding.decide import Action, Cause, Situation, decide
+from lti_badges.awarding.standings import Standings, ended_at_of
 from lti_badges.core import clock
 from lti_badges.ledger.audit import record
 from lti_badges.ledger.recipients import recipient_key, recipient_of
@@ -42,7 +43,7 @@ class BatchJudge:
 
     session: Session
     course: Course
-    standings: dict[tuple[str, str], Standing]
+    standings: Standings
     awards: dict[tuple[str, str], Award]
     now: datetime
     may_revoke: bool
@@ -62,11 +63,7 @@ class BatchJudge:
     ) -> BatchJudge:
         """Load what is needed, in three queries however many members."""
         ids = [member.id for member in members]
-        standings = session.scalars(
-            select(Standing).where(
-                Standing.member_id.in_(ids), Standing.rule_id.in_([rule.row.id for rule in rules])
-            )
-        )
+        now = clock.now()
         latest = (
             select(Award.achievement_id, Award.member_id, func.max(Award.number).label("number"))
             .where(Award.member_id.in_(ids))
@@ -84,9 +81,9 @@ class BatchJudge:
         return cls(
             session=session,
             course=course,
-            standings={(row.rule_id, row.member_id): row for row in standings},
+            standings=Standings.load(session, course, ids, rules, now),
             awards={(row.achievement_id, row.member_id): row for row in awards},
-            now=clock.now(),
+            now=now,
             may_revoke=may_revoke,
             has_roster=has_roster(course),
         )
@@ -97,11 +94,11 @@ class BatchJudge:
         if seen.unsettled:
             self.later.add(member.id)
         judgement = evaluate(rule.criterion, seen)
-        standing = self._stand(rule, member, judgement)
         award = self.awards.get((rule.row.achievement_id, member.id))
+        standing = self.standings.note(rule, member.id, judgement, award)
         holds = award is not None and award.stands_at(self.now)
         situation = self._situation(rule, member, judgement, standing, facts)
-        self._note_fall(rule, standing, situation, judgement, award if holds else None)
+        self.standings.note_fall(rule, standing, situation, judgement, award if holds else None)
         situation = replace(
             situation, fallen_at=standing.fallen_at, flagged=standing.flagged, kept=standing.kept
         )
@@ -139,7 +136,7 @@ class BatchJudge:
     def forecast(self, rule: RuleInForce, member: CourseMember, facts: Facts) -> Action:
         """What `judge` would do if nothing braked it; changes nothing."""
         judgement = evaluate(rule.criterion, facts.under(rule.policy, self.now))
-        standing = self.standings.get((rule.row.id, member.id)) or Standing(kept=False)
+        standing = self.standings.so_far(rule, member.id)
         situation = self._situation(rule, member, judgement, standing, facts)
         if situation.cause is Cause.RULE:
             return Action.NOTHING  # whoever edited the rule saw the names
@@ -149,7 +146,7 @@ class BatchJudge:
         """Why this holder would lose the badge by the rule, at once or after its days of grace, if
         everybody it reaches were let go; None when they keep it. Changes nothing."""
         judgement = evaluate(rule.criterion, facts.under(rule.policy, self.now))
-        standing = self.standings.get((rule.row.id, member.id)) or Standing(kept=False)
+        standing = self.standings.so_far(rule, member.id)
         situation = replace(
             self._situation(rule, member, judgement, standing, facts),
             edit_takes=True,
@@ -176,7 +173,7 @@ class BatchJudge:
             granted_by_this_rule=award is not None and award.rule_id == rule.row.id,
             met_since=standing.met_since or self.now,
             fallen_at=standing.fallen_at,
-            ended_at=_ended_at(award),
+            ended_at=ended_at_of(award),
             flagged=bool(standing.flagged),
             kept=standing.kept,
             cause=cause_of(rule, award, judgement, facts, self.now),
@@ -202,63 +199,6 @@ class BatchJudge:
             for leaf in judgement.leaves()
         )
         return vanished and (member.seen_in is None or self.course.roster_error is not None)
-
-    def _stand(self, rule: RuleInForce, member: CourseMember, judgement: Judgement) -> Standing:
-        standing = self.standings.get((rule.row.id, member.id))
-        if standing is None:
-            standing = Standing(rule_id=rule.row.id, member_id=member.id, flagged=False, kept=False)
-            self.standings[rule.row.id, member.id] = standing
-            self.session.add(standing)
-        if judgement.outcome is Outcome.MET:
-            self._note_met(rule, standing, judgement)
-        elif judgement.outcome is Outcome.NOT_YET:
-            standing.met_since = None
-        standing.version = rule.version.version
-        standing.outcome = judgement.outcome.name.lower()
-        standing.judgement = judgement.to_json()
-        standing.judged_at = self.now
-        return standing
-
-    def _note_met(self, rule: RuleInForce, standing: Standing, judgement: Judgement) -> None:
-        """Since when, by the LMS's time where it tells one. What is met anew after an award ended
-        is not older than that end; a rule whose dates were edited asks again."""
-        award = self.awards.get((rule.row.achievement_id, standing.member_id))
-        edited = standing.version is not None and standing.version != rule.version.version
-        if standing.met_since is not None and not (edited and award is None):
-            return
-        missed = standing.outcome is not None
-        at, by = judgement.at or self.now, judgement.by or BY_READING
-        ended_at = _ended_at(award)
-        if missed and ended_at is not None and at <= ended_at <= self.now:
-            at, by = self.now, BY_READING
-        standing.met_since, standing.met_by = at, by
-
-    def _note_fall(
-        self,
-        rule: RuleInForce,
-        standing: Standing,
-        situation: Situation,
-        judgement: Judgement,
-        held: Award | None,
-    ) -> None:
-        if held is None or judgement.outcome is Outcome.MET:
-            standing.fallen_at, standing.flagged, standing.kept = None, False, False
-            standing.takes_version = None
-        elif situation.away:
-            standing.fallen_at = None  # the days of grace begin when they are back
-        elif judgement.outcome is Outcome.NOT_YET and standing.fallen_at is None:
-            standing.fallen_at = self.now
-            record(
-                self.session,
-                "fallen",
-                course_id=self.course.id,
-                member_id=standing.member_id,
-                rule_id=rule.row.id,
-                award_id=held.id,
-                policy=rule.policy.on_fall.value,
-                cause=situation.cause.value,
-                judgement=judgement.text,
-            )
 
     def _grant(
         self,
@@ -336,13 +276,6 @@ def _explained(leaf: Judgement) -> str:
     if leaf.source is None or leaf.read_at is None:
         return told
     return f"{told}, read from {leaf.source} on {leaf.read_at:%-d %B %Y %H:%M} UTC"
-
-
-def _ended_at(award: Award | None) -> datetime | None:
-    """Since when the last award no longer counts: it was revoked, or it expired."""
-    if award is None:
-        return None
-    return award.revoked_at or award.expires_at
 
 
 def has_roster(course: Course) -> bool:
