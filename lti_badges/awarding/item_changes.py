@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 
-from lti_badges.awarding.rulebook import RuleView, edit_rule, rules_of
+from lti_badges.awarding.rule_views import RuleView, rules_of
+from lti_badges.awarding.rulebook import edit_rule
 from lti_badges.context import ToolContext
 from lti_badges.core.errors import NotFound
 from lti_badges.rules import (

@@ -12,15 +12,8 @@ from sqlalchemy import select
 
 from lti_badges.awarding import rule_file as file
 from lti_badges.awarding.rehearsal import Rehearsal, rehearse
-from lti_badges.awarding.rulebook import (
-    UNSEEN,
-    RuleView,
-    edit_rule,
-    pause_rule,
-    resume_rule,
-    rules_of,
-    save_rule,
-)
+from lti_badges.awarding.rule_views import RuleView, rules_of
+from lti_badges.awarding.rulebook import UNSEEN, edit_rule, pause_rule, resume_rule, save_rule
 from lti_badges.backends import AchievementDraft
 from lti_badges.catalogue.achievements import (
     achievements_for,

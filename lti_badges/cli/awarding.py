@@ -9,9 +9,7 @@ from sqlalchemy import select
 
 from lti_badges.awarding.manual import retry as retry_awards
 from lti_badges.awarding.manual import revoke as revoke_award
-from lti_badges.awarding.rulebook import (
-    rules_of,
-)
+from lti_badges.awarding.rule_views import rules_of
 from lti_badges.cli.common import institution_option, json_option, open_context, show
 from lti_badges.cli.rules import course_named
 from lti_badges.core.errors import NotFound

@@ -10,14 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lti_badges.awarding.guard import resume_stopped_rule
-from lti_badges.awarding.rulebook import (
-    UNSEEN,
-    edit_rule,
-    remove_rule,
-    rule_view,
-    rules_of,
-    save_rule,
-)
+from lti_badges.awarding.rule_views import rule_view, rules_of
+from lti_badges.awarding.rulebook import UNSEEN, edit_rule, remove_rule, save_rule
 from lti_badges.cli.common import institution_option, json_option, open_context, show
 from lti_badges.cli.rule_files import RULE_FILE_COMMANDS
 from lti_badges.core.errors import InvalidInput, NotFound

@@ -12,7 +12,7 @@ import time_machine
 from sqlalchemy import func, select
 
 from lti_badges.awarding.item_changes import item_changes_of
-from lti_badges.awarding.rulebook import rules_of
+from lti_badges.awarding.rule_views import rules_of
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput
 from lti_badges.courses.snapshot import store_readings

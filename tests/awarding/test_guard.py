@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lti_badges.awarding.guard import FEW, keep_fallen_badges, resume_stopped_rule
 from lti_badges.awarding.item_changes import accept_item_changes, item_changes_of
-from lti_badges.awarding.rulebook import rules_of
+from lti_badges.awarding.rule_views import rules_of
 from lti_badges.core.errors import NotFound
 from lti_badges.rules import OnFall
 from lti_badges.sandbox import Item

@@ -11,7 +11,8 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from lti_badges.awarding.rulebook import edit_rule, rules_of, save_rule
+from lti_badges.awarding.rule_views import rules_of
+from lti_badges.awarding.rulebook import edit_rule, save_rule
 from lti_badges.core import clock
 from lti_badges.pipeline import rehearse
 from lti_badges.queries.review import flagged

@@ -17,7 +17,7 @@ from lti_badges.awarding.rule_files import (
     export_rules,
     rehearse_rules,
 )
-from lti_badges.awarding.rulebook import rules_of
+from lti_badges.awarding.rule_views import rules_of
 from lti_badges.core.errors import InvalidInput
 from lti_badges.rules import AllOf, CourseCompleted, NoneOf, OnFall, ScoreAtLeast
 from tests.support.campus import Campus

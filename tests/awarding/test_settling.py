@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import time_machine
 
-from lti_badges.awarding.rulebook import rules_of
+from lti_badges.awarding.rule_views import rules_of
 from lti_badges.core import clock
 from tests.support.campus import TEACHER, Campus
 from tests.web.test_course_pages import Pages

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from lti_badges.awarding.manual import revoke
-from lti_badges.awarding.rulebook import rules_of
+from lti_badges.awarding.rule_views import rules_of
 from lti_badges.catalogue.configuration import save_backend
 from lti_badges.core.errors import InvalidInput, NotFound
 from lti_badges.delivery.move import move_badges

@@ -12,14 +12,8 @@ from sqlalchemy import select
 
 from lti_badges.awarding.item_changes import accept_item_changes, item_changes_of
 from lti_badges.awarding.manual import award_by_hand, keep_after_flag, revoke
-from lti_badges.awarding.rulebook import (
-    edit_rule,
-    pause_rule,
-    remove_rule,
-    resume_all,
-    resume_rule,
-    rules_of,
-)
+from lti_badges.awarding.rule_views import rules_of
+from lti_badges.awarding.rulebook import edit_rule, pause_rule, remove_rule, resume_all, resume_rule
 from lti_badges.core import clock
 from lti_badges.core.errors import InvalidInput, NotFound
 from lti_badges.courses.copy import note_copy

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import delete, select
 
 from lti_badges import pipeline
-from lti_badges.awarding.rulebook import rules_of
+from lti_badges.awarding.rule_views import rules_of
 from lti_badges.store import Achievement, Course, LineItem
 from tests.support.campus import TEACHER, Campus, hidden
 

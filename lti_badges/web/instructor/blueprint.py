@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, g, request
 
-from lti_badges.awarding.rulebook import (
-    RuleView,
-    rule_view,
-)
+from lti_badges.awarding.rule_views import RuleView, rule_view
 from lti_badges.core.errors import NotAllowed, NotFound
 from lti_badges.store import Award
 from lti_badges.values.course import Role

@@ -10,13 +10,13 @@ from lti_badges.awarding.guard import keep_fallen_badges, resume_stopped_rule
 from lti_badges.awarding.item_changes import accept_item_changes
 from lti_badges.awarding.manual import keep_after_flag
 from lti_badges.awarding.rehearsal import rehearse as rehearse_stored
+from lti_badges.awarding.rule_views import rules_of
 from lti_badges.awarding.rulebook import (
     edit_rule,
     pause_rule,
     remove_rule,
     resume_all,
     resume_rule,
-    rules_of,
     save_rule,
 )
 from lti_badges.backends import AchievementDraft
