@@ -14,10 +14,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lti_badges.core.errors import InvalidInput
-from lti_badges.rules.policy import MAX_GRACE_DAYS, MAX_SETTLE_MINUTES, MAX_VALID_DAYS
+from lti_badges.rules.policy import MAX_GRACE_DAYS, MAX_SETTLE_MINUTES, MAX_VALID_DAYS, OnFall
 from lti_badges.rules.storage import MAX_CRITERIA
 
 MAX_BYTES = 1_000_000
+FALL_WORDS: Mapping[OnFall, Literal["keep", "ask", "revoke"]] = {
+    OnFall.KEEP: "keep",
+    OnFall.FLAG: "ask",
+    OnFall.REVOKE: "revoke",
+}
+"""How a file says what follows when a grade falls."""
 Percent = Annotated[str | int | float, Field(description="A percentage, like 80, “80 %” or 66.7")]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 

@@ -8,11 +8,11 @@ import click
 from sqlalchemy import select
 
 from lti_badges.awarding.rule_file import RuleFile, parse_rule_file
+from lti_badges.awarding.rule_file_export import export_rules
 from lti_badges.awarding.rule_files import (
     Applied,
     apply_rules,
     check_rules,
-    export_rules,
     rehearse_rules,
 )
 from lti_badges.cli.common import institution_option, json_option, open_context, show

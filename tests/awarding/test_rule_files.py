@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from lti_badges.awarding.rule_file import parse_rule_file, rule_file_schema
+from lti_badges.awarding.rule_file_export import export_rules
 from lti_badges.awarding.rule_files import (
     apply_rules,
     check_rules,
-    export_rules,
     rehearse_rules,
 )
 from lti_badges.awarding.rule_views import rules_of
