@@ -8,14 +8,9 @@ a score makes a new submission unless told not to; concluded courses answer 404.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from datetime import date
-from itertools import chain
 from typing import Any, ClassVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-from lti_badges.core import clock
-from lti_badges.core.errors import Gone, PlatformDown
 from lti_badges.core.text import as_text
 from lti_badges.lms.base import HISTORY, LMS, Push
 from lti_badges.lms.canvas.connection import CONNECTION, SIGN_IN, grant
@@ -35,6 +30,7 @@ from lti_badges.lms.canvas.gradebook import (
     result_of,
     submissions,
 )
+from lti_badges.lms.canvas.roster import MEMBERS_A_PAGE, Roster
 from lti_badges.lms.canvas.scopes import proved, refusal
 from lti_badges.lms.canvas.values import (
     completion_of,
@@ -51,9 +47,7 @@ from lti_badges.lms.reading import (
     together,
 )
 from lti_badges.lms.rest import Rest, key_of, number, rows
-from lti_badges.lti import nrps
 from lti_badges.values.course import (
-    CONCLUDED,
     COURSE_COMPLETION,
     Completion,
     Gradable,
@@ -64,16 +58,9 @@ from lti_badges.values.course import (
 from lti_badges.values.settings import Setting
 
 PROGRESS, PREVIOUS = "Canvas module progress", "previous_context_ids"
-LEARNER = "http://purl.imsglobal.org/vocab/lis/v2/membership#Learner"
 IN_WORDS = frozenset({"letter_grade", "gpa_scale", "pass_fail"})
-NO_LINK = frozenset({Gone.code, "http_400", "http_422"})
-MOST_IDS = 200_000
 SUBMISSION_TYPE = "https://canvas.instructure.com/lti/submission_type"
 SUBMISSION = "https://canvas.instructure.com/lti/submission"
-
-
-_IDS: dict[tuple[str, str, date], str] = {}
-"""Canvas ids by institution, LTI id and day, of this process."""
 
 
 class Canvas(LMS):
@@ -95,7 +82,8 @@ class Canvas(LMS):
         "https://canvas.test.instructure.com",
     )
     takes_authorization_server = False  # it publishes a bare host, and takes its token address only
-    rows_a_page, members_a_page = 100, 50  # lib/api.rb, providers/memberships_provider.rb
+    rows_a_page = 100  # lib/api.rb
+    members_a_page = MEMBERS_A_PAGE
     endpoint_hosts = (".canvaslms.com", ".instructure.com")
     # A developer key belongs to one root account; each place it is installed is a deployment.
     trusts_deployments = True
@@ -160,8 +148,7 @@ class Canvas(LMS):
 
     def __init__(self, course: CourseHandle) -> None:
         super().__init__(course)
-        self._subs: dict[str, str] | None = None
-        self._unmapped: list[str] = []
+        self._roster: Roster | None = None
         self._posted_at_once: set[str] = set()
         self._more: CanvasMore | None = None
 
@@ -176,54 +163,15 @@ class Canvas(LMS):
         return proved(self.rest, self.course.connection["url"])
 
     def members(self) -> Iterator[Member]:
-        """By NRPS with the course's own link id: each member then carries the Canvas user id that
-        tells whose a submission is."""
-        url = self.course.memberships_url
-        if not url or not self.is_connected:
-            yield from super().members()
-            return
-        self._subs, self._unmapped = {}, []
-        listed = nrps.members(
-            self.course.service, url, rlid=self.course.context_id, limit=self.members_a_page
-        )
-        try:
-            first = next(listed, None)
-        except (Gone, PlatformDown) as error:
-            # A key that was installed without course navigation has no such link.
-            if error.code not in NO_LINK:
-                raise
-            first = None
-        for member in chain([first], listed) if first else super().members():
-            if user_id := member.custom.get("canvas_user_id"):
-                self._subs[user_id] = member.sub
-            elif member.can_earn:
-                self._unmapped.append(member.sub)
-            yield member
-        yield from self._concluded(self._subs)
+        """With Canvas ids, and with those whose enrolment is completed, once it is connected."""
+        yield from self.roster.members() if self.is_connected else super().members()
 
-    def _concluded(self, subs: dict[str, str]) -> Iterator[Member]:
-        """Learners whose enrolment is completed: the roster leaves them out from the end of the
-        term on, when their grades are final. Whom we never met has no LTI id that we know."""
-        met = {
-            custom["canvas_user_id"]: sub
-            for sub, custom in self.course.known_members()
-            if custom.get("canvas_user_id")
-        }
-        gone = {user: sub for user, sub in met.items() if user not in subs}
-        if not gone:
-            return
-        query = [("type[]", "StudentEnrollment"), ("state[]", "completed"), MOST]
-        for page in self.rest.linked(f"{self._path}/enrollments?{urlencode(query)}"):
-            for row in rows(page):
-                user = str(row.get("user_id"))
-                if sub := gone.pop(user, None):
-                    subs[user] = sub
-                    yield Member(
-                        sub,
-                        frozenset({LEARNER}),
-                        status=CONCLUDED,
-                        custom={"canvas_user_id": user},
-                    )
+    @property
+    def roster(self) -> Roster:
+        """The course's members, whose Canvas ids tell whose a submission is."""
+        if self._roster is None:
+            self._roster = Roster(self.course, self.rest, self._path, super().members)
+        return self._roster
 
     def api_gradables(self) -> Iterator[Gradable]:
         """Published assignments, course grade and completion."""
@@ -273,44 +221,21 @@ class Canvas(LMS):
         )
 
     def _further(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
-        return self.more.read(gradable, learners.one, self._who(learners.one))
+        return self.more.read(gradable, learners.one, self.roster.who(learners.one))
 
     def _modules(self, modules: Sequence[Gradable], learners: Learners) -> Iterator[Completion]:
-        users = {sub: user for user, sub in self._who(learners.one).items()}
+        users = {sub: user for user, sub in self.roster.who(learners.one).items()}
         known = ((sub, users[sub]) for sub in learners.unfinished() if sub in users)
         return self.more.modules({module.key for module in modules}, known)
 
     def _group_scores(self, group: Gradable, learners: Learners) -> Iterator[Result]:
-        return group_scores(self.rest, self._path, group, learners.one, self._who(learners.one))
+        return group_scores(
+            self.rest, self._path, group, learners.one, self.roster.who(learners.one)
+        )
 
     @property
     def _path(self) -> str:
         return f"/api/v1/courses/lti_context_id:{quote(self.course.context_id, safe='')}"
-
-    def _who(self, sub: str | None) -> dict[str, str]:
-        """LTI ids by Canvas user ids: of everybody, or of the one learner who is waiting."""
-        if sub is None:
-            if self._subs is None:
-                for _ in self.members():
-                    pass
-            while self._unmapped:  # whom the roster named without the Canvas id
-                learner = self._unmapped.pop()
-                with suppress(Gone):
-                    self._subs = {**(self._subs or {}), self._id_of(learner): learner}
-            return self._subs or {}
-        return {self._id_of(sub): sub}
-
-    def _id_of(self, sub: str) -> str:
-        """The Canvas id of an LTI id; it changes only when users are merged: asked once a day."""
-        key = (self.course.connection.get("url", ""), sub, clock.now().date())
-        if key not in _IDS:
-            found = self.rest.json(f"{self._path}/users/lti_1_3_id:{quote(sub, safe='')}")
-            if not isinstance(found, dict) or found.get("id") is None:
-                raise PlatformDown("Canvas's answer names no user.", code="unreadable")
-            if len(_IDS) >= MOST_IDS:
-                _IDS.clear()
-            _IDS[key] = str(found["id"])
-        return _IDS[key]
 
     def _tells_changes(self, gradable: Gradable) -> bool:
         """`graded_since` names what was graded, and not what was only posted: assignments whose
@@ -319,7 +244,7 @@ class Canvas(LMS):
 
     def _changed(self, items: Sequence[Gradable], learners: Learners) -> Iterator[Result]:
         """What was graded since, of all assignments in one list."""
-        who, since = self._who(learners.one), learners.changed_since
+        who, since = self.roster.who(learners.one), learners.changed_since
         wanted = {item.key.removeprefix(ITEM_PREFIX): item for item in items}
         found = submissions(self.rest, self._path, list(wanted), learners.one, who, since)
         for row in found:
@@ -331,19 +256,21 @@ class Canvas(LMS):
                 yield result_of(item, owner, row)
 
     def _submissions(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
-        who = self._who(learners.one)
+        who = self.roster.who(learners.one)
         items = [gradable.key.removeprefix(ITEM_PREFIX)]
         for row in submissions(self.rest, self._path, items, learners.one, who):
             if owner := who.get(str(row.get("user_id"))):
                 yield result_of(gradable, owner, row)
 
     def _grades(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
-        return grades(self.rest, self._path, gradable.key, learners.one, self._who(learners.one))
+        return grades(
+            self.rest, self._path, gradable.key, learners.one, self.roster.who(learners.one)
+        )
 
     def _progress(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
         """Module requirements: the only completion that Canvas knows."""
         sub = learners.one
-        who = self._who(sub)
+        who = self.roster.who(sub)
         path = f"{self._path}/bulk_user_progress"
         if sub:
             user = next(iter(who), "0")
