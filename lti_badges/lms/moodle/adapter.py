@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from html import unescape
 from itertools import islice
 from typing import ClassVar
 
 from lti_badges.core import clock
-from lti_badges.core.errors import Gone, NoRight, PlatformDown, PlatformError, Unsupported
-from lti_badges.core.text import as_text
+from lti_badges.core.errors import Gone, NoRight, PlatformError, Unsupported
 from lti_badges.lms.base import LMS, Capability
+from lti_badges.lms.moodle.completions import ACTIVITY_PREFIX, Completions
 from lti_badges.lms.moodle.further_sources import COHORT, COMPETENCY, GROUP, MoodleMore
 from lti_badges.lms.moodle.gradebook import Gradebook
 from lti_badges.lms.moodle.rights import (
@@ -33,25 +32,18 @@ from lti_badges.lms.moodle.rights import (
 from lti_badges.lms.moodle.values import ITEM_PREFIX
 from lti_badges.lms.moodle.web_service import WebService, functions_of
 from lti_badges.lms.reading import Learners, Reader, each, in_parts, keyed, of_kind, together
-from lti_badges.lms.rest import key_of, rows
+from lti_badges.lms.rest import rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (
-    COURSE_COMPLETION,
     Completion,
     Gradable,
     Kind,
     Member,
     Result,
-    Tracking,
 )
 from lti_badges.values.settings import Setting
 
-COMPLETION = "Moodle completion"
-COMPLETE_STATES = frozenset({"1", "2"})  # 3 is "completed, but failed"
-ACTIVITY_PREFIX = "moodle-cm:"
 LINK_PREFIX, ACCESS = "moodle-link:", "Moodle Restrict access"
-ANY_CRITERION = 2
-"""`aggregation` of a course that the first criterion completes (completion/criteria)."""
 USERS_A_CALL = 100
 
 
@@ -221,14 +213,8 @@ class Moodle(LMS):
         """All grade items, the course grade and completions."""
         return in_parts(
             lambda: self._gradebook.gradables(self.own_columns()),
-            lambda: iter(
-                (
-                    Gradable(
-                        Kind.COMPLETION, COURSE_COMPLETION, "Course completion", None, COMPLETION
-                    ),
-                )
-            ),
-            self._activities,
+            self._completions.of_course,
+            self._completions.activities,
         )
 
     def rare_api_gradables(self) -> Iterator[Gradable]:
@@ -243,6 +229,10 @@ class Moodle(LMS):
     def _gradebook(self) -> Gradebook:
         return Gradebook(self._service, self._earners)
 
+    @property
+    def _completions(self) -> Completions:
+        return Completions(self._service)
+
     def _earners(self) -> Iterator[str]:
         return (member.sub for member in super().members() if member.can_earn)
 
@@ -254,10 +244,10 @@ class Moodle(LMS):
         """Grade items together; completions learner by learner."""
         return (
             together(_by_gradebook, self._gradebook.grades),
-            each(of_kind(Kind.COMPLETION), self._completions),
+            each(of_kind(Kind.COMPLETION), self._completions.read_course),
             each(keyed(GROUP), lambda group, _: self._more.members(group.key)),
             each(keyed(COHORT), lambda cohort, _: self._more.in_cohort(cohort.key)),
-            together(keyed(ACTIVITY_PREFIX), self._activities_of),
+            together(keyed(ACTIVITY_PREFIX), self._completions.read_activities),
             together(keyed(COMPETENCY), self._competencies_of),
             each(keyed(LINK_PREFIX), self._access),
         )
@@ -286,49 +276,6 @@ class Moodle(LMS):
             )
         for learner in everybody if sub is None else {sub} & everybody:
             yield Completion(learner, key, learner in listed, None, clock.now())
-
-    def _completions(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
-        for sub in learners.unfinished():
-            try:
-                answer = self._service.call(COURSE_DONE, userid=sub)
-            except Gone:  # no longer enrolled, or a teacher: they complete nothing
-                continue
-            status = answer.get("completionstatus") if isinstance(answer, dict) else None
-            if not isinstance(status, dict):
-                raise PlatformDown("Moodle's completion status can't be read.", code="unreadable")
-            done = bool(status.get("completed"))
-            times = [clock.told(part.get("timecompleted")) for part in rows(status, "completions")]
-            first = min if status.get("aggregation") == ANY_CRITERION else max
-            at = first((time for time in times if time), default=None) if done else None
-            yield Completion(sub, COURSE_COMPLETION, done, at, clock.now())
-
-    def _activities(self) -> Iterator[Gradable]:
-        for section in rows(self._service.call(CONTENTS)):
-            for module in rows(section, "modules"):
-                if module.get("completion"):
-                    name = unescape(str(module.get("name") or "Activity"))
-                    key = key_of(ACTIVITY_PREFIX, module)
-                    yield Gradable(Kind.ACTIVITY, key, name, None, COMPLETION)
-
-    def _activities_of(
-        self, activities: Sequence[Gradable], learners: Learners
-    ) -> Iterator[Completion | Tracking]:
-        keys = {activity.key for activity in activities}
-        for sub in learners.unfinished():
-            try:
-                answer = self._service.call(ACTIVITIES_DONE, userid=sub)
-            except Gone:
-                continue
-            statuses = rows(answer, "statuses")
-            # The roster calls teachers without editing rights learners; completion knows better.
-            tracked = not any(status.get("istrackeduser") is False for status in statuses)
-            yield Tracking(sub, tracked)
-            for status in statuses if tracked else ():
-                key = f"{ACTIVITY_PREFIX}{status.get('cmid')}"
-                if key in keys:
-                    done = as_text(status.get("state")) in COMPLETE_STATES
-                    at = clock.told(status.get("timecompleted")) if done else None
-                    yield Completion(sub, key, done, at, clock.now())
 
     def _competencies_of(
         self, rated: Sequence[Gradable], learners: Learners
