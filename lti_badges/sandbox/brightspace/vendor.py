@@ -12,7 +12,8 @@ from uuid import NAMESPACE_URL, uuid5
 from flask import Blueprint
 
 from lti_badges.core import clock
-from lti_badges.sandbox.brightspace.api import api
+from lti_badges.sandbox.brightspace import api as _routes  # noqa: F401 - registers them
+from lti_badges.sandbox.brightspace.access import api
 from lti_badges.sandbox.brightspace.state import BrightspaceState
 from lti_badges.sandbox.model import Course, Person, Tool
 from lti_badges.sandbox.world import Vendor, World
