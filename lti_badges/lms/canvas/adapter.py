@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from lti_badges.core.text import as_text
 from lti_badges.lms.base import HISTORY, LMS, Push
-from lti_badges.lms.canvas.connection import CONNECTION, SIGN_IN, grant
+from lti_badges.lms.canvas.connection import CONNECTION, SIGN_IN, TELLS, grant
 from lti_badges.lms.canvas.developer_key import EXTENSION, developer_key, messages
 from lti_badges.lms.canvas.events import KEY_SET, read_event
 from lti_badges.lms.canvas.further_sources import MODULE, RARE, CanvasMore
@@ -30,12 +30,9 @@ from lti_badges.lms.canvas.gradebook import (
     result_of,
     submissions,
 )
+from lti_badges.lms.canvas.progress import progress
 from lti_badges.lms.canvas.roster import MEMBERS_A_PAGE, Roster
 from lti_badges.lms.canvas.scopes import proved, refusal
-from lti_badges.lms.canvas.values import (
-    completion_of,
-    refuse_without_modules,
-)
 from lti_badges.lms.course_handle import CourseHandle
 from lti_badges.lms.reading import (
     Learners,
@@ -262,45 +259,15 @@ class Canvas(LMS):
             if owner := who.get(str(row.get("user_id"))):
                 yield result_of(gradable, owner, row)
 
+    def _progress(self, _: Gradable, learners: Learners) -> Iterator[Completion]:
+        return progress(self.rest, self._path, learners.one, self.roster.who(learners.one))
+
     def _grades(self, gradable: Gradable, learners: Learners) -> Iterator[Result]:
         return grades(
             self.rest, self._path, gradable.key, learners.one, self.roster.who(learners.one)
         )
 
-    def _progress(self, gradable: Gradable, learners: Learners) -> Iterator[Completion]:
-        """Module requirements: the only completion that Canvas knows."""
-        sub = learners.one
-        who = self.roster.who(sub)
-        path = f"{self._path}/bulk_user_progress"
-        if sub:
-            user = next(iter(who), "0")
-            found = self.rest.json(f"{self._path}/users/{user}/progress")
-            yield from completion_of(sub, found)
-            return
-        for page in self.rest.linked(path, dict([MOST])):
-            refuse_without_modules(page)
-            for row in rows(page):
-                if owner := who.get(str(row.get("id"))):
-                    yield from completion_of(owner, row.get("progress"))
-
-    api_tells = (
-        (Kind.ITEM, "Every published assignment, once its grade is posted."),
-        (
-            Kind.COURSE_GRADE,
-            (
-                "The final score: what is not handed in counts as zero; an override wins. Besides "
-                "it the grade so far, the override alone, and each grading period."
-            ),
-        ),
-        (Kind.COMPLETION, "Module requirements; a course without them can't be completed."),
-        (
-            Kind.GROUP,
-            (
-                "Modules, assignment groups, sections, groups, outcomes and grading periods, as "
-                "far as the connection's scopes allow; they are listed once a day."
-            ),
-        ),
-    )
+    api_tells = TELLS
     lti_tells = "Over LTI, Canvas shows this tool its own assignments only."
     lti_misses = "Canvas does not tell this over LTI; an admin can connect its own interface."
 

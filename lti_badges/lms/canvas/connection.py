@@ -1,4 +1,4 @@
-"""What an admin, or an instructor, gives so that Canvas's own API can be read."""
+"""What an admin or instructor gives so that Canvas's own API can be read, and what it tells."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from lti_badges.core.http import Http
 from lti_badges.lms.canvas.scopes import OPTIONAL, REQUIRED, scope
 from lti_badges.lms.oauth import token_request
 from lti_badges.lms.sign_in import SignIn
+from lti_badges.values.course import Kind
 from lti_badges.values.settings import Setting
 
 SCOPES = " ".join(scope(path) for path in REQUIRED)
@@ -44,6 +45,25 @@ CONNECTION = (
         required=False,
     ),
 )
+TELLS = (
+    (Kind.ITEM, "Every published assignment, once its grade is posted."),
+    (
+        Kind.COURSE_GRADE,
+        (
+            "The final score: what is not handed in counts as zero; an override wins. Besides "
+            "it the grade so far, the override alone, and each grading period."
+        ),
+    ),
+    (Kind.COMPLETION, "Module requirements; a course without them can't be completed."),
+    (
+        Kind.GROUP,
+        (
+            "Modules, assignment groups, sections, groups, outcomes and grading periods, as "
+            "far as the connection's scopes allow; they are listed once a day."
+        ),
+    ),
+)
+"""What rules can use then, in sentences for instructors."""
 
 
 def grant(http: Http, values: Mapping[str, str]) -> Mapping[str, Any]:

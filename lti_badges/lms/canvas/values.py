@@ -1,15 +1,14 @@
-"""How Canvas tells a grade, a mark and progress."""
+"""How Canvas tells a grade, a mark and a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from lti_badges.core import clock
-from lti_badges.core.errors import Unsupported
 from lti_badges.lms.rest import number
-from lti_badges.values.course import COURSE_COMPLETION, Completion, ResultState
+from lti_badges.values.course import ResultState
 
 
 def state_of(row: Mapping[str, Any]) -> ResultState:
@@ -33,28 +32,9 @@ def words(grade: Any) -> str | None:
     return grade if isinstance(grade, str) and grade.strip() else None
 
 
-def completion_of(sub: str, progress: Any) -> Iterator[Completion]:
-    """Completed when all requirements are, and there is at least one."""
-    refuse_without_modules(progress)
-    if not isinstance(progress, dict):
-        return
-    at, count = progress.get("completed_at"), progress.get("requirement_count")
-    done = bool(at) and (not count or progress.get("requirement_completed_count") == count)
-    yield Completion(sub, COURSE_COMPLETION, done, moment(at) if done else None, clock.now())
-
-
 def moment(at: Any) -> datetime | None:
     """A time that can be read."""
     try:
         return clock.parse_iso(at) if isinstance(at, str) else None
     except ValueError:
         return None
-
-
-def refuse_without_modules(answer: Any) -> None:
-    """Raises Unsupported for the answer of a course that can't be completed."""
-    if isinstance(answer, dict) and "error" in answer:
-        raise Unsupported(
-            "This course has no module requirements, so Canvas never completes it; set them in "
-            "its modules."
-        )
