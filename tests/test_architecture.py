@@ -15,6 +15,17 @@ from lti_badges.backends import KINDS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lti_badges"
+MOST_LINES = 300
+STILL_TOO_LONG = {
+    "backends/api.py",
+    "core/http.py",
+    "courses/read.py",
+    "delivery/grade_passback.py",
+    "lti/ags.py",
+    "queries/roster.py",
+    "web/public/pages.py",
+}
+"""Modules still to be split. Nothing is added here."""
 
 
 def test_every_folder_imports_only_from_below() -> None:
@@ -59,10 +70,20 @@ def test_bundled_contexts_are_the_published_ones() -> None:
 
 
 def test_no_module_grows_too_long() -> None:
-    for file in PACKAGE.rglob("*.py"):
-        if "migrations" in file.parts:
-            continue
-        assert len(file.read_text().splitlines()) <= 400, file
+    too_long = _modules_too_long()
+    assert too_long <= STILL_TOO_LONG, "split these at a seam: a module has 300 lines at most"
+
+
+def test_a_module_that_came_below_the_bound_leaves_the_list() -> None:
+    assert _modules_too_long() >= STILL_TOO_LONG, "take the shorter ones off STILL_TOO_LONG"
+
+
+def _modules_too_long() -> set[str]:
+    return {
+        file.relative_to(PACKAGE).as_posix()
+        for file in PACKAGE.rglob("*.py")
+        if "migrations" not in file.parts and len(file.read_text().splitlines()) > MOST_LINES
+    }
 
 
 def test_every_setting_of_a_backend_is_documented() -> None:
