@@ -14,11 +14,11 @@ import structlog
 from sqlalchemy import select
 
 from lti_badges.awarding.evaluate import evaluate_dirty, evaluate_member
-from lti_badges.awarding.grace import revoke_after_grace
 from lti_badges.awarding.guard import count_before_acting
 from lti_badges.awarding.manual import revoke
 from lti_badges.awarding.rehearsal import AT_ONCE, Rehearsal, is_stale
 from lti_badges.awarding.rehearsal import rehearse as rehearse_stored
+from lti_badges.awarding.revoke_fallen import revoke_after_grace
 from lti_badges.backends import KINDS
 from lti_badges.context import ToolContext
 from lti_badges.core.errors import InvalidInput, PlatformError

@@ -20,8 +20,8 @@ from lti_badges.awarding.active_rules import RuleInForce
 from lti_badges.awarding.decide import Action
 from lti_badges.awarding.evaluate import evaluate_dirty
 from lti_badges.awarding.facts import facts_of, learner_batches
-from lti_badges.awarding.grace import revoke_after_grace
 from lti_badges.awarding.judge import BatchJudge
+from lti_badges.awarding.revoke_fallen import revoke_after_grace
 from lti_badges.context import ToolContext
 from lti_badges.core.errors import NotFound
 from lti_badges.ledger.audit import record
