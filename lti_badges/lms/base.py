@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from lti_badges.core.errors import PlatformError, Unsupported
 from lti_badges.lms.course_handle import CourseHandle
-from lti_badges.lms.reading import Learners, Reader, each, of_kind, read_by
+from lti_badges.lms.reader_dispatch import Learners, Reader, each, of_kind, read_by
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.lti import ags, nrps
 from lti_badges.values.course import Gradable, Kind, Member, Reading, Result

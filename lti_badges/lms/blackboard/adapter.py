@@ -23,7 +23,7 @@ from lti_badges.lms.blackboard.quota import ACTIVE, DORMANT, WAITED_FOR, DailyQu
 from lti_badges.lms.blackboard.rights import missing_rights, some_course
 from lti_badges.lms.blackboard.values import result_of
 from lti_badges.lms.course_handle import CourseHandle
-from lti_badges.lms.reading import Learners, Reader, each, keyed, of_kind, together
+from lti_badges.lms.reader_dispatch import Learners, Reader, each, keyed, of_kind, together
 from lti_badges.lms.rest import Rest
 from lti_badges.values.course import (
     COURSE_COMPLETION,

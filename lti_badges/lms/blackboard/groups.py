@@ -12,7 +12,7 @@ from urllib.parse import quote
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone, Unsupported
 from lti_badges.lms.blackboard.course_api import CourseApi
-from lti_badges.lms.reading import Learners, in_parts
+from lti_badges.lms.reader_dispatch import Learners, in_parts
 from lti_badges.lms.rest import id_of, key_of
 from lti_badges.values.course import Completion, Gradable, Kind
 

@@ -31,7 +31,7 @@ from lti_badges.lms.brightspace.valence import (
     refusal,
     versions,
 )
-from lti_badges.lms.reading import Learners, Reader, each, keyed, of_kind
+from lti_badges.lms.reader_dispatch import Learners, Reader, each, keyed, of_kind
 from lti_badges.lms.rest import Rest
 from lti_badges.lms.sign_in import SignIn
 from lti_badges.values.course import (

@@ -15,7 +15,7 @@ from typing import Any
 from lti_badges.core import clock
 from lti_badges.core.errors import Gone
 from lti_badges.core.text import as_list, as_text
-from lti_badges.lms.reading import in_parts
+from lti_badges.lms.reader_dispatch import in_parts
 from lti_badges.lms.rest import Rest, key_of, listed, rows
 from lti_badges.values.course import Completion, Gradable, Kind
 

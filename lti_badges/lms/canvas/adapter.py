@@ -34,7 +34,7 @@ from lti_badges.lms.canvas.progress import progress
 from lti_badges.lms.canvas.roster import MEMBERS_A_PAGE, Roster
 from lti_badges.lms.canvas.scopes import proved, refusal
 from lti_badges.lms.course_handle import CourseHandle
-from lti_badges.lms.reading import (
+from lti_badges.lms.reader_dispatch import (
     Learners,
     Reader,
     each,

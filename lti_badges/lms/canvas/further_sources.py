@@ -14,7 +14,7 @@ from fractions import Fraction
 from lti_badges.core import clock
 from lti_badges.lms.canvas.gradebook import CURRENT, GRADES, PERIOD, assignment_groups
 from lti_badges.lms.canvas.values import moment
-from lti_badges.lms.reading import in_parts
+from lti_badges.lms.reader_dispatch import in_parts
 from lti_badges.lms.rest import Rest, key_of, number, rows
 from lti_badges.values.course import Completion, Gradable, Kind
 

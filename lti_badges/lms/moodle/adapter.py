@@ -31,7 +31,15 @@ from lti_badges.lms.moodle.rights import (
 )
 from lti_badges.lms.moodle.values import ITEM_PREFIX
 from lti_badges.lms.moodle.web_service import WebService, functions_of
-from lti_badges.lms.reading import Learners, Reader, each, in_parts, keyed, of_kind, together
+from lti_badges.lms.reader_dispatch import (
+    Learners,
+    Reader,
+    each,
+    in_parts,
+    keyed,
+    of_kind,
+    together,
+)
 from lti_badges.lms.rest import rows
 from lti_badges.lti import nrps
 from lti_badges.values.course import (

@@ -15,7 +15,7 @@ from lti_badges.core.errors import Gone, PlatformDown
 from lti_badges.core.text import as_text
 from lti_badges.lms.moodle.rights import ACTIVITIES_DONE, CONTENTS, COURSE_DONE
 from lti_badges.lms.moodle.web_service import WebService
-from lti_badges.lms.reading import Learners
+from lti_badges.lms.reader_dispatch import Learners
 from lti_badges.lms.rest import key_of, rows
 from lti_badges.values.course import COURSE_COMPLETION, Completion, Gradable, Kind, Tracking
 

@@ -20,7 +20,7 @@ from lti_badges.core.text import as_text
 from lti_badges.lms.moodle.rights import GRADES, ITEMS
 from lti_badges.lms.moodle.values import ITEM_PREFIX, is_worded, item_key, maximum_of, result_of
 from lti_badges.lms.moodle.web_service import WebService
-from lti_badges.lms.reading import Learners
+from lti_badges.lms.reader_dispatch import Learners
 from lti_badges.lms.rest import key_of, rows
 from lti_badges.values.course import COURSE_GRADE_KEY, Gradable, Kind, Result
 
