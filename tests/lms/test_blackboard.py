@@ -19,7 +19,7 @@ from lti_badges.jobs.background import due_courses
 from lti_badges.lms import LMS
 from lti_badges.lms.blackboard.rights import NEEDED
 from lti_badges.lms.blackboard.values import percent_scale
-from lti_badges.queries.sources import course_sources
+from lti_badges.queries.course_sources import course_sources
 from lti_badges.rules import CourseGradeAtLeast, ScoreAtLeast
 from lti_badges.sandbox.blackboard.state import BlackboardState
 from lti_badges.sandbox.demo_course import COURSE, HOMEWORK, MIDTERM, QUIZ

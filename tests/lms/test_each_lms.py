@@ -12,7 +12,7 @@ from sqlalchemy import select
 from lti_badges.awarding.manual import award_by_hand
 from lti_badges.delivery.grade_passback import due_for_pass_back, pass_back
 from lti_badges.lms import LMSES
-from lti_badges.queries.sources import capabilities
+from lti_badges.queries.course_sources import capabilities
 from lti_badges.rules import ActivityCompleted, OnFall, ScoreAtLeast
 from lti_badges.sandbox import Item
 from lti_badges.sandbox.demo_course import COURSE, QUIZ

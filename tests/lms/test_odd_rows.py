@@ -16,7 +16,7 @@ from lti_badges.courses.odd_rows import OddRows
 from lti_badges.lms import LMS
 from lti_badges.lms.rest import key_of
 from lti_badges.lti import ags, nrps
-from lti_badges.queries.sources import course_sources
+from lti_badges.queries.course_sources import course_sources
 from lti_badges.sandbox import services as sandbox_services
 from lti_badges.settings import Settings
 from lti_badges.store import CourseMember, LineItem, MemberResult, Platform

@@ -14,7 +14,7 @@ import time_machine
 from sqlalchemy import Engine, event, select
 
 from lti_badges.core import clock
-from lti_badges.queries.sources import course_sources
+from lti_badges.queries.course_sources import course_sources
 from lti_badges.rules import OnFall
 from lti_badges.sandbox.demo_course import COURSE, QUIZ
 from lti_badges.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lti_badges.queries.sources import Source
+from lti_badges.queries.course_sources import Source
 from lti_badges.values.badge import AchievementRef
 from lti_badges.values.course import Kind
 

@@ -7,8 +7,8 @@ from flask import Response, render_template
 from lti_badges.awarding.item_changes import item_changes_of
 from lti_badges.awarding.rule_views import rules_of
 from lti_badges.pipeline import sync_course
+from lti_badges.queries.course_sources import course_sources
 from lti_badges.queries.review import flagged
-from lti_badges.queries.sources import course_sources
 from lti_badges.web.instructor.blueprint import (
     current_course,
     instructor,

@@ -31,7 +31,7 @@ from lti_badges.catalogue.connections import connection_of, lms_of
 from lti_badges.context import ToolContext
 from lti_badges.core.errors import InvalidInput
 from lti_badges.pipeline import rehearse
-from lti_badges.queries.sources import capabilities, course_sources
+from lti_badges.queries.course_sources import capabilities, course_sources
 from lti_badges.rules import Criterion, Policy
 from lti_badges.web.instructor.blueprint import (
     current_access,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import render_template
 
 from lti_badges.catalogue.connections import connection_of, sign_in_url
-from lti_badges.queries.sources import capabilities, course_sources
+from lti_badges.queries.course_sources import capabilities, course_sources
 from lti_badges.web.instructor import sign_in
 from lti_badges.web.instructor.blueprint import (
     current_access,
