@@ -47,7 +47,7 @@ class StoppedRule:
 
     @property
     def sentence(self) -> str:
-        """For the banner."""
+        """What it would do at once, and why it was stopped: the banner on the course's page."""
         if self.revocations:
             return f"{self.revocations} learners would lose this badge at once: {self.why}"
         return f"{self.grants} of {self.learners} learners would get this badge at once: {self.why}"

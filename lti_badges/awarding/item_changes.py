@@ -35,7 +35,7 @@ class ItemChange:
 
     @property
     def sentence(self) -> str:
-        """For the banner."""
+        """What changed, as the banner on the course's page says it."""
         if self.copied:
             if self.proposed:
                 return (

@@ -33,7 +33,7 @@ class Builtin(Backend):
         self.signer = Signer(config)
 
     def check(self) -> str:
-        """Loads both keys."""
+        """Proves that both signing keys can be loaded."""
         return f"Signs as “{self.signer.profile.name}” with {self.signer.verification_method}."
 
     def achievements(self) -> Iterator[AchievementRef]:

@@ -67,7 +67,7 @@ def new_rsa() -> rsa.RSAPrivateKey:
 
 
 def new_ed25519() -> ed25519.Ed25519PrivateKey:
-    """An Ed25519 key."""
+    """A fresh Ed25519 private key."""
     return ed25519.Ed25519PrivateKey.generate()
 
 

@@ -40,7 +40,7 @@ class Learners:
 
     @classmethod
     def only(cls, sub: str) -> Learners:
-        """One learner."""
+        """The one learner who is waiting, by their LTI id."""
         return cls(sub, lambda: iter((sub,)), lambda: iter((sub,)))
 
     def subs(self) -> Iterator[str]:

@@ -32,7 +32,7 @@ class SignIn:
         return has_application and not any(connection.get(name) for name in self.account)
 
     def url(self, connection: Mapping[str, str], redirect_uri: str, state: str) -> str:
-        """The consent page."""
+        """The address of the LMS's consent page, which sends people back to `redirect_uri`."""
         return consent_url(
             _at(connection, self.authorize),
             client_id=connection[self.client[0]],

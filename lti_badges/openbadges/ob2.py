@@ -46,7 +46,7 @@ def build_assertion(draft: CredentialDraft, *, image: str) -> dict[str, Any]:
 
 
 def build_badge_class(achievement: AchievementDocument, issuer: IssuerProfile) -> dict[str, Any]:
-    """The BadgeClass."""
+    """The achievement as a BadgeClass of Open Badges 2.0."""
     return {
         "@context": CONTEXT,
         "type": "BadgeClass",

@@ -52,7 +52,7 @@ def verify_document(document: dict[str, Any], resolve: Resolve, now: datetime) -
 
 
 def verify_jwt(token: str, resolve: Resolve, now: datetime) -> Verification:
-    """Check a VC-JWT."""
+    """Check a credential that came as a VC-JWT; `resolve` fetches the documents it names."""
     try:
         document = jwt.decode(token, options={"verify_signature": False})
     except jwt.InvalidTokenError:

@@ -38,7 +38,7 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One line."""
+    """An event of the audit trail as the admin's log shows it."""
 
     at: datetime
     text: str

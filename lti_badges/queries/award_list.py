@@ -46,7 +46,7 @@ class AwardFilter:
 
 @dataclass(frozen=True, slots=True)
 class ListedAward:
-    """One line."""
+    """An award as the admin's list shows it."""
 
     id: str
     name: str

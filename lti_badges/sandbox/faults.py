@@ -33,7 +33,7 @@ class Faults:
             self._ordered.append(_Ordered(path_prefix, action, times))
 
     def clear(self) -> None:
-        """Back to normal."""
+        """No fault is left for any coming request."""
         with self._lock:
             self._ordered.clear()
 

@@ -58,7 +58,7 @@ def create(course_id: str) -> Response:
 
 @services.get("/lineitems/<item_id>/lineitem")
 def one(course_id: str, item_id: str) -> Response:
-    """One column."""
+    """A line item by its id (AGS 2.0 §3.2)."""
     client = _authorised(f"{SCOPE}lineitem", f"{SCOPE}lineitem.readonly")
     return _json(_item_json(course_id, _item(course_id, item_id, client)), LINEITEM)
 

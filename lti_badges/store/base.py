@@ -43,7 +43,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Aware UTC again."""
+        """A time as it was stored, which says no zone, as aware UTC."""
         if value is None:
             return None
         moment: datetime = value

@@ -175,7 +175,7 @@ class Completion:
 
     @property
     def kind(self) -> Kind:
-        """The gradable's."""
+        """Of the gradable whose value it is."""
         if self.is_group:
             return Kind.GROUP
         return Kind.ACTIVITY if self.activity else Kind.COMPLETION

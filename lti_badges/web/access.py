@@ -98,7 +98,7 @@ class AccessTokens:
         self._states = URLSafeTimedSerializer(secret, salt="sign in")
 
     def make(self, access: Access) -> str:
-        """The token."""
+        """The access as a signed token, to be carried from page to page."""
         return str(self._serializer.dumps(asdict(access)))
 
     def sign_in(self, access: Access) -> str:

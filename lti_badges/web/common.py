@@ -82,7 +82,7 @@ def format_moment(moment: datetime | None) -> str:
 
 
 def format_day(moment: datetime | None) -> str:
-    """`3 May 2026`."""
+    """As people read a day: `3 May 2026`."""
     return f"{moment:%-d %B %Y}" if moment else "never"
 
 

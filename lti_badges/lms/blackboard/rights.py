@@ -25,7 +25,7 @@ class Needed:
 
     @property
     def sentence(self) -> str:
-        """For an admin."""
+        """What to tell an admin where the right is missing."""
         return f"Without the entitlement {self.right} {self.loss}."
 
 

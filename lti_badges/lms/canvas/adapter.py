@@ -61,7 +61,7 @@ SUBMISSION = "https://canvas.instructure.com/lti/submission"
 
 
 class Canvas(LMS):
-    """Canvas by LTI."""
+    """Canvas by LTI, and by its REST API once an admin or an instructor has connected it."""
 
     key = "canvas"
     column_note = (
@@ -140,7 +140,7 @@ class Canvas(LMS):
 
     @classmethod
     def read_push(cls, event: Mapping[str, Any]) -> Push | None:
-        """Live Events."""
+        """Canvas pushes Live Events."""
         return read_event(event)
 
     def __init__(self, course: CourseHandle) -> None:

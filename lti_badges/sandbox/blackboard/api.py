@@ -86,7 +86,7 @@ def users(course: Course) -> Any:
 
 @guarded("v1", "/users/<user>", PEOPLE)
 def user_of(course: Course, user: str) -> Any:
-    """One membership."""
+    """A user's membership in the course."""
     person = _person(course, user)
     if person is None:
         return _error(404, "The user is not enrolled in the course.")
@@ -122,7 +122,7 @@ def last_changed(course: Course, column: str) -> Any:
 
 @guarded("v2", "/gradebook/columns/<column>/users/<user>", GRADEBOOK)
 def grade(course: Course, column: str, user: str) -> Any:
-    """One learner's."""
+    """One learner's grade in a column."""
     person = _person(course, user)
     if person is None or _column(course, column) is None:
         return _error(404, "The specified object was not found.")
@@ -163,13 +163,13 @@ def reviews(course: Course) -> Any:
 
 @guarded("v2", "/groups", GROUPS)
 def groups(_course: Course) -> Any:
-    """One."""
+    """The course's groups: one."""
     return _results([{"id": GROUP, "name": "Red", "availability": {"available": "Yes"}}])
 
 
 @guarded("v2", "/groups/<group>/users", GROUPS)
 def group_members(course: Course, group: str) -> Any:
-    """Its people."""
+    """The memberships of a group."""
     if group != GROUP:
         return _error(404, "The group does not exist.")
     return _results([{"userId": _id(each.sub)} for each in _learners(course)[:5]])

@@ -21,7 +21,7 @@ CLAIM = "https://purl.imsglobal.org/spec/lti/claim/"
 
 
 class Blackboard(Vendor):
-    """Blackboard-like."""
+    """The sandbox's platform, answering as Blackboard does."""
 
     key = "blackboard"
     label = "Blackboard-like"

@@ -22,7 +22,7 @@ CLAIM = "https://purl.imsglobal.org/spec/lti/claim/"
 
 
 class Brightspace(Vendor):
-    """Brightspace-like."""
+    """The sandbox's platform, answering as Brightspace does."""
 
     key = "brightspace"
     label = "Brightspace-like"

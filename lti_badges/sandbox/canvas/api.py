@@ -168,14 +168,14 @@ def modules(course_id: str) -> Any:
 
 @scoped("/api/v1/courses/:course_id/sections")
 def sections(course_id: str) -> Any:
-    """Two."""
+    """The course's sections: two."""
     names = ((1, "Day"), (2, "Evening"))
     return listed(course_id, lambda _: [{"id": api_id(n), "name": name} for n, name in names])
 
 
 @scoped("/api/v1/courses/:course_id/groups")
 def groups(course_id: str) -> Any:
-    """One."""
+    """The course's groups: one."""
     return listed(course_id, lambda _: [{"id": api_id(GROUP), "name": "Red"}])
 
 
@@ -192,7 +192,7 @@ def group_users(group_id: str) -> Any:
 
 @scoped("/api/v1/courses/:course_id/outcome_group_links")
 def outcome_group_links(course_id: str) -> Any:
-    """One outcome."""
+    """The links to the course's outcomes: one."""
     told = {"id": OUTCOME, "title": "Reasoning", "mastery_points": 3, "points_possible": 5}
     full = request.args.get("outcome_style") == "full"
     return listed(course_id, lambda _: [{"outcome": told if full else {"id": OUTCOME}}])
@@ -221,7 +221,7 @@ def outcome_rollups(course_id: str) -> Any:
 
 @scoped("/api/v1/courses/:course_id/grading_periods")
 def grading_periods(course_id: str) -> Any:
-    """Two."""
+    """The course's grading periods: two."""
     if course_of(course_id) is None:
         return gone()
     rows = [{"id": str(number), "title": title} for number, title in PERIODS]

@@ -50,7 +50,7 @@ VARIABLES = (
 
 
 class Canvas(Vendor):
-    """Canvas-like."""
+    """The sandbox's platform, answering as Canvas does."""
 
     key = "canvas"
     label = "Canvas-like"

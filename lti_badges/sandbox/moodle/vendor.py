@@ -19,7 +19,7 @@ CLAIM = "https://purl.imsglobal.org/spec/lti/claim/"
 
 
 class Moodle(Vendor):
-    """Moodle-like."""
+    """The sandbox's platform, answering as Moodle does."""
 
     key = "moodle"
     label = "Moodle-like"

@@ -116,7 +116,7 @@ def confirm() -> AnyResponse:
 
 @launch.get("/jwks.json")
 def jwks() -> Response:
-    """Our public keys."""
+    """The tool's key set, by which platforms check what it signs (RFC 7517)."""
     response = jsonify(services().installation.keys.jwks())
     response.headers["Cache-Control"] = "public, max-age=600"
     response.headers["Access-Control-Allow-Origin"] = "*"

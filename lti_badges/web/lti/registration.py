@@ -103,7 +103,7 @@ def key_configuration(kind: str) -> Response:
 
 @registration.get("/setup")
 def setups() -> str:
-    """The guides."""
+    """A guide for each LMS, with the tool's own addresses filled in."""
     return render_template("launch/setups.html", vendors=lms.LMSES.values())
 
 
