@@ -55,8 +55,8 @@ format: setup  ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup  ## launches and issuing against their floors, as ratios
-	$(BIN)/python -m benchmarks
+bench: setup  ## launches, readings, issuing and delivery against their floors, into docs/performance.md
+	$(BIN)/python -m benchmarks --write docs/performance.md
 
 run: $(PLAIN)  ## serve with the settings of the environment
 	@$(BIN)/lti-badges serve

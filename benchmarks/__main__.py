@@ -1,140 +1,95 @@
-"""Launches and issuing against the floor of what they can't do without, as ratios of one run.
+"""Launches, readings, issuing and delivery against the floor of what they can't do without, as
+ratios of one run.
 
-The floor of a launch: the same HTTP requests to an application that only checks the signature with
-a key in memory and stores nothing. The floor of issuing: canonical form and both signatures.
+    python -m benchmarks [--write docs/performance.md]
+
+`--write` puts the table between the marks in that file.
 """
 
 from __future__ import annotations
 
-import hashlib
+import argparse
 import logging
-import statistics
-import sys
+import platform
 import tempfile
-import time
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
-import httpx
-import jwt
 import structlog
-from flask import Flask, request
-from sqlalchemy import select
 
-from lti_badges.app import create_app
-from lti_badges.context import ToolContext
+from benchmarks import awards, launches, readings
+from benchmarks.rows import HEAD, Row
 from lti_badges.core import clock
-from lti_badges.delivery.deliver import deliver_due
-from lti_badges.jobs import open_queue
-from lti_badges.openbadges import proofs
-from lti_badges.openbadges.canonical import canonical
 from lti_badges.settings import Settings
-from lti_badges.store import IssuedCredential
-from tests.support.campus import campus
-from tests.support.platform import Browser, TestPlatform, rsa_key
-from tests.support.serving import free_port, served
+from tests.support.campus import Campus, campus
+from tests.support.databases import SECRET, new_postgres, new_sqlite, postgres_answers
+from tests.support.serving import free_port
 
-ROUNDS = 150
-AWARDS = 200
+BEGIN, END = "<!-- table: make bench -->", "<!-- end of table -->"
 
 
 def main() -> None:
-    """Print one line each."""
+    """Measure, print, and write if asked."""
+    asked = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    asked.add_argument("--write", type=Path, help="a file with the marks, to put the table into")
+    given = asked.parse_args()
+    table = "\n".join([HEAD, *(row.markdown() for row in measured()), "", _where()])
+    print(table)
+    if given.write:
+        before, _, rest = given.write.read_text().partition(BEGIN)
+        _, _, after = rest.partition(END)
+        given.write.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")
+
+
+def measured() -> Iterator[Row]:
+    """Each row when it is there."""
+    # Configured once by the first application; only errors are to be seen here.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    with tempfile.TemporaryDirectory() as folder:
-        print(launches(Path(folder)))
-        print(issuing(Path(folder)))
+    logging.disable(logging.WARNING)
+    with _settings() as settings:
+        yield from launches.rows(settings)
+    if postgres_answers():
+        with new_postgres() as url, _settings(url) as settings:
+            yield from launches.rows(settings)
+    with _campus() as both:
+        yield from readings.rows(both)
+    with _campus() as both:
+        yield awards.issuing(both)
+    with _campus() as both:
+        yield awards.delivery(both)
 
 
-def launches(folder: Path) -> str:
-    """Full OIDC launches over HTTP against requests that only check a signature."""
-    settings = Settings(
-        base_url=f"http://127.0.0.1:{free_port()}",
-        database_url=f"sqlite:///{folder}/launches.db",
-        keys_dir=folder / "keys",
-    )
-    context = ToolContext.build(settings)
-    with TestPlatform().running() as platform:
-        app = create_app(queue=open_queue(context))
-        platform.register(context.sessions)
-        with served(app, int(settings.base_url.rpartition(":")[2])) as base:
-            browser = Browser(base, platform)
-            ours = _median(lambda: browser.launch(roles=[""]).raise_for_status())
-        with served(_floor_app()) as base:
-            client, token = httpx.Client(), platform.signed(platform.claims(base, "n"))
-            floor = _median(
-                lambda: (
-                    client.get(f"{base}/login").raise_for_status(),
-                    client.post(f"{base}/launch", data={"id_token": token}).raise_for_status(),
-                )
-            )
+@contextmanager
+def _settings(url: str | None = None) -> Iterator[Settings]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "keys").mkdir()
+        (folder / "keys" / "secret.key").write_text(SECRET)
+        yield Settings(
+            base_url=f"http://127.0.0.1:{free_port()}",
+            database_url=url or new_sqlite(folder),
+            queue_url=f"sqlite:///{folder}/queue.db",
+            keys_dir=folder / "keys",
+            limits=1000,  # counted as always, and never reached
+        )
+
+
+@contextmanager
+def _campus() -> Iterator[Campus]:
+    with _settings() as settings, campus(settings) as both:
+        yield both
+
+
+def _where() -> str:
+    names = ("flask", "sqlalchemy", "cryptography", "pylti1p3")
+    packages = ", ".join(f"{name} {version(name)}" for name in names)
     return (
-        f"launch: {1 / ours:.0f}/s with all checks, state in SQLite; floor {1 / floor:.0f}/s; "
-        f"ratio {ours / floor:.2f} (one thread, one browser)"
+        f"Measured {clock.now():%-d %B %Y} by lti-badges {version('lti-badges')} on "
+        f"{platform.machine()} {platform.system()}, Python {platform.python_version()}, {packages}."
     )
-
-
-def issuing(folder: Path) -> str:
-    """Delivering awards to the built-in issuer against canonicalising and signing alone."""
-    settings = Settings(
-        base_url=f"http://127.0.0.1:{free_port()}",
-        database_url=f"sqlite:///{folder}/issuing.db",
-        keys_dir=folder / "keys",
-    )
-    with campus(settings) as both:
-        for percent in range(1, 1 + AWARDS // 25):
-            both.rule(both.quiz_at_least(percent), both.badge(f"Badge {percent}"))
-        both.sync()
-        began = time.perf_counter()
-        count = deliver_due(both.context)
-        ours = (time.perf_counter() - began) / count
-        with both.context.sessions() as session:
-            document = session.scalars(select(IssuedCredential)).first()
-        assert document is not None
-        keys = both.context.keys
-        moment = clock.now()
-
-        def sign() -> None:
-            nonlocal moment
-            moment += timedelta(seconds=1)
-            unsigned = {k: v for k, v in document.document.items() if k != "proof"}
-            hashlib.sha256(canonical(unsigned)).digest()
-            proofs.sign_jwt(unsigned, keys.issuer_rsa(), "kid")
-            keys.issuer_ed25519().sign(b"x" * 64)
-
-        floor = _median(sign)
-    return (
-        f"issue: {1 / ours:.0f}/s claimed, signed, stored, audited; floor {1 / floor:.0f}/s; "
-        f"ratio {ours / floor:.2f} (one thread, {count} awards)"
-    )
-
-
-def _floor_app() -> Flask:
-    app, public = Flask("floor"), rsa_key("first").public_key()
-
-    @app.get("/login")
-    def login() -> str:
-        return "ok"
-
-    @app.post("/launch")
-    def launch() -> str:
-        jwt.decode(request.form["id_token"], public, algorithms=["RS256"], audience="client-1")
-        return "ok"
-
-    return app
-
-
-def _median(work: Callable[[], object]) -> float:
-    """Seconds, the median of many."""
-    times = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent.parent))
     main()
