@@ -24,6 +24,7 @@ from lti_badges.web.proxies import TrustedProxies
 from lti_badges.web.public.branding import branding
 from lti_badges.web.public.health import health
 from lti_badges.web.public.pages import public
+from lti_badges.web.public.verifying import verifying
 from lti_badges.web.services import Services
 
 MAX_REQUEST_BYTES = 3_000_000
@@ -57,6 +58,7 @@ def create_app(settings: Settings | None = None, queue: Queue | None = None) -> 
         picker,
         public,
         branding,
+        verifying,
         events,
         sign_in,
         admin,

@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from lti_badges.cli.awarding import awards, courses, sync
 from lti_badges.cli.backends import achievements, backends
 from lti_badges.cli.backup import backup, restore
+from lti_badges.cli.credentials import credentials
 from lti_badges.cli.doctor import doctor
 from lti_badges.cli.institutions import institutions
 from lti_badges.cli.people import people
@@ -43,6 +44,7 @@ for command in (
     sync,
     awards,
     people,
+    credentials,
     keys,
     backup,
     restore,

@@ -182,14 +182,16 @@ class Http:
         content: bytes | None = None,
         public_only: bool = False,
         max_bytes: int = MAX_BYTES,
+        total_s: float | None = None,
     ) -> Reply:
         """One call, with GET redirects followed to addresses that pass the same checks.
 
         A call with `Authorization` is never led to another host: the redirect itself is the answer
         then, for the caller to refuse. `public_only` refuses private networks also where the admin
         let them be called. The address that was checked is the address connected.
+        `total_s` shortens the whole call.
         """
-        deadline = time.monotonic() + self._total_s
+        deadline = time.monotonic() + min(self._total_s, total_s or self._total_s)
         given = dict(headers or {})
         for _ in range(MAX_REDIRECTS + 1):
             reply = self._once(

@@ -134,6 +134,12 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def unknown_context(document: dict[str, Any]) -> str | None:
+    """The first context of a document, by its address, that is not bundled."""
+    named = [each for each in _listed(document.get("@context")) if isinstance(each, str)]
+    return next((each for each in named if each not in _contexts()), None)
+
+
 def load_context(url: str, _options: dict[str, Any] | None = None) -> dict[str, Any]:
     """PyLD's document loader: the bundled contexts, and never the network."""
     document = _contexts().get(url)

@@ -13,6 +13,8 @@ from lti_badges.core import clock
 from lti_badges.openbadges.errors import CredentialError
 
 ED25519_HEADER = b"\xed\x01"
+MAX_TEXT = 200
+"""Characters of a key; 34 bytes in base58 are 47, and decoding takes the square of the length."""
 
 
 def multibase(key: ed25519.Ed25519PublicKey) -> str:
@@ -23,6 +25,8 @@ def multibase(key: ed25519.Ed25519PublicKey) -> str:
 
 def from_multibase(text: str) -> ed25519.Ed25519PublicKey:
     """The key `multibase` wrote. Raises CredentialError."""
+    if len(text) > MAX_TEXT:
+        raise CredentialError("The issuer's key is not an Ed25519 Multikey.")
     try:
         raw = base58.b58decode(text.removeprefix("z"))
         if not text.startswith("z") or not raw.startswith(ED25519_HEADER):

@@ -124,7 +124,7 @@ def guide(text: str) -> Markup:
 
 def _headers(response: Response) -> Response:
     public = (
-        request.blueprint in {"public", "branding", "health", None}
+        request.blueprint in {"public", "branding", "verifying", "health", None}
         and request.path != "/lti/launch"
     )
     framed = not public and request.blueprint != "admin" and not g.get("is_unframed")

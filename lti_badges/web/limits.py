@@ -38,6 +38,7 @@ CLIENT = {
     "public.check_recipient": (20, 0.033),
     "admin.sso": (20, 0.5),
     "admin.sso_back": (20, 0.5),
+    "verifying.verify": (20, 0.1),
     "sign_in.begin": (20, 0.5),
     "sign_in.back": (20, 0.5),
 }

@@ -18,9 +18,9 @@ from lti_badges.core.errors import NotFound
 from lti_badges.openbadges import ob2
 from lti_badges.openbadges.bake import bake_png, bake_svg
 from lti_badges.openbadges.verify import matches_recipient
+from lti_badges.queries import documents
 from lti_badges.store import Achievement, Award, BackendRow, Course, IssuedCredential, State
 from lti_badges.values.award import HIDDEN, PUBLIC
-from lti_badges.web.public import documents
 from lti_badges.web.public.negotiation import (
     CREDENTIAL_TYPES,
     DOCUMENT_TYPES,
@@ -85,16 +85,13 @@ def credential_file(award: Any, form: str) -> AnyResponse:
 @public.get("/credentials/<uuid:award>/ob2.json")
 def credential_ob2(award: Any) -> AnyResponse:
     """The hosted Open Badges 2.0 assertion."""
-    row = _issued(str(award))
+    tool, row = services().installation, _issued(str(award))
+    document = _found(documents.assertion(tool, str(award)))
     if row.revoked_at is not None:
-        gone = ob2.build_revoked(
-            services().installation.settings.url(f"/credentials/{award}"),
-            "Revoked by the issuer.",
-        )
-        response = _document(gone, LD_TYPE)
+        response = _document(document, LD_TYPE)
         response.status_code = 410  # OB 2.0: a revoked hosted assertion
         return response
-    return _document(row.ob2, LD_TYPE, row.issued_at)
+    return _document(document, LD_TYPE, row.issued_at)
 
 
 @public.get("/achievements/<uuid:achievement>")
@@ -119,10 +116,8 @@ def achievement(achievement: Any) -> AnyResponse:
 @public.get("/achievements/<uuid:achievement>/ob2.json")
 def achievement_ob2(achievement: Any) -> AnyResponse:
     """The Open Badges 2.0 BadgeClass."""
-    row, tool = _achievement(str(achievement)), services().installation
-    issuer = _found(documents.issuer_of_achievement(tool, row.id))
-    document = issuer.achievement_document(achievement_of(tool, row))
-    return _document(ob2.build_badge_class(document, issuer.profile), LD_TYPE)
+    row = _achievement(str(achievement))
+    return _document(_found(documents.badge_class(services().installation, row.id)), LD_TYPE)
 
 
 @public.get("/achievements/<uuid:achievement_id>/image.<any(png, svg):extension>")
@@ -153,8 +148,7 @@ def issuer(issuer: Any) -> AnyResponse:
 @public.get("/issuers/<uuid:issuer>/ob2.json")
 def issuer_ob2(issuer: Any) -> AnyResponse:
     """The Open Badges 2.0 Issuer."""
-    found = _found(documents.issuer_of(services().installation, str(issuer)))
-    return _document(ob2.build_issuer(found.profile), LD_TYPE)
+    return _document(_found(documents.ob2_profile(services().installation, str(issuer))), LD_TYPE)
 
 
 @public.get("/issuers/<uuid:issuer>/keys/<kid>")

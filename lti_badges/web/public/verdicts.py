@@ -13,8 +13,8 @@ from cachetools import LRUCache
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.openbadges.verify import Verification, verify_document
+from lti_badges.queries import documents
 from lti_badges.store import BackendRow, IssuedCredential
-from lti_badges.web.public import documents
 
 KEPT = 5_000
 _kept: LRUCache[tuple[object, ...], Verification] = LRUCache(KEPT)

@@ -14,6 +14,7 @@ from lti_badges.backends.signer import Signer
 from lti_badges.catalogue.issuance import achievement_of, backend_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
+from lti_badges.openbadges import ob2
 from lti_badges.openbadges.canonical import OB_CONTEXT, VC_CONTEXT
 from lti_badges.openbadges.documents import build_achievement
 from lti_badges.store import Achievement, BackendRow, IssuedCredential
@@ -80,6 +81,42 @@ def achievement(tool: ToolContext, achievement_id: str) -> dict[str, Any] | None
     }
 
 
+def credential(tool: ToolContext, award_id: str) -> dict[str, Any] | None:
+    """A credential as it was signed."""
+    with tool.sessions() as session:
+        row = session.get(IssuedCredential, award_id)
+    return row.document or None if row else None  # empty: its learner was erased
+
+
+def assertion(tool: ToolContext, award_id: str) -> dict[str, Any] | None:
+    """The hosted Open Badges 2.0 assertion, or what is left of a revoked one."""
+    with tool.sessions() as session:
+        row = session.get(IssuedCredential, award_id)
+    if row is None or not row.document:
+        return None
+    if row.revoked_at is not None:
+        url = tool.settings.url(f"/credentials/{award_id}")
+        return ob2.build_revoked(url, "Revoked by the issuer.")
+    return row.ob2
+
+
+def badge_class(tool: ToolContext, achievement_id: str) -> dict[str, Any] | None:
+    """The Open Badges 2.0 BadgeClass."""
+    with tool.sessions() as session:
+        row = session.get(Achievement, achievement_id)
+    issuer = issuer_of_achievement(tool, achievement_id)
+    if row is None or issuer is None:
+        return None
+    document = issuer.achievement_document(achievement_of(tool, row))
+    return ob2.build_badge_class(document, issuer.profile)
+
+
+def ob2_profile(tool: ToolContext, backend_id: str) -> dict[str, Any] | None:
+    """The Open Badges 2.0 Issuer."""
+    issuer = issuer_of(tool, backend_id)
+    return None if issuer is None else ob2.build_issuer(issuer.profile)
+
+
 def status_list(tool: ToolContext, list_id: str) -> dict[str, Any] | None:
     """A signed status list as of now; signed again only when something was revoked, or hourly."""
     with tool.sessions() as session:
@@ -112,6 +149,11 @@ def resolve(tool: ToolContext, url: str) -> dict[str, Any] | None:
         return jwk(tool, parts[1], parts[3])
     if len(parts) == 2 and parts[0] == "status":
         return status_list(tool, parts[1])
+    if len(parts) == 2 and parts[0] == "credentials":
+        return credential(tool, parts[1].removesuffix(".json"))
+    if len(parts) == 3 and parts[2] == "ob2.json":
+        made = {"credentials": assertion, "achievements": badge_class, "issuers": ob2_profile}
+        return made[parts[0]](tool, parts[1]) if parts[0] in made else None
     return None
 
 
