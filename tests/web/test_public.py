@@ -323,3 +323,21 @@ def test_health(lite: Campus) -> None:
     lite.sync()
     text = httpx.get(f"{lite.tool}/metrics").text
     assert f'lti_badges_awards{{state="pending"}} {float(len(lite.expected()))}' in text
+
+
+def test_the_badges_page_says_the_verdict_first_and_hands_the_badge_on(
+    issued: tuple[Campus, str],
+) -> None:
+    campus, url = issued
+    page = httpx.get(url, headers={"Accept": "text/html"}).text
+    assert page.index("This credential is valid") < page.index("<h1>")
+    assert f'<meta property="og:url" content="{url}">' in page
+    assert 'name="twitter:card"' in page
+    assert "https://www.linkedin.com/profile/add?startTask=CERTIFICATION_NAME&amp;name=" in page
+    for form in ("png", "svg", "json"):
+        assert f'{form}" download="' in page
+    revoke(campus.context, campus.award_of(BEN).id, reason="A mistake", by="Ada")
+    campus.deliver()
+    page = httpx.get(url, headers={"Accept": "text/html"}).text
+    assert page.index("The issuer has revoked this credential.") < page.index("<h1>")
+    assert "linkedin.com" not in page

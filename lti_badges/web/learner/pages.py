@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 import segno
 from flask import Blueprint, Response, render_template, request
 from markupsafe import Markup
@@ -19,6 +17,7 @@ from lti_badges.web.access import Access
 from lti_badges.web.entry import entered
 from lti_badges.web.polling import polled, unless_seen
 from lti_badges.web.services import services
+from lti_badges.web.sharing import linkedin_address
 
 learner = Blueprint("learner", __name__, url_prefix="/me", template_folder="templates")
 
@@ -130,23 +129,16 @@ def qr_code(url: str) -> Markup:
 
 
 def linkedin_url(earned: Earned) -> str:
-    """LinkedIn's add-to-profile form, filled in."""
+    """LinkedIn's form for one earned badge."""
     issued = earned.issued_at or earned.achieved_at
-    values = {
-        "startTask": "CERTIFICATION_NAME",
-        "name": earned.achievement.name,
-        "organizationName": earned.issuer,
-        "issueYear": str(issued.year),
-        "issueMonth": str(issued.month),
-        "certUrl": earned.url or "",
-        "certId": earned.award_id,
-    }
-    if earned.expires_at:
-        values |= {
-            "expirationYear": str(earned.expires_at.year),
-            "expirationMonth": str(earned.expires_at.month),
-        }
-    return f"https://www.linkedin.com/profile/add?{urlencode(values)}"
+    return linkedin_address(
+        earned.achievement.name,
+        earned.issuer,
+        issued,
+        earned.expires_at,
+        earned.url or "",
+        earned.award_id,
+    )
 
 
 SHARING = {"linkedin": linkedin_url, "embed": embed_code, "qr": qr_code}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from datetime import datetime
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, abort, jsonify, render_template, request
+from flask import Blueprint, Response, abort, render_template, request
 from sqlalchemy import select
 from sqlalchemy.orm import aliased
 from werkzeug.wrappers import Response as AnyResponse
@@ -21,6 +19,7 @@ from lti_badges.openbadges.verify import matches_recipient
 from lti_badges.queries import documents
 from lti_badges.store import Achievement, Award, BackendRow, Course, IssuedCredential, State
 from lti_badges.values.award import HIDDEN, PUBLIC
+from lti_badges.web.public.answers import document_answer, picture_answer, text_answer
 from lti_badges.web.public.negotiation import (
     CREDENTIAL_TYPES,
     DOCUMENT_TYPES,
@@ -35,6 +34,7 @@ from lti_badges.web.public.negotiation import (
 )
 from lti_badges.web.public.verdicts import verdict
 from lti_badges.web.services import services
+from lti_badges.web.sharing import linkedin_address
 
 public = Blueprint("public", __name__, template_folder="templates")
 public.after_app_request(allow_any_site)
@@ -61,8 +61,8 @@ def credential(award: Any) -> AnyResponse:
         return _credential_page(str(award))
     row = row or _issued(str(award))
     if kind == JWT_TYPE:
-        return _answer(row.jwt, JWT_TYPE, row.issued_at)
-    return _document(row.document, kind, row.issued_at)
+        return text_answer(row.jwt, JWT_TYPE, row.issued_at)
+    return document_answer(row.document, kind, row.issued_at)
 
 
 @public.post("/credentials/<uuid:award>")
@@ -76,9 +76,9 @@ def credential_file(award: Any, form: str) -> AnyResponse:
     """A credential as a file."""
     row = _issued(str(award))
     if form == "json":
-        return _document(row.document, VC_TYPE, row.issued_at)
+        return document_answer(row.document, VC_TYPE, row.issued_at)
     if form == "jwt":
-        return _answer(row.jwt, JWT_TYPE, row.issued_at)
+        return text_answer(row.jwt, JWT_TYPE, row.issued_at)
     return _baked(row, form)
 
 
@@ -88,10 +88,10 @@ def credential_ob2(award: Any) -> AnyResponse:
     tool, row = services().installation, _issued(str(award))
     document = _found(documents.assertion(tool, str(award)))
     if row.revoked_at is not None:
-        response = _document(document, LD_TYPE)
+        response = document_answer(document, LD_TYPE)
         response.status_code = 410  # OB 2.0: a revoked hosted assertion
         return response
-    return _document(document, LD_TYPE, row.issued_at)
+    return document_answer(document, LD_TYPE, row.issued_at)
 
 
 @public.get("/achievements/<uuid:achievement>")
@@ -110,14 +110,14 @@ def achievement(achievement: Any) -> AnyResponse:
             )
         )
     document = documents.achievement(tool, str(achievement))
-    return _document(_found(document), kind, row.updated_at)
+    return document_answer(_found(document), kind, row.updated_at)
 
 
 @public.get("/achievements/<uuid:achievement>/ob2.json")
 def achievement_ob2(achievement: Any) -> AnyResponse:
     """The Open Badges 2.0 BadgeClass."""
     row = _achievement(str(achievement))
-    return _document(_found(documents.badge_class(services().installation, row.id)), LD_TYPE)
+    return document_answer(_found(documents.badge_class(services().installation, row.id)), LD_TYPE)
 
 
 @public.get("/achievements/<uuid:achievement_id>/image.<any(png, svg):extension>")
@@ -125,7 +125,7 @@ def achievement_image(achievement_id: Any, extension: str) -> AnyResponse:
     """A badge's picture."""
     wanted = SVG if extension == "svg" else PNG
     picture = picture_of(services().installation, str(achievement_id), wanted)
-    return _picture(picture.content, picture.media_type, picture.tag)
+    return picture_answer(picture.content, picture.media_type, picture.tag)
 
 
 @public.get("/issuers/<uuid:issuer>")
@@ -142,26 +142,30 @@ def issuer(issuer: Any) -> AnyResponse:
             brand=brand_of(tool, found.config.institution_id),
         )
         return Response(page)
-    return _document(found.profile_document(), kind)
+    return document_answer(found.profile_document(), kind)
 
 
 @public.get("/issuers/<uuid:issuer>/ob2.json")
 def issuer_ob2(issuer: Any) -> AnyResponse:
     """The Open Badges 2.0 Issuer."""
-    return _document(_found(documents.ob2_profile(services().installation, str(issuer))), LD_TYPE)
+    return document_answer(
+        _found(documents.ob2_profile(services().installation, str(issuer))), LD_TYPE
+    )
 
 
 @public.get("/issuers/<uuid:issuer>/keys/<kid>")
 def issuer_key(issuer: Any, kid: str) -> AnyResponse:
     """The public key of VC-JWT proofs, as JWK."""
-    return _document(_found(documents.jwk(services().installation, str(issuer), kid)), JSON_TYPE)
+    return document_answer(
+        _found(documents.jwk(services().installation, str(issuer), kid)), JSON_TYPE
+    )
 
 
 @public.get("/status/<uuid:status_list>")
 def status(status_list: Any) -> AnyResponse:
     """A signed BitstringStatusListCredential."""
     found = documents.status_list(services().installation, str(status_list))
-    response = _document(_found(found), chosen_type((*CREDENTIAL_TYPES, JSON_TYPE)))
+    response = document_answer(_found(found), chosen_type((*CREDENTIAL_TYPES, JSON_TYPE)))
     response.headers["Cache-Control"] = ONE_MINUTE
     return response
 
@@ -214,6 +218,8 @@ def _credential_page(award_id: str, email: str | None = None) -> AnyResponse:
         asked=email,
         shown_name=award.recipient.get("name") if award.shows_name else None,
         is_findable=award.visibility == PUBLIC,
+        linkedin=_linkedin(award, achievement.name, row) if row else None,
+        badge_is_svg=achievement.image_type != PNG,
         newer=newer_id if award.revoked_at is None else None,
         is_out=award.state in {State.ISSUED, State.REVOKING, State.REVOKED},
     )
@@ -224,6 +230,15 @@ def _credential_page(award_id: str, email: str | None = None) -> AnyResponse:
     return response
 
 
+def _linkedin(award: Award, name: str, row: IssuedCredential) -> str | None:
+    """LinkedIn's form, while the credential stands."""
+    if row.revoked_at is not None or not row.document:
+        return None
+    url = services().installation.settings.url(f"/credentials/{award.id}")
+    issuer = row.document["issuer"]["name"]
+    return linkedin_address(name, issuer, row.issued_at, award.expires_at, url, award.id)
+
+
 def _baked(row: IssuedCredential, form: str) -> AnyResponse:
     tool = services().installation
     picture = picture_of(tool, row.achievement_id, SVG if form == "svg" else PNG)
@@ -231,9 +246,9 @@ def _baked(row: IssuedCredential, form: str) -> AnyResponse:
     if form == "svg":
         if picture.media_type != SVG:
             raise NotFound("This badge's picture is a PNG; take the .png.")
-        return _picture(bake_svg(picture.content.decode(), row.jwt).encode(), SVG, tag)
+        return picture_answer(bake_svg(picture.content.decode(), row.jwt).encode(), SVG, tag)
     url = tool.settings.url(f"/credentials/{row.award_id}")
-    return _picture(bake_png(picture.content, row.jwt, ob2.hosted(url)), PNG, tag)
+    return picture_answer(bake_png(picture.content, row.jwt, ob2.hosted(url)), PNG, tag)
 
 
 def _signed(award_id: str) -> IssuedCredential | None:
@@ -266,34 +281,3 @@ def _found(value: T | None) -> T:
     if value is None:
         abort(404)
     return value
-
-
-def _document(
-    document: dict[str, Any], media_type: str, modified: datetime | None = None
-) -> AnyResponse:
-    response = jsonify(document)
-    response.mimetype = media_type
-    return _cacheable(response, modified)
-
-
-def _answer(text: str, media_type: str, modified: datetime) -> AnyResponse:
-    return _cacheable(Response(text, mimetype=media_type), modified)
-
-
-def _picture(image: bytes, media_type: str, tag: str) -> AnyResponse:
-    response = Response(image, mimetype=media_type)
-    response.headers["Cache-Control"] = "public, max-age=300"
-    # An SVG opened by itself must not be able to do anything.
-    response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
-    response.set_etag(tag)
-    return response.make_conditional(request)
-
-
-def _cacheable(response: Response, modified: datetime | None) -> AnyResponse:
-    """Kept by whoever likes, asked for again each time: 304 while it is the same."""
-    response.headers["Cache-Control"] = "no-cache"
-    if modified is not None:
-        response.last_modified = modified
-    tag = hashlib.sha256(response.get_data() + (response.mimetype or "").encode()).hexdigest()
-    response.set_etag(tag[:32])
-    return response.make_conditional(request)
