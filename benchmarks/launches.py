@@ -49,7 +49,7 @@ class Meter:
 def metered(app: Flask, port: int = 0) -> Iterator[tuple[str, Meter]]:
     """The application on a socket, and its meter."""
     meter = Meter(app.wsgi_app)
-    app.wsgi_app = meter  # type: ignore[method-assign]
+    setattr(app, "wsgi_app", meter)  # noqa: B010 - Flask names it as the place for middleware
     with served(app, port) as base:
         yield base, meter
 
