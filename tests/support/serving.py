@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import socket
 import threading
@@ -16,6 +17,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 PATIENCE_S = 300.0
 """How long a test waits for what must come. Only a machine that stands still takes so long, and
 only a failing test waits to the end."""
+SHARES = 16
 POLL_S = 0.02
 """How soon a server notices that it is to stop; the default of half a second is most of a test."""
 
@@ -37,11 +39,26 @@ def free_pair() -> int:
 
 
 def _ports() -> Iterator[int]:
-    """Below those that the system gives by itself (Linux: from 32768 on), each once a round, in an
-    order of this process's own: several run tests at once."""
-    ports = list(range(10_000, 32_000, 2))
+    """Below those that the system gives by itself (Linux: from 32768 on), each once a round. The
+    processes of one run have shares of their own; several runs at once start anywhere."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    shares = range(SHARES // 2) if worker else range(SHARES // 2, SHARES)
+    share = (
+        shares[int(worker.removeprefix("gw")) % len(shares)] if worker else random.choice(shares)
+    )
+    ports = list(range(10_000 + 2 * share, 32_000, 2 * SHARES))
     random.Random().shuffle(ports)
     yield from itertools.cycle(ports)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A socket on the port, listening; whoever only looks whether it is free is gone at once."""
+    for _ in range(20):
+        try:
+            return socket.create_server((host, port), backlog=128)
+        except OSError:
+            time.sleep(0.05)
+    return socket.create_server((host, port), backlog=128)
 
 
 def _is_free(port: int) -> bool:
@@ -67,12 +84,17 @@ def until(holds: Callable[[], bool], what: str = "") -> None:
 @contextmanager
 def served(app: Any, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
     """The address at which `app` answers until the end of the block."""
-    server = make_server(host, port or free_port(), app, threaded=True, request_handler=_Quiet)
+    port = port or free_port()
+    listener = _listener(host, port)
+    server = make_server(
+        host, port, app, threaded=True, request_handler=_Quiet, fd=listener.fileno()
+    )
     thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
     thread.start()
     try:
-        yield f"http://{host}:{server.server_port}"
+        yield f"http://{host}:{port}"
     finally:
         server.shutdown()
         thread.join(timeout=5)
         server.server_close()
+        listener.close()
