@@ -197,14 +197,19 @@ def _absolute(did: str, document: dict[str, Any]) -> dict[str, Any]:
     def whole(name: Any) -> str:
         return f"{did}{name}" if str(name).startswith("#") else str(name)
 
-    methods = [dict(each) for each in document.get("verificationMethod", [])]
+    methods = [each for each in _listed(document, "verificationMethod") if isinstance(each, dict)]
     used = []
-    for each in document.get("assertionMethod", []):
+    for each in _listed(document, "assertionMethod"):
         if isinstance(each, dict):
-            methods.append(dict(each))
-        used.append(whole(each["id"] if isinstance(each, dict) else each))
+            methods.append(each)
+        used.append(whole(each.get("id") if isinstance(each, dict) else each))
     methods = [each | {"id": whole(each.get("id"))} for each in methods]
     return document | {"verificationMethod": methods, "assertionMethod": used}
+
+
+def _listed(document: dict[str, Any], name: str) -> list[Any]:
+    found = document.get(name)
+    return found if isinstance(found, list) else []
 
 
 def _is_recipient(document: dict[str, Any], email: str) -> bool:

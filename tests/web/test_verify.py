@@ -16,12 +16,15 @@ from typing import Any
 import httpx
 import pytest
 from flask import Flask, jsonify
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from lti_badges.awarding.manual import revoke
 from lti_badges.openbadges import keys, proofs
 from lti_badges.openbadges.bake import bake_png
 from lti_badges.openbadges.documents import IssuerProfile, build_credential
+from lti_badges.queries.verification import _absolute
 from tests.openbadges.test_credentials import ED, NOW, draft
 from tests.support.campus import Campus
 from tests.support.serving import PATIENCE_S, free_port, served
@@ -351,3 +354,25 @@ def test_one_client_can_not_ask_without_end(lite: Campus) -> None:
     answers = [asked(lite, text="x").status_code for _ in range(25)]
     assert answers[0] == 422
     assert answers[-1] == 429
+
+
+NONSENSE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=8,
+)
+
+
+@given(methods=NONSENSE, used=NONSENSE)
+def test_no_document_of_a_decentralised_issuer_breaks_the_check(methods: Any, used: Any) -> None:
+    document = {"verificationMethod": methods, "assertionMethod": used}
+    told = _absolute("did:web:a.example", document)
+    assert all(isinstance(each, dict) for each in told["verificationMethod"])
+    assert all(isinstance(each, str) for each in told["assertionMethod"])
+
+
+def test_names_relative_to_a_decentralised_issuer_become_whole() -> None:
+    key = {"id": "#k1", "publicKeyMultibase": "z6Mk"}
+    told = _absolute("did:web:a.example", {"verificationMethod": [], "assertionMethod": [key]})
+    assert told["verificationMethod"] == [key | {"id": "did:web:a.example#k1"}]
+    assert told["assertionMethod"] == ["did:web:a.example#k1"]
