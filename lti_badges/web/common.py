@@ -135,6 +135,8 @@ def _headers(response: Response) -> Response:
         "Content-Security-Policy", CSP.format(forms=framing.form_action(), frames=frames)
     )
     response.headers["X-Content-Type-Options"] = "nosniff"
+    if not g.get("is_findable"):
+        response.headers["X-Robots-Tag"] = "noindex, nofollow"
     if request_id := g.get("request_id"):
         response.headers["X-Request-Id"] = request_id
     # Our own pages tell their origin to each other: that is how a form of another site is told.

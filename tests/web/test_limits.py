@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.robotparser import RobotFileParser
 from uuid import uuid4
 
 import pytest
@@ -193,7 +194,12 @@ def test_figures_are_for_this_machine_or_for_their_token(sqlite_settings: Settin
 
 def test_robots_and_the_contact_for_holes(sqlite_settings: Settings) -> None:
     asking, context = client(sqlite_settings)
-    assert "Disallow: /" in asking.get("/robots.txt").text
+    robots = RobotFileParser()
+    robots.parse(asking.get("/robots.txt").text.splitlines())
+    for path in ("/credentials/x", "/achievements/x/image.png", "/static/app.css"):
+        assert robots.can_fetch("LinkedInBot", f"https://tool.example{path}")
+    for path in ("/", "/lti/launch", "/admin/", "/me", "/verify"):
+        assert not robots.can_fetch("LinkedInBot", f"https://tool.example{path}")
     assert asking.get("/.well-known/security.txt").status_code == 404
     context.close()
     asking, context = client(sqlite_settings, security_contact="mailto:security@example.edu")

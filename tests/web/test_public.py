@@ -188,6 +188,8 @@ def test_a_default_award_tells_nothing_of_the_learner(issued: tuple[Campus, str]
     page = httpx.get(url, headers={"Accept": "text/html"})
     assert 'name="robots" content="noindex' in page.text
     assert "noindex" in page.headers["X-Robots-Tag"]
+    for form in (".json", ".jwt", ".png", "/ob2.json"):
+        assert "noindex" in httpx.get(f"{url}{form}").headers["X-Robots-Tag"]
     told = [page.text]
     told += [httpx.get(f"{url}{form}").text for form in (".json", ".jwt", "/ob2.json")]
     payload = told[2].split(".")[1]

@@ -19,6 +19,7 @@ from lti_badges.store import Award, BackendRow, Course, State, is_current
 from lti_badges.web.proxies import PROXIED
 from lti_badges.web.services import services
 
+ROBOTS_MAY = ("/credentials/", "/achievements/", "/static/")
 health = Blueprint("health", __name__, template_folder="templates")
 
 
@@ -89,8 +90,11 @@ def metrics() -> Response:
 
 @health.get("/robots.txt")
 def robots() -> Response:
-    """Nothing here is for search engines: a badge's page is shown by whoever holds its address."""
-    return Response("User-agent: *\nDisallow: /\n", mimetype="text/plain")
+    """What programs may fetch: the pages of badges, for the cards of networks. Which of them a
+    search engine may list, each answer says itself (`X-Robots-Tag`): those that their learners
+    made public."""
+    allowed = "".join(f"Allow: {path}\n" for path in ROBOTS_MAY)
+    return Response(f"User-agent: *\n{allowed}Disallow: /\n", mimetype="text/plain")
 
 
 @health.get("/.well-known/security.txt")

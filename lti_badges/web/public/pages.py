@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, abort, render_template, request
+from flask import Blueprint, Response, abort, g, render_template, request
 from sqlalchemy import select
 from sqlalchemy.orm import aliased
 from werkzeug.wrappers import Response as AnyResponse
@@ -225,8 +225,7 @@ def _credential_page(award_id: str, email: str | None = None) -> AnyResponse:
     )
     response = Response(page)
     response.headers["Cache-Control"] = "no-cache"
-    if award.visibility != PUBLIC:
-        response.headers["X-Robots-Tag"] = "noindex, nofollow"
+    g.is_findable = award.visibility == PUBLIC
     return response
 
 
