@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lti_badges.catalogue.issuance import backend_of
 from lti_badges.catalogue.platform_checks import Check, platform_checks
+from lti_badges.cli.reached import own_address
 from lti_badges.context import ToolContext
 from lti_badges.core.errors import LtiBadgesError
 from lti_badges.jobs import Queue, open_queue
@@ -21,7 +22,7 @@ from lti_badges.store import BackendRow, Deployment, Platform, is_current, upgra
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
-    """Check settings, database, keys, queue, platforms and backends."""
+    """Check settings, database, keys, the own address, queue, platforms and backends."""
     results = []
     for name, check in _checks():
         try:
@@ -46,6 +47,7 @@ def _checks() -> Iterator[Check]:
     tool = ToolContext.build(settings)
     yield "database", lambda: _database(tool)
     yield "keys", lambda: _keys(tool)
+    yield "address", lambda: own_address(tool)
     queue = open_queue(tool)
     yield "queue", lambda: _queue(queue)
     try:
