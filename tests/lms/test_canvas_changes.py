@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import pytest
 import time_machine
+from sqlalchemy import update
 
 from lti_badges.core import clock
 from lti_badges.rules import AllOf, OnFall, ScoreAtLeast
@@ -15,6 +16,7 @@ from lti_badges.sandbox import Person
 from lti_badges.sandbox.canvas import vendor as canvas
 from lti_badges.sandbox.demo_course import COURSE, QUIZ
 from lti_badges.settings import Settings
+from lti_badges.store import CourseMember
 from tests.support.campus import TEACHER, Campus
 from tests.support.campus import campus as running_campus
 
@@ -27,6 +29,10 @@ def campus(sqlite_settings: Settings) -> Iterator[Campus]:
         for item in both.world.courses[COURSE].items.values():
             item.graded_at = dict.fromkeys(item.scores, clock.now() - timedelta(days=9))
         both.enter(TEACHER)
+        with both.context.sessions.begin() as session:  # in the same second they were newcomers
+            session.execute(
+                update(CourseMember).values(changed_at=clock.now() - timedelta(hours=1))
+            )
         yield both
 
 
