@@ -101,15 +101,16 @@ def revoke(
 
 
 def decline(tool: ToolContext, award_id: str, member_id: str, *, by: str) -> State:
-    """The learner does not want a badge of theirs: it is revoked, and no rule gives it again; a
-    person may. Returns the state it is in now. Raises InvalidInput, NotFound."""
+    """The learner does not want a badge of theirs: what we gave is revoked, and no rule gives it
+    again; a person may. A credential that was there before us stays. Returns the state it is in
+    now. Raises InvalidInput, NotFound."""
     with tool.sessions.begin() as session:
         award = _award(session, award_id)
         if award.member_id != member_id:
             raise NotFound("This is not one of your badges.")
         if award.state not in {State.REVOKED, State.REVOKING}:
             award.declined_at = clock.now()
-        due = _taken_back(session, award, DECLINED, by, adopted=True)
+        due = _taken_back(session, award, DECLINED, by, adopted=False)
         state = State(award.state)
     for each in due:
         tool.enqueue("deliver", each)

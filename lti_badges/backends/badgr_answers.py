@@ -82,8 +82,7 @@ def first(answer: Any) -> dict[str, Any]:
 
 
 def receipt(assertion: dict[str, Any]) -> Receipt:
-    """An assertion as our receipt. Raises KeyError and ValueError for one that lacks its id or
-    has no readable time."""
+    """An assertion as our receipt. Raises Unavailable for one without a usable id."""
     return Receipt(
         ref=ref_of(assertion, "entityId"),
         url=assertion.get("openBadgeId"),

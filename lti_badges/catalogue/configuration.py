@@ -13,7 +13,7 @@ from lti_badges.catalogue.connections import check_connection
 from lti_badges.catalogue.issuance import backend_of
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
-from lti_badges.core.errors import InvalidInput, NotFound
+from lti_badges.core.errors import InvalidInput, NotAllowed, NotFound
 from lti_badges.ledger.audit import record
 from lti_badges.ledger.backend_pauses import DUE_STATES, resume_backend
 from lti_badges.lti.launches import APPROVED
@@ -166,10 +166,13 @@ def connect_platform(
     by: str = "admin",
 ) -> str:
     """Store credentials for the LMS's own REST API, sealed, and prove them; its courses are read
-    anew. With `deployment_id` they count for that deployment only. Returns what the proof said.
-    Raises InvalidInput and NotFound, and PlatformError when they are stored but don't work."""
+    anew. With `deployment_id` they count for that deployment only; for all of a platform that
+    institutions share, none of them can give any. Returns what the proof said. Raises InvalidInput,
+    NotAllowed and NotFound, and PlatformError when they are stored but don't work."""
     with tool.sessions.begin() as session:
         platform = platform_named(session, platform_id)
+        if not deployment_id and not connects_all(tool, platform):
+            raise NotAllowed("Institutions share this LMS: choose one of your deployments.")
         vendor = lms.of(platform.lms)
         if not vendor.connection_settings:
             raise InvalidInput(f"{vendor.label} has no connection besides LTI here.")
@@ -196,6 +199,12 @@ def connect_platform(
             .values(next_sync_at=clock.now())
         )
     return check_connection(tool, platform_id, deployment)
+
+
+def connects_all(tool: ToolContext, platform: Platform) -> bool:
+    """Whether all courses of a platform are the tool's to read: its institution alone has it, or
+    the tool serves the whole installation."""
+    return tool.institution_id in {None, platform.institution_id}
 
 
 def _deployment(platform: Platform, deployment_id: str) -> Deployment:

@@ -18,7 +18,7 @@ from lti_badges.delivery.deliver import enqueue_due
 from lti_badges.delivery.grade_passback import due_columns, due_for_pass_back
 from lti_badges.delivery.reconcile import due_for_reconciliation
 from lti_badges.jobs.queue import Queue
-from lti_badges.ledger.holding import mark_dependents
+from lti_badges.ledger.holding import mark_due
 from lti_badges.lti.login import forget_expired
 from lti_badges.store import Course
 from lti_badges.store.leases import is_free, is_gone
@@ -92,7 +92,7 @@ def start_background(queue: Queue, workers: int = WORKERS) -> Background:
 def tick(queue: Queue) -> None:
     """Recover what vanished workers left, then enqueue all that is due: awards, courses, scores."""
     tool = queue.tool
-    mark_dependents(tool.sessions)
+    mark_due(tool.sessions)
     if queue.waiting() > ENOUGH:
         return
     enqueue_due(tool)

@@ -62,7 +62,7 @@ def note_holding(session: Session, awards: Iterable[Award]) -> None:
     session.execute(
         insert(HoldingChange), [{"award_id": award_id, "due_at": at} for award_id, at in due]
     )
-    after_commit(session, partial(_mark_at_once, award_ids=[award.id for award in changed]))
+    after_commit(session, partial(mark_due, award_ids=[award.id for award in changed]))
 
 
 def mark_dependents(sessions: Sessions, award_ids: Sequence[str] | None = None) -> int:
@@ -100,12 +100,12 @@ def mark_dependents(sessions: Sessions, award_ids: Sequence[str] | None = None) 
     return len(changes)
 
 
-def _mark_at_once(sessions: Sessions, award_ids: list[str]) -> None:
-    """What has just been committed stands, whatever happens here: the schedule marks them then."""
+def mark_due(sessions: Sessions, award_ids: Sequence[str] | None = None) -> None:
+    """The same, holding nothing else up: the schedule marks later whom it could not mark now."""
     try:
         mark_dependents(sessions, award_ids)
     except SQLAlchemyError:
-        log.warning("holding_marked_later", awards=len(award_ids), exc_info=True)
+        log.warning("holding_marked_later", exc_info=True)
 
 
 def _concerned(session: Session, changed: set[tuple[str, str]]) -> dict[str, list[str]]:

@@ -195,6 +195,8 @@ def _issuer(document: dict[str, Any], resolve: Resolve) -> str:
     profile = resolve(issuer_id)
     if profile is None or profile.get("id") != issuer_id:
         raise CredentialError(f"Nothing answers as the issuer {issuer_id}.")
+    if issuer_id.startswith("did:key:"):
+        return f"Signed by the key {issuer_id} itself: nobody vouches for the name."
     return f"Issued by {profile.get('name', issuer_id)}, whose profile names the signing key."
 
 

@@ -49,7 +49,7 @@ def verify_assertion(
     return Verification(
         (
             checked("Signature" if token else "Hosting", proof),
-            checked("Issuer", lambda: _issuer(parts)),
+            checked("Issuer", lambda: _issuer(parts, is_hosted=token is None)),
             checked("Status", status),
             checked("Dates", lambda: _dates(parts.assertion, now)),
         )
@@ -108,13 +108,15 @@ def _signed(parts: Parts, token: str | None, resolve: Resolve) -> str:
     return "The content is exactly what the issuer signed (JWS, RS256)."
 
 
-def _issuer(parts: Parts) -> str:
+def _issuer(parts: Parts, *, is_hosted: bool) -> str:
+    """Of a signed one the key says whose it is; a hosted one must stand where its issuer vouches
+    for it, whatever it calls itself."""
     if not parts.badge:
         raise CredentialError("What was earned can't be found: the badge class does not answer.")
     if not parts.issuer or not parts.issuer.get("id"):
         raise CredentialError("Nothing answers as the issuer of this badge.")
     issuer, address = parts.issuer, str(parts.assertion["id"])
-    if _verification(parts.assertion).get("type") not in {"SignedBadge", "signed"}:
+    if is_hosted:
         policy = issuer.get("verification")
         policy = policy if isinstance(policy, dict) else {}
         origin = origin_of(address)

@@ -193,10 +193,10 @@ def _csv_lines(tool: ToolContext, course_id: str) -> Iterator[str]:
 
     for rows in batches(query, by_name, Award.id, read=read, key=key, size=EXPORTED):
         for award, member, badge, _ in rows:
-            yield _awardcsv_line(tool, award, member, badge)
+            yield _award_line(tool, award, member, badge)
 
 
-def _awardcsv_line(tool: ToolContext, award: Award, member: CourseMember, badge: str) -> str:
+def _award_line(tool: ToolContext, award: Award, member: CourseMember, badge: str) -> str:
     return csv_line(
         [
             member.name,

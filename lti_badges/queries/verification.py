@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -17,7 +18,7 @@ from lti_badges.context import ToolContext
 from lti_badges.core import clock
 from lti_badges.core.errors import HttpError
 from lti_badges.core.http import Reply, host_of
-from lti_badges.core.links import origin_of, web_address
+from lti_badges.core.links import origin_of, same_origin, web_address
 from lti_badges.core.text import line, paragraph, read_json
 from lti_badges.openbadges import verify_ob2
 from lti_badges.openbadges.errors import CredentialError, NotChecked
@@ -45,7 +46,8 @@ VALID, NOT_VALID, OPEN = "valid", "not valid", "open"
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a badge says of itself, and what was found. `verdict` is “valid”, “not valid”, or “open”
-    where nothing speaks against it and not all could be checked."""
+    where nothing speaks against it and not all could be checked. `issuer_id` is what was checked,
+    `issuer` what it calls itself; `issuer_url` leads nowhere but to where that id is."""
 
     verdict: str
     version: str
@@ -53,6 +55,7 @@ class Report:
     description: str
     criteria: str
     issuer: str
+    issuer_id: str
     issuer_url: str | None
     address: str | None
     issued: datetime | None
@@ -248,7 +251,7 @@ def _report(badge: Presented, found: Verification) -> Report:
         description=paragraph(achievement.get("description"), 2000) or "",
         criteria=paragraph(_part(achievement, "criteria").get("narrative"), 4000) or "",
         issuer=line(issuer.get("name")) or line(issuer.get("id")) or "not said",
-        issuer_url=web_address(issuer.get("url")) or web_address(issuer.get("id")),
+        **_identified(issuer),
         address=web_address(document.get("id")),
         issued=_date(document.get("awardedDate") or document.get("validFrom")),
         expires=_date(document.get("validUntil")),
@@ -265,12 +268,18 @@ def _report_ob2(parts: verify_ob2.Parts, found: Verification) -> Report:
         description=paragraph(badge.get("description"), 2000) or "",
         criteria=paragraph(_part(badge, "criteria").get("narrative"), 4000) or "",
         issuer=line(issuer.get("name")) or "not said",
-        issuer_url=web_address(issuer.get("url")),
+        **_identified(issuer),
         address=web_address(parts.assertion.get("id")),
         issued=_date(parts.assertion.get("issuedOn")),
         expires=_date(parts.assertion.get("expires")),
         checks=_clean(found),
     )
+
+
+def _identified(issuer: Mapping[str, Any]) -> dict[str, Any]:
+    identity, site = line(issuer.get("id")) or "", web_address(issuer.get("url"))
+    own_site = site if site and same_origin(site, identity) else None
+    return {"issuer_id": identity, "issuer_url": own_site or web_address(identity)}
 
 
 def _part(document: Any, name: str) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import event, func, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from lti_badges.awarding.manual import award_by_hand, revoke
 from lti_badges.awarding.rulebook import save_rule
 from lti_badges.core import clock
 from lti_badges.jobs.background import due_courses, tick
+from lti_badges.ledger import holding
 from lti_badges.pipeline import sync_course
 from lti_badges.rules import BadgeHeld, OnFall, Policy
 from lti_badges.sandbox.demo_course import COURSE
@@ -198,3 +200,17 @@ def test_the_learner_is_told_by_their_person(two: Two) -> None:
     two.settle()
     two.settle_other()
     assert two.holders() == {"another-name": "issued"}
+
+
+def test_members_that_can_not_be_marked_now_hold_up_nothing_else(
+    lite: Campus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lite.rule()
+    lite.sync()
+
+    def locked(*_: object) -> int:
+        raise OperationalError("the course is locked", None, Exception())
+
+    monkeypatch.setattr(holding, "mark_dependents", locked)
+    tick(lite.queue)
+    assert lite.queue.waiting() > 0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from lti_badges.awarding.manual import award_by_hand, revoke
+from lti_badges.awarding.manual import award_by_hand, decline, revoke
 from lti_badges.delivery.deliver import deliver_due
 from lti_badges.ledger.states import begin_revoking
 from lti_badges.store import Achievement, Award, Course, CourseMember
@@ -124,6 +124,16 @@ def test_a_rules_revocation_leaves_an_adopted_one_alone(held: Held) -> None:
     award_id = held.award(held.campus.course_id(), member_id)
     with held.campus.context.sessions.begin() as session:
         begin_revoking(session, session.get_one(Award, award_id), why="The grade fell.")
+    deliver_due(held.campus.context)
+    assert held.row(award_id).state == "revoked"
+    assert not theirs["revoked"]
+
+
+def test_a_learners_decline_takes_back_what_we_gave_and_no_more(held: Held) -> None:
+    member_id, email = held.ada()
+    theirs = held.theirs(email)
+    award_id = held.award(held.campus.course_id(), member_id)
+    decline(held.campus.context, award_id, member_id, by="the learner")
     deliver_due(held.campus.context)
     assert held.row(award_id).state == "revoked"
     assert not theirs["revoked"]

@@ -12,8 +12,16 @@ from sqlalchemy import select
 
 from lti_badges.core import clock
 from lti_badges.people.permissions import DEFAULTS, table
-from lti_badges.store import DEFAULT_INSTITUTION, AuditEvent, Award, Institution, Platform
-from tests.support.campus import TEACHER, Campus
+from lti_badges.settings import Settings
+from lti_badges.store import (
+    DEFAULT_INSTITUTION,
+    AuditEvent,
+    Award,
+    Deployment,
+    Institution,
+    Platform,
+)
+from tests.support.campus import TEACHER, Campus, campus
 from tests.web.test_admin import Console
 from tests.web.test_branding import LOGO
 
@@ -123,6 +131,35 @@ def test_a_shared_lms_is_only_the_operators_to_edit(lite: Campus) -> None:
     assert platform_of(lite).key_set_url == row.key_set_url
     assert Console(lite).post(f"/platforms/{row.id}", **ADDRESSES).status_code == 200
     assert platform_of(lite).key_set_url == ADDRESSES["key_set_url"]
+
+
+def test_what_reads_a_shared_lms_for_all_is_the_operators_to_connect(
+    sqlite_settings: Settings,
+) -> None:
+    """Whoever names the address of its interface says what grades all its institutions have."""
+    with campus(sqlite_settings, "canvas") as here:
+        row = platform_of(here)
+        with here.context.sessions.begin() as session:
+            session.get_one(Platform, row.id).institution_id = None
+        before = here.context.cipher.unseal(row.connection)
+        assert before
+        console = Console(here, DEFAULT_INSTITUTION)
+        form = console.get(f"/platforms/{row.id}/connect").text
+        assert before["url"] not in form
+        assert "all deployments" not in form
+        with here.context.sessions() as session:
+            own = session.scalars(select(Deployment.deployment_id)).one()
+        theirs = {"url": "https://evil.example", "token": "theirs"}
+        refused = console.post(f"/platforms/{row.id}/connect", **theirs)
+        assert (refused.status_code, "one of your deployments" in refused.text) == (403, True)
+        assert here.context.cipher.unseal(platform_of(here).connection) == before
+        saved = console.post(f"/platforms/{row.id}/connect", **theirs, deployment=own)
+        assert saved.status_code == 200
+        assert here.context.cipher.unseal(platform_of(here).connection) == before
+        operator = Console(here)
+        assert before["url"] in operator.get(f"/platforms/{row.id}/connect").text
+        assert operator.post(f"/platforms/{row.id}/connect", **theirs).status_code == 200
+        assert here.context.cipher.unseal(platform_of(here).connection)["url"] == theirs["url"]
 
 
 def test_an_lms_is_registered_by_hand_once(lite: Campus) -> None:

@@ -322,6 +322,35 @@ def test_a_hosted_badge_of_another_server_is_checked_there(
     assert asked(lite, text=address).status_code == 422
 
 
+def test_a_hosted_badge_that_calls_itself_signed_is_checked_as_a_hosted_one(
+    lite: Campus, elsewhere: Elsewhere
+) -> None:
+    """The badge class of an honest issuer, an assertion of somebody else's."""
+    port = free_port()
+    forger = Elsewhere(f"http://127.0.0.1:{port}")
+    forged = forger.documents["/assertion"]
+    forged |= {"badge": f"{elsewhere.base}/badge", "verification": {"type": "SignedBadge"}}
+    with served(forger.app(), port):
+        answer = asked(lite, text=json.dumps(forged))
+    assert results(answer)["Issuer"] == "failed", answer.text
+    assert answer.json()["verdict"] == "not valid"
+
+
+def test_an_issuer_is_shown_by_what_proves_it_not_by_what_it_says_of_itself(lite: Campus) -> None:
+    method = f"{DID}#{DID.removeprefix('did:key:')}"
+    claimed = IssuerProfile(DID, "Harvard University", url="https://www.harvard.edu")
+    document = build_credential(replace(draft(), issuer=claimed))
+    del document["credentialStatus"]
+    signed = proofs.sign_data_integrity(document, ED, method, NOW)
+    told = asked(lite, text=json.dumps(signed)).json()
+    assert (told["issuer_id"], told["issuer_url"]) == (DID, None)
+    (issuer,) = [check for check in told["checks"] if check["name"] == "Issuer"]
+    assert "nobody vouches for the name" in issuer["why"]
+    page = httpx.post(f"{lite.tool}/verify", data={"text": json.dumps(signed)}).text
+    assert "https://www.harvard.edu" not in page
+    assert DID in page
+
+
 def test_a_badge_of_a_server_that_is_away_is_neither_valid_nor_not(lite: Campus) -> None:
     base = f"http://127.0.0.1:{free_port()}"
     document = build_credential(draft(issuer=IssuerProfile(f"{base}/issuer", "Away")))

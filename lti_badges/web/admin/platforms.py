@@ -6,13 +6,13 @@ from flask import render_template, request
 from sqlalchemy import select
 
 from lti_badges import lms
-from lti_badges.catalogue.configuration import connect_platform, platform_named
+from lti_badges.catalogue.configuration import connect_platform, connects_all, platform_named
 from lti_badges.catalogue.platform_checks import platform_checks
 from lti_badges.catalogue.registrations import add_platform, edit_platform, may_edit
 from lti_badges.core.errors import NotAllowed, PlatformError
 from lti_badges.lti.registration import invite
 from lti_badges.store import DEFAULT_INSTITUTION, Platform
-from lti_badges.web.admin.blueprint import admin, by, given, outcomes, signed_in_admin
+from lti_badges.web.admin.blueprint import admin, by, given, outcomes, sight, signed_in_admin
 from lti_badges.web.instructor import sign_in
 from lti_badges.web.services import services
 
@@ -77,16 +77,19 @@ def check_platform(platform_id: str) -> str:
 @admin.get("/platforms/<platform_id>/connect")
 def connection(platform_id: str) -> str:
     """The form of an LMS's own REST connection."""
-    tool = services().tool
-    with tool.sessions() as session:
+    tool = sight()
+    with services().tool.sessions() as session:
         row = platform_named(session, platform_id)
-        vendor, stored = lms.of(row.lms), tool.cipher.unseal(row.connection)
+        for_all = connects_all(tool, row)
+        vendor = lms.of(row.lms)
+        stored = tool.cipher.unseal(row.connection) if for_all else {}
         known = {each.name: stored.get(each.name, "") for each in vendor.connection_settings}
         return render_template(
             "admin/connect.html",
             platform=row,
             vendor=vendor,
             values=known,
+            for_all=for_all,
             address=sign_in.address(),
         )
 
@@ -94,13 +97,12 @@ def connection(platform_id: str) -> str:
 @admin.post("/platforms/<platform_id>/connect")
 def connect(platform_id: str) -> str:
     """Store it, sealed. Secrets are given anew each time."""
-    tool = services().tool
-    with tool.sessions() as session:
+    with services().tool.sessions() as session:
         vendor = lms.of(platform_named(session, platform_id).lms)
     values, secrets = given(vendor.connection_settings)
     deployment = request.form.get("deployment") or None
     try:
-        said = connect_platform(tool, platform_id, values, secrets, deployment, by=by())
+        said = connect_platform(sight(), platform_id, values, secrets, deployment, by=by())
     except PlatformError as error:
         return _platforms(said=f"The connection is stored, but it does not work: {error.message}")
     return _platforms(said=f"Connected. {said}")
