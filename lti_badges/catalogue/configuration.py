@@ -171,7 +171,7 @@ def connect_platform(
     NotAllowed and NotFound, and PlatformError when they are stored but don't work."""
     with tool.sessions.begin() as session:
         platform = platform_named(session, platform_id)
-        if not deployment_id and not connects_all(tool, platform):
+        if not deployment_id and not is_theirs_alone(tool, platform):
             raise NotAllowed("Institutions share this LMS: choose one of your deployments.")
         vendor = lms.of(platform.lms)
         if not vendor.connection_settings:
@@ -201,9 +201,9 @@ def connect_platform(
     return check_connection(tool, platform_id, deployment)
 
 
-def connects_all(tool: ToolContext, platform: Platform) -> bool:
-    """Whether all courses of a platform are the tool's to read: its institution alone has it, or
-    the tool serves the whole installation."""
+def is_theirs_alone(tool: ToolContext, platform: Platform) -> bool:
+    """Whether a platform is the tool's to change for all: its institution alone has it, or the tool
+    serves the whole installation, as an operator's does."""
     return tool.institution_id in {None, platform.institution_id}
 
 

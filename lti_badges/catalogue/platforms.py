@@ -9,10 +9,14 @@ from datetime import datetime
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from lti_badges.catalogue.configuration import approve_deployment, platform_named
+from lti_badges.catalogue.configuration import (
+    approve_deployment,
+    is_theirs_alone,
+    platform_named,
+)
 from lti_badges.context import ToolContext
 from lti_badges.core import clock
-from lti_badges.core.errors import InvalidInput, NotFound
+from lti_badges.core.errors import InvalidInput, NotAllowed, NotFound
 from lti_badges.ledger.audit import record
 from lti_badges.store import (
     Award,
@@ -71,11 +75,14 @@ def pending_changes(tool: ToolContext) -> list[PendingChange]:
 
 def decide_change(tool: ToolContext, change_id: str, *, confirm: bool, by: str) -> None:
     """Let a registration change its platform, or not. Older changes of the same platform that still
-    wait are refused with a confirmation. Raises NotFound."""
+    wait are refused with a confirmation. Raises NotFound, and NotAllowed for one that institutions
+    share."""
     with tool.sessions.begin() as session:
         row = session.get(PlatformChange, change_id)
         if row is None or row.decided_at is not None:
             raise NotFound(f"No change {change_id[:40]} waits; see: lti-badges platforms pending")
+        if confirm and not is_theirs_alone(tool, row.platform):
+            raise NotAllowed("Institutions share this LMS: only an operator can change it.")
         _decided(row, "confirmed" if confirm else "rejected", by)
         told = {what: [old, new] for what, old, new in _told(row)}
         if confirm:

@@ -8,7 +8,11 @@ from typing import Any
 from sqlalchemy import select
 
 from lti_badges import lms
-from lti_badges.catalogue.configuration import approve_deployment, platform_named
+from lti_badges.catalogue.configuration import (
+    approve_deployment,
+    is_theirs_alone,
+    platform_named,
+)
 from lti_badges.context import ToolContext
 from lti_badges.core.errors import InvalidInput, NotAllowed
 from lti_badges.core.http import host_of
@@ -65,15 +69,16 @@ def add_platform(
 
 
 def edit_platform(
-    tool: ToolContext, platform_id: str, given: Mapping[str, str], *, is_operator: bool, by: str
+    tool: ToolContext, platform_id: str, given: Mapping[str, str], *, by: str
 ) -> None:
     """Change a registration's name, addresses and trust; issuer and client id are what it is. One
     that institutions share is the operator's to change. Raises InvalidInput, NotAllowed and
     NotFound."""
     with tool.sessions.begin() as session:
         platform = platform_named(session, platform_id)
-        if not may_edit(platform, tool.institution_id, is_operator=is_operator):
+        if not is_theirs_alone(tool, platform):
             raise NotAllowed("Institutions share this LMS: only an operator can change it.")
+        is_operator = tool.institution_id is None
         values = _values(platform.lms, platform.issuer, given, is_operator=is_operator)
         changes = {
             name: [getattr(platform, name), value]
@@ -91,11 +96,6 @@ def edit_platform(
                 platform=platform.name or platform.issuer,
                 changes=changes,
             )
-
-
-def may_edit(platform: Platform, institution_id: str | None, *, is_operator: bool) -> bool:
-    """Whether it is theirs alone, or they run the installation."""
-    return is_operator or (institution_id is not None and platform.institution_id == institution_id)
 
 
 def _values(

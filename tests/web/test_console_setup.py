@@ -20,6 +20,7 @@ from lti_badges.store import (
     Deployment,
     Institution,
     Platform,
+    PlatformChange,
 )
 from tests.support.campus import TEACHER, Campus, campus
 from tests.web.test_admin import Console
@@ -131,6 +132,29 @@ def test_a_shared_lms_is_only_the_operators_to_edit(lite: Campus) -> None:
     assert platform_of(lite).key_set_url == row.key_set_url
     assert Console(lite).post(f"/platforms/{row.id}", **ADDRESSES).status_code == 200
     assert platform_of(lite).key_set_url == ADDRESSES["key_set_url"]
+
+
+def test_what_a_registration_changes_of_a_shared_lms_is_the_operators_to_confirm(
+    lite: Campus,
+) -> None:
+    row = platform_of(lite)
+    evil = "https://evil.example/keys"
+    with lite.context.sessions.begin() as session:
+        session.get_one(Platform, row.id).institution_id = None
+        change = PlatformChange(
+            platform_id=row.id,
+            institution_id=DEFAULT_INSTITUTION,
+            proposed={"key_set_url": evil},
+            source="evil.example",
+        )
+        session.add(change)
+        session.flush()
+        path = f"/changes/{change.id}/confirm"
+    refused = Console(lite, DEFAULT_INSTITUTION).post(path)
+    assert (refused.status_code, "only an operator" in refused.text) == (403, True)
+    assert platform_of(lite).key_set_url == row.key_set_url
+    assert Console(lite).post(path).status_code == 200
+    assert platform_of(lite).key_set_url == evil
 
 
 def test_what_reads_a_shared_lms_for_all_is_the_operators_to_connect(

@@ -6,13 +6,13 @@ from flask import render_template, request
 from sqlalchemy import select
 
 from lti_badges import lms
-from lti_badges.catalogue.configuration import connect_platform, connects_all, platform_named
+from lti_badges.catalogue.configuration import connect_platform, is_theirs_alone, platform_named
 from lti_badges.catalogue.platform_checks import platform_checks
-from lti_badges.catalogue.registrations import add_platform, edit_platform, may_edit
+from lti_badges.catalogue.registrations import add_platform, edit_platform
 from lti_badges.core.errors import NotAllowed, PlatformError
 from lti_badges.lti.registration import invite
 from lti_badges.store import DEFAULT_INSTITUTION, Platform
-from lti_badges.web.admin.blueprint import admin, by, given, outcomes, sight, signed_in_admin
+from lti_badges.web.admin.blueprint import admin, by, given, outcomes, sight
 from lti_badges.web.instructor import sign_in
 from lti_badges.web.services import services
 
@@ -51,7 +51,7 @@ def platform(platform_id: str) -> str:
     """The form of one that is known."""
     with services().tool.sessions() as session:
         row = platform_named(session, platform_id)
-    if not _may_edit(row):
+    if not is_theirs_alone(sight(), row):
         raise NotAllowed("Institutions share this LMS: only an operator can change it.")
     return render_template("admin/platform.html", platform=row, vendors=lms.LMSES)
 
@@ -59,8 +59,7 @@ def platform(platform_id: str) -> str:
 @admin.post("/platforms/<platform_id>")
 def save_platform(platform_id: str) -> str:
     """Change its name, addresses and trust."""
-    is_operator = signed_in_admin().is_operator
-    edit_platform(services().tool, platform_id, request.form, is_operator=is_operator, by=by())
+    edit_platform(sight(), platform_id, request.form, by=by())
     return _platforms(said="Saved.")
 
 
@@ -80,7 +79,7 @@ def connection(platform_id: str) -> str:
     tool = sight()
     with services().tool.sessions() as session:
         row = platform_named(session, platform_id)
-        for_all = connects_all(tool, row)
+        for_all = is_theirs_alone(tool, row)
         vendor = lms.of(row.lms)
         stored = tool.cipher.unseal(row.connection) if for_all else {}
         known = {each.name: stored.get(each.name, "") for each in vendor.connection_settings}
@@ -114,13 +113,8 @@ def _platforms(address: str | None = None, said: str | None = None) -> str:
         return render_template(
             "admin/platforms.html",
             platforms=rows,
-            editable={each.id for each in rows if _may_edit(each)},
+            editable={each.id for each in rows if is_theirs_alone(sight(), each)},
             vendors=lms.LMSES,
             address=address,
             said=said,
         )
-
-
-def _may_edit(row: Platform) -> bool:
-    own = services().tool.institution_id
-    return may_edit(row, own, is_operator=signed_in_admin().is_operator)
