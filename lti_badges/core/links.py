@@ -1,11 +1,11 @@
-"""Addresses: which may be shown and stored, which hosts are this machine itself, and which lie at
-the same server."""
+"""Addresses: which may be shown and stored, which hosts are this machine itself, which lie at the
+same server, and one with more in its query."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 """Hosts that are this machine itself; they alone may be called without TLS."""
@@ -58,6 +58,13 @@ def web_origin(url: str) -> str | None:
     except UnicodeError:
         return None
     return f"{scheme}://{named}" + ("" if port == _PORTS[scheme] else f":{port}")
+
+
+def with_query(url: str, /, **parameters: str) -> str:
+    """Adds query parameters to those that are there already."""
+    parts = urlsplit(url)
+    query = [*parse_qsl(parts.query, keep_blank_values=True), *parameters.items()]
+    return urlunsplit(parts._replace(query=urlencode(query)))
 
 
 def same_origin(url: str, other: str) -> bool:

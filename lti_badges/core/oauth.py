@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from lti_badges.core import clock
 from lti_badges.core.errors import HttpError, LtiBadgesError, NotSent
 from lti_badges.core.http import Http, Reply, host_of
+from lti_badges.core.links import with_query
 
 DEFAULT_LIFE_S = 3600.0
 LONGEST_LIFE_S = 10 * 365 * 86_400.0
@@ -138,7 +138,7 @@ def consent_url(
         digest = hashlib.sha256(verifier.encode()).digest()
         query["code_challenge"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         query["code_challenge_method"] = "S256"
-    return f"{page}{'&' if '?' in page else '?'}{urlencode(query)}"
+    return with_query(page, **query)
 
 
 def new_verifier() -> str:

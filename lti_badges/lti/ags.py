@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from threading import Lock
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from lti_badges.core import clock, text
 from lti_badges.core.errors import Gone, HttpError, NoRight, PlatformDown
-from lti_badges.lti.service import Service
+from lti_badges.core.links import with_query
+from lti_badges.lti.service import Service, limited
 from lti_badges.values.course import Gradable, Kind, Result, ResultState
 from lti_badges.values.score import exact
 
@@ -54,19 +55,6 @@ def service_path(url: str, tail: str) -> str:
     AGS 2.0 §3.2."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{tail}"))
-
-
-def with_query(url: str, **parameters: str) -> str:
-    """Adds query parameters to those that are there already."""
-    parts = urlsplit(url)
-    query = [*parse_qsl(parts.query, keep_blank_values=True), *parameters.items()]
-    return urlunsplit(parts._replace(query=urlencode(query)))
-
-
-def limited(url: str, limit: int | None) -> str:
-    """Asks for so many rows a page, unless the address does so itself."""
-    asks = "limit" in dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
-    return url if limit is None or asks else with_query(url, limit=str(limit))
 
 
 def listing_scope(scopes: frozenset[str]) -> str:
@@ -144,7 +132,7 @@ def create_line_item(
     extensions: Mapping[str, Any] | None = None,
 ) -> Gradable:
     """A column of our own. Raises NoRight where the platform allows no column management."""
-    body = _json_bytes(
+    body = json.dumps(
         {
             "label": label[:200],
             "scoreMaximum": float(maximum),
@@ -152,7 +140,7 @@ def create_line_item(
             "tag": tag,
             **(extensions or {}),
         }
-    )
+    ).encode()
     reply = service.send(
         "POST", url, scope=LINEITEM, accept=LINEITEM_TYPE, content=body, content_type=LINEITEM_TYPE
     )
@@ -221,7 +209,7 @@ def post_score(service: Service, line_item_url: str, score: Score, scopes: froze
             "POST",
             url,
             scope=SCORE,
-            content=_json_bytes(_score_body(score, moment)),
+            content=json.dumps(_score_body(score, moment)).encode(),
             content_type=SCORE_TYPE,
             allow=statuses,
         )
@@ -259,10 +247,6 @@ def _score_body(score: Score, moment: datetime) -> dict[str, Any]:
         "activityProgress": score.activity_progress,
         "gradingProgress": score.grading_progress,
     }
-
-
-def _json_bytes(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, separators=(",", ":")).encode()
 
 
 def _gradable(item: Any) -> Gradable | None:

@@ -7,14 +7,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from lti_badges.core import clock
 from lti_badges.core.errors import LaunchError
-from lti_badges.core.links import web_origin
+from lti_badges.core.links import web_origin, with_query
 from lti_badges.core.text import is_clean
 from lti_badges.lti.claims import is_own
 from lti_badges.store import Login, Platform, Sessions
@@ -73,7 +72,7 @@ def begin_login(sessions: Sessions, base_url: str, given: Mapping[str, str]) -> 
     if given.get("lti_message_hint"):
         asked["lti_message_hint"] = _needed(given, "lti_message_hint")
     return Started(
-        redirect_url=_with_query(platform.auth_login_url, asked),
+        redirect_url=with_query(platform.auth_login_url, **asked),
         state=state,
         secret=secret,
         storage_target=storage_target,
@@ -126,9 +125,3 @@ def _needed(given: Mapping[str, str], name: str) -> str:
             code=f"no_{name}",
         )
     return value
-
-
-def _with_query(url: str, parameters: Mapping[str, str]) -> str:
-    parts = urlsplit(url)
-    query = [*parse_qsl(parts.query, keep_blank_values=True), *parameters.items()]
-    return urlunsplit(parts._replace(query=urlencode(query)))

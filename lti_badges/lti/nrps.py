@@ -8,8 +8,8 @@ from typing import Any
 
 from lti_badges.core import text
 from lti_badges.core.errors import PlatformDown
-from lti_badges.lti.ags import limited, with_query
-from lti_badges.lti.service import Service
+from lti_badges.core.links import with_query
+from lti_badges.lti.service import Service, limited
 from lti_badges.values.course import Member
 
 SCOPE = "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly"

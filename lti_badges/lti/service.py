@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from lti_badges.core.errors import Gone, HttpError, NoRight, PlatformDown
 from lti_badges.core.http import Http, Reply, host_of
+from lti_badges.core.links import with_query
 from lti_badges.core.paging import linked
 from lti_badges.lti.tokens import PlatformEndpoint, ServiceTokens
 
-__all__ = ["PlatformEndpoint", "Service"]
+__all__ = ["PlatformEndpoint", "Service", "limited"]
 
 
 class Service:
@@ -123,3 +125,9 @@ def _failure(reply: Reply) -> NoRight | Gone | PlatformDown:
             f"{host} answered with the error {status}.", retry_after=reply.retry_after
         )
     return PlatformDown(f"{host} did not take our request (error {status}).", code=f"http_{status}")
+
+
+def limited(url: str, limit: int | None) -> str:
+    """Asks for so many rows a page, unless the address does so itself."""
+    asks = "limit" in dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    return url if limit is None or asks else with_query(url, limit=str(limit))

@@ -11,12 +11,12 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from lti_badges.context import ToolContext
 from lti_badges.core import clock, text
 from lti_badges.core.errors import HttpError, LaunchError, SettingsError
 from lti_badges.core.http import host_of
+from lti_badges.core.links import with_query
 from lti_badges.core.oauth import (
     TokenRefused,
     TokenUnavailable,
@@ -57,7 +57,7 @@ def begin(tool: ToolContext, back: str) -> tuple[str, str]:
         state=kept["state"],
         verifier=kept["verifier"],
     )
-    return f"{url}&{urlencode({'nonce': kept['nonce']})}", tool.cipher.seal(kept)
+    return with_query(url, nonce=kept["nonce"]), tool.cipher.seal(kept)
 
 
 def finish(tool: ToolContext, answer: Mapping[str, str], cookie: str, back: str) -> Vouched:

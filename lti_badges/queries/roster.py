@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from sqlalchemy import Row as Selected
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lti_badges.context import ToolContext
-from lti_badges.core import clock
 from lti_badges.core.errors import NotFound
 from lti_badges.ledger.rules_in_force import current_versions
-from lti_badges.queries.trail import csv_line, told
+from lti_badges.queries.listing import matches
+from lti_badges.queries.trail import told
 from lti_badges.rules import Judgement, Outcome
 from lti_badges.store import (
     Achievement,
@@ -26,12 +25,10 @@ from lti_badges.store import (
     Course,
     CourseMember,
     Standing,
-    batches,
 )
 from lti_badges.values.permission import Permission
 
 PAGE = 50
-EXPORTED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,70 +160,13 @@ def why(tool: ToolContext, course_id: str, member_id: str) -> tuple[CourseMember
     return member, answers
 
 
-def awards_csv(tool: ToolContext, course_id: str) -> Iterator[str]:
-    """All awards of a course as CSV, a line at a time, for a spreadsheet."""
-    tool.require(Permission.SEE_LEARNERS)
-    tool.require(Permission.SEE_GRADES)
-    return _csv_lines(tool, course_id)
-
-
-def _csv_lines(tool: ToolContext, course_id: str) -> Iterator[str]:
-    """No transaction stays open while a page of it is on its way: whoever reads slowly, or not at
-    all, holds up nobody."""
-    yield csv_line(
-        ["name", "email", "badge", "state", "achieved at", "issued at", "revoked at", "why", "url"]
-    )
-    by_name = func.coalesce(func.lower(CourseMember.name), "")
-    query = (
-        select(Award, CourseMember, Achievement.name, by_name)
-        .join(CourseMember, CourseMember.id == Award.member_id)
-        .join(Achievement, Achievement.id == Award.achievement_id)
-        .where(Award.course_id == course_id)
-    )
-
-    def read(batch: Select[*tuple[Any, ...]]) -> Sequence[Selected[*tuple[Any, ...]]]:
-        with tool.sessions() as session:
-            return session.execute(batch).all()
-
-    def key(row: Selected[*tuple[Any, ...]]) -> tuple[str, str]:
-        return row[3], row[0].id
-
-    for rows in batches(query, by_name, Award.id, read=read, key=key, size=EXPORTED):
-        for award, member, badge, _ in rows:
-            yield _award_line(tool, award, member, badge)
-
-
-def _award_line(tool: ToolContext, award: Award, member: CourseMember, badge: str) -> str:
-    return csv_line(
-        [
-            member.name,
-            member.email,
-            badge,
-            award.state,
-            _iso(award.achieved_at),
-            _iso(award.issued_at),
-            _iso(award.revoked_at),
-            award.explanation,
-            tool.settings.url(f"/credentials/{award.id}"),
-        ]
-    )
-
-
 def _learners(course_id: str, search: str) -> Any:
     awarded = select(Award.member_id).where(Award.course_id == course_id)
     query = select(CourseMember).where(
         CourseMember.course_id == course_id,
         CourseMember.can_earn.is_(True) | CourseMember.id.in_(awarded),
     )
-    if text := search.strip().lower():
-        pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        query = query.where(
-            or_(
-                func.lower(CourseMember.name).like(pattern, escape="\\"),
-                func.lower(CourseMember.email).like(pattern, escape="\\"),
-            )
-        )
-    return query
+    return query.where(matches(search, CourseMember.name, CourseMember.email))
 
 
 def _badges(session: Session, course_id: str) -> list[tuple[str, str]]:
@@ -297,10 +237,6 @@ def _trail(
     about = AuditEvent.award_id == award.id if award else AuditEvent.rule_id == rule_id
     rows = session.scalars(select(AuditEvent).where(mine, about).order_by(AuditEvent.id).limit(100))
     return tuple(Event(row.at, told(row), row.actor) for row in rows)
-
-
-def _iso(moment: datetime | None) -> str:
-    return clock.iso(moment) if moment else ""
 
 
 def course_title(tool: ToolContext, course_id: str) -> str:

@@ -16,9 +16,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from lti_badges.core import clock
 from lti_badges.core.errors import LtiBadgesError
-from lti_badges.core.links import web_address
+from lti_badges.core.links import web_address, with_query
 from lti_badges.ledger.audit import ADDRESS
-from lti_badges.lti.ags import with_query
 from lti_badges.queries.trail import state_label
 from lti_badges.store import is_busy, is_unwritable
 from lti_badges.values.score import percent

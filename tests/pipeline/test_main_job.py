@@ -20,8 +20,9 @@ from lti_badges.courses.copy import note_copy
 from lti_badges.delivery.grade_passback import due_for_pass_back, pass_back
 from lti_badges.lms.moodle.web_service import WebService
 from lti_badges.pipeline import rehearse, sync_course
+from lti_badges.queries.awards_csv import awards_csv
 from lti_badges.queries.review import flagged
-from lti_badges.queries.roster import awards_csv, roster, why
+from lti_badges.queries.roster import roster, why
 from lti_badges.rules import (
     AllOf,
     BadgeHeld,

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lti_badges.catalogue.connections import lms_of
 from lti_badges.context import ToolContext
-from lti_badges.queries.roster import awards_csv
+from lti_badges.queries.awards_csv import awards_csv
 from lti_badges.settings import Settings
 from lti_badges.store import Course, Platform, is_busy
 from lti_badges.store.session import CONNECTIONS
@@ -45,7 +45,7 @@ def test_an_export_that_nobody_reads_on_holds_up_nobody(campus: Campus) -> None:
 def test_an_export_of_several_pages_names_everybody_once(
     campus: Campus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lti_badges.queries.roster.EXPORTED", 3)
+    monkeypatch.setattr("lti_badges.queries.awards_csv.EXPORTED", 3)
     campus.rule()
     campus.sync()
     lines = "".join(awards_csv(campus.context, campus.course_id())).splitlines()

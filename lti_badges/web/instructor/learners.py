@@ -8,7 +8,8 @@ from lti_badges.awarding.manual import award_by_hand, retry, revoke
 from lti_badges.catalogue.achievements import (
     achievements_for,
 )
-from lti_badges.queries.roster import awards_csv, roster, why
+from lti_badges.queries.awards_csv import awards_csv
+from lti_badges.queries.roster import roster, why
 from lti_badges.web.instructor.blueprint import (
     current_access,
     current_course,

@@ -10,9 +10,8 @@ from flask import Blueprint, Response, g, jsonify, make_response, redirect, rend
 from werkzeug.wrappers import Response as AnyResponse
 
 from lti_badges.core.errors import LaunchError
-from lti_badges.core.links import web_origin
+from lti_badges.core.links import web_origin, with_query
 from lti_badges.courses.launch_intake import LaunchedMember
-from lti_badges.lti.ags import with_query
 from lti_badges.lti.claims import Launch, MessageType
 from lti_badges.lti.launches import Accepted, accept_launch, open_window, prove_launch
 from lti_badges.lti.login import LIFE, Started, begin_login, hashed
