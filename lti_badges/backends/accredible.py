@@ -155,10 +155,7 @@ def explain(reply: Reply) -> str:
 
 def _receipt(credential: dict[str, Any]) -> Receipt:
     issued, url = credential.get("issued_on"), credential.get("url")
-    try:
-        moment = clock.parse_iso(f"{str(issued)[:10]}T00:00:00Z")
-    except ValueError:
-        moment = clock.now()
+    moment = clock.told(f"{str(issued)[:10]}T00:00:00Z") or clock.now()
     return Receipt(ref_of(credential), url if isinstance(url, str) else None, moment)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -275,20 +274,11 @@ def _issued(answer: Any, issuance: Issuance) -> Iterator[Receipt]:
             ref = ref_of(stored) if isinstance(stored, dict) and stored.get("id") else None
             if isinstance(stored, dict) and _has_expired(stored):
                 continue  # it would stand in the way of its renewal
-            earned = _moment(badge.get("dateEarned"))
+            earned = clock.told(badge.get("dateEarned")) or clock.now()
             ours = clock.iso(earned) == clock.iso(issuance.achieved_at)  # as we sent it
             yield Receipt(ref or issuance.achievement.ref, None, earned, adopted=not ours)
 
 
 def _has_expired(credential: Mapping[str, Any]) -> bool:
-    try:
-        return clock.parse_iso(str(credential["validUntil"])) <= clock.now()
-    except (KeyError, ValueError):
-        return False
-
-
-def _moment(text: Any) -> datetime:
-    try:
-        return clock.parse_iso(str(text))
-    except ValueError:
-        return clock.now()
+    ended = clock.told(credential.get("validUntil"))
+    return ended is not None and ended <= clock.now()

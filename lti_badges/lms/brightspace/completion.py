@@ -58,14 +58,6 @@ def _records(rest: Rest, path: str, user: str | None) -> Iterator[tuple[str, dat
         for answer in pages("", fetch, unreadable):
             for row in rows(answer, "Items"):
                 if row.get("CompletedDate"):
-                    yield str(row.get("UserId")), moment(row["CompletedDate"])
+                    yield str(row.get("UserId")), clock.told(row["CompletedDate"])
     except NoRight:
         return  # no such right: then the content alone tells
-
-
-def moment(at: Any) -> datetime | None:
-    """A time that can be read."""
-    try:
-        return clock.parse_iso(str(at)) if at else None
-    except ValueError:
-        return None

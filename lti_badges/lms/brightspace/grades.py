@@ -152,7 +152,5 @@ def _is_ahead(row: Mapping[str, Any]) -> bool:
     """Whether learners see the item only from a later day on."""
     availability = row.get("Availability")
     start = availability.get("StartDate") if isinstance(availability, dict) else None
-    try:
-        return isinstance(start, str) and clock.parse_iso(start) > clock.now()
-    except ValueError:
-        return False
+    begins = clock.told(start)
+    return begins is not None and begins > clock.now()

@@ -13,7 +13,6 @@ from fractions import Fraction
 
 from lti_badges.core import clock
 from lti_badges.lms.canvas.gradebook import CURRENT, GRADES, PERIOD, assignment_groups
-from lti_badges.lms.canvas.values import moment
 from lti_badges.lms.reader_dispatch import in_parts
 from lti_badges.lms.rest import Rest, key_of, number, rows
 from lti_badges.values.course import Completion, Gradable, Kind
@@ -56,7 +55,7 @@ class CanvasMore:
                     key = f"{MODULE}{row.get('id')}"
                     if key in keys:
                         done = row.get("state") == "completed"
-                        at = moment(row.get("completed_at")) if done else None
+                        at = clock.told(row.get("completed_at")) if done else None
                         yield Completion(sub, key, done, at, clock.now())
 
     def _modules(self) -> Iterator[Gradable]:

@@ -11,7 +11,6 @@ from typing import Any
 from lti_badges.core import clock
 from lti_badges.core.errors import Unsupported
 from lti_badges.lms.canvas.gradebook import MOST
-from lti_badges.lms.canvas.values import moment
 from lti_badges.lms.rest import Rest, rows
 from lti_badges.values.course import COURSE_COMPLETION, Completion
 
@@ -40,7 +39,7 @@ def _completion_of(sub: str, progress: Any) -> Iterator[Completion]:
         return
     at, count = progress.get("completed_at"), progress.get("requirement_count")
     done = bool(at) and (not count or progress.get("requirement_completed_count") == count)
-    yield Completion(sub, COURSE_COMPLETION, done, moment(at) if done else None, clock.now())
+    yield Completion(sub, COURSE_COMPLETION, done, clock.told(at) if done else None, clock.now())
 
 
 def _refuse_without_modules(answer: Any) -> None:

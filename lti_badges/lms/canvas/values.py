@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from lti_badges.core import clock
 from lti_badges.lms.rest import number
 from lti_badges.values.course import ResultState
 
@@ -30,11 +28,3 @@ def mark_of(row: Mapping[str, Any]) -> str | None:
 def words(grade: Any) -> str | None:
     """A grade that says something in words."""
     return grade if isinstance(grade, str) and grade.strip() else None
-
-
-def moment(at: Any) -> datetime | None:
-    """A time that can be read."""
-    try:
-        return clock.parse_iso(at) if isinstance(at, str) else None
-    except ValueError:
-        return None
